@@ -1,0 +1,186 @@
+"""From a study's grid.yaml to its cells, with every mistake named before anything trains.
+
+A grid names experiments; an experiment names a task, fixed `params`, `axes` whose product makes
+the cells, and `seeds`. `tiers` overrides any of the three for one tier; what is not overridden
+is the paper's own scale. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from paper_repro import registry
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError
+from paper_repro.schemas import check_schema, schema
+
+TIERS = ("smoke", "quick", "reduced", "paper")
+# Parameters that every task understands; a task's own PARAMS are added to these.
+COMMON = {
+    "dataset": {"type": "string", "default": ""},
+    "model": {"type": "string", "default": ""},
+    "estimator": {"type": "string", "default": ""},
+    "objective": {"type": "string", "default": ""},
+    "likelihood": {"type": "string", "default": ""},
+    # estimators whose gradients are measured side by side on the weights of one run
+    "compare": {"type": "array", "items": {"type": "string"}, "default": []},
+    "steps": {"type": "integer", "minimum": 0, "default": 0},
+    "curve_points": {"type": "integer", "minimum": 1, "maximum": 200, "default": 100},
+}
+
+
+def study_names() -> list[str]:
+    """Studies that have a grid, sorted by name."""
+    return sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
+
+
+@cache
+def _grid(study: str) -> dict[str, Any]:
+    path = registry.STUDIES / study / "grid.yaml"
+    if not path.is_file():
+        raise UserError(f"study: {study!r} is not one of {', '.join(study_names())}")
+    grid: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    check_schema(grid, schema("grid"), f"{study}/grid.yaml")
+    if grid["study"] != study:
+        raise UserError(f"{study}/grid.yaml: study is {grid['study']!r}, its folder {study!r}")
+    return grid
+
+
+def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
+    """All cells of a study at a tier, checked, in grid order.
+
+    `max_seeds` cuts the number of seeds of every cell. UserError names the first mistake.
+    """
+    if tier not in TIERS:
+        raise UserError(f"tier: {tier!r} is not one of {', '.join(TIERS)}")
+    cells: dict[str, Cell] = {}
+    for name, experiment in _grid(study)["experiments"].items():
+        override = experiment.get("tiers", {}).get(tier, {})
+        if override.get("skip"):
+            continue
+        fixed = {**experiment.get("params", {}), **override.get("params", {})}
+        axes = {**experiment.get("axes", {}), **override.get("axes", {})}
+        seeds = override.get("seeds", experiment["seeds"])
+        seeds = min(seeds, max_seeds) if max_seeds else seeds
+        for point in _product(axes):
+            label = "-".join([name, *_labels(point)])
+            where = f"{study}/grid.yaml: {label}"
+            params = complete(study, experiment["task"], {**fixed, **point}, where)
+            cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
+            check_parts(cell, where)
+            if label in cells:
+                raise UserError(f"{where}: two points of the grid have this name")
+            cells[label] = cell
+    return list(cells.values())
+
+
+def find(study: str, tier: str, cell: str, max_seeds: int | None = None) -> Cell:
+    """The cell with this id; UserError if the grid has none."""
+    for candidate in expand(study, tier, max_seeds):
+        if candidate.id == cell:
+            return candidate
+    raise UserError(f"cell: {cell!r} is not in {study}/grid.yaml at tier {tier}")
+
+
+def _product(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Points of the product; an axis value that is a mapping sets several parameters at once."""
+    for values in itertools.product(*axes.values()):
+        point: dict[str, Any] = {}
+        for name, value in zip(axes, values, strict=True):
+            point.update(value if isinstance(value, dict) else {name: value})
+        yield point
+
+
+def _labels(point: Mapping[str, Any]) -> list[str]:
+    """Readable parts of a cell id: texts as they are, numbers behind their name (``k5``)."""
+    parts = []
+    for name, value in point.items():
+        if isinstance(value, bool):
+            parts += [name] if value else []
+        elif isinstance(value, int | float):
+            parts.append(f"{name}{value:g}")
+        elif isinstance(value, str) and value:
+            parts.append(value)
+    return parts
+
+
+def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check a cell's parameters against its task and fill in the task's defaults."""
+    properties = {**COMMON, **registry.constant("tasks", task, "PARAMS", study)}
+    required = [name for name, rule in properties.items() if "default" not in rule]
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": properties,
+    }
+    check_schema(dict(params), schema, where)
+    return {name: params.get(name, rule.get("default")) for name, rule in properties.items()}
+
+
+def check_parts(cell: Cell, where: str) -> None:
+    """Refuse parts that do not fit together: UserError naming the part and what is allowed."""
+    from paper_repro.data.names import DATASETS
+
+    params = cell.params
+    chosen = [
+        ("dataset", params["dataset"], list(DATASETS)),
+        ("objective", params["objective"], registry.names("objectives")),
+        *(
+            ("estimator", name, registry.names("estimators"))
+            for name in (params["estimator"], *params["compare"])
+        ),
+    ]
+    for part, name, known in chosen:
+        if name and name not in known:
+            raise UserError(f"{where}: {part} {name!r} is not one of {', '.join(known)}")
+    served = {
+        "SUPPORTS": ("posterior", posterior_kind(cell)),
+        "OBJECTIVES": ("objective", params["objective"]),
+        "LIKELIHOODS": ("likelihood", params["likelihood"]),
+    }
+    for estimator in filter(None, (params["estimator"], *params["compare"])):
+        for key, (part, value) in served.items():
+            allowed = registry.constant("estimators", estimator, key)
+            if allowed and value and value not in allowed:
+                raise UserError(
+                    f"{where}: estimator {estimator!r} cannot serve {part} {value!r}; "
+                    f"it serves {', '.join(allowed)}"
+                )
+
+
+def posterior_kind(cell: Cell) -> str:
+    """Kind of posterior the cell's task builds: its literal POSTERIOR, a name or
+    ``{param: {value: name}}`` where a parameter decides."""
+    kind = registry.constant("tasks", cell.task, "POSTERIOR", cell.study) or ""
+    if isinstance(kind, dict):
+        ((param, kinds),) = kind.items()
+        kind = kinds[cell.params[param]]
+    return str(kind)
+
+
+def sources(cell: Cell) -> list[Path]:
+    """Source files whose edit can change the cell's numbers: the import closure of its parts."""
+    from paper_repro.data.names import DATASETS
+
+    params = cell.params
+    parts = [
+        registry.PACKAGE / "training" / "run.py",
+        registry.path_of("tasks", cell.task, cell.study),
+    ]
+    for kind in ("estimators", "objectives"):
+        named = [params[kind.removesuffix("s")]] if params[kind.removesuffix("s")] else []
+        if kind == "estimators":
+            named += params["compare"]
+        named += registry.constant("tasks", cell.task, kind.upper(), cell.study) or []
+        parts += [registry.path_of(kind, name) for name in named]
+    if params["dataset"]:
+        module = DATASETS[params["dataset"]]["module"]
+        parts.append(registry.PACKAGE.parent / (module.replace(".", "/") + ".py"))
+    return registry.closure(parts)

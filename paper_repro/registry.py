@@ -1,0 +1,136 @@
+"""The parts a cell is made of, found by name without importing them.
+
+One module is one component and its file name is its name: `estimators/path.py` is the estimator
+``path``. Metadata (docstring, SUPPORTS, PARAMS, ...) are literals read from the syntax tree, so
+that a grid can be checked, and its jobs planned, without importing torch. The import closure
+computed here tells the workflow which source files a cell depends on.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from paper_repro.errors import UserError
+
+PACKAGE = Path(__file__).parent
+STUDIES = PACKAGE / "studies"
+
+
+def rooms(kind: str, study: str = "") -> list[Path]:
+    """Folders that hold components of `kind`: ``estimators``, ``objectives`` or ``tasks``."""
+    if kind == "tasks":
+        return [PACKAGE / "training" / "tasks", STUDIES / study / "tasks"][: 2 if study else 1]
+    return [PACKAGE / kind]
+
+
+def names(kind: str, study: str = "") -> list[str]:
+    """Names of all components of `kind`, sorted. A component declares SUPPORTS, PARAMS or
+    COMPONENT; helper modules beside it declare none of them."""
+    found = (path for room in rooms(kind, study) for path in sorted(room.glob("*.py")))
+    return sorted(p.stem for p in found if {"SUPPORTS", "PARAMS", "COMPONENT"} & literals(p).keys())
+
+
+def path_of(kind: str, name: str, study: str = "") -> Path:
+    """The file of component `name`; UserError with the names allowed if there is none."""
+    if name in (known := names(kind, study)):
+        return next(
+            room / f"{name}.py" for room in rooms(kind, study) if (room / f"{name}.py").is_file()
+        )
+    raise UserError(f"{kind.removesuffix('s')}: {name!r} is not one of {', '.join(known)}")
+
+
+def load(kind: str, name: str, study: str = "") -> ModuleType:
+    """Import component `name`."""
+    return importlib.import_module(module_name(path_of(kind, name, study)))
+
+
+def describe(kind: str, name: str, study: str = "") -> str:
+    """First line of the component's docstring."""
+    text = ast.get_docstring(_tree(path_of(kind, name, study))) or ""
+    return text.splitlines()[0] if text else ""
+
+
+def constant(kind: str, name: str, key: str, study: str = "") -> Any:
+    """The literal `key` of component `name`, or None where it declares none."""
+    return literals(path_of(kind, name, study)).get(key)
+
+
+@cache
+def literals(path: Path) -> dict[str, Any]:
+    """Module-level upper-case constants of a file whose values are literals."""
+    found: dict[str, Any] = {}
+    for node in _tree(path).body:
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            target, value = node.target, node.value
+        else:
+            continue
+        if isinstance(target, ast.Name) and target.id.isupper():
+            try:
+                found[target.id] = ast.literal_eval(value)
+            except ValueError:
+                continue
+    return found
+
+
+def closure(paths: list[Path]) -> list[Path]:
+    """Every file of the package that `paths` import, directly or not, themselves included.
+
+    Modules imported by name at run time (the components) are not seen: name them in `paths`.
+    """
+    todo, seen = [p.resolve() for p in paths], set[Path]()
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_imports(path))
+    return sorted(seen)
+
+
+def module_name(path: Path) -> str:
+    """Dotted name of a file of the package."""
+    parts = path.resolve().relative_to(PACKAGE.parent.resolve()).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def _imports(path: Path) -> list[Path]:
+    modules: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    found: set[Path] = set()
+    for module in modules:
+        parts = module.split(".")
+        if parts[0] != PACKAGE.name:
+            continue
+        for depth in range(1, len(parts) + 1):  # importing a.b.c runs a and a.b too
+            base = PACKAGE.parent.joinpath(*parts[:depth])
+            found.update(
+                f.resolve() for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()
+            )
+    return sorted(found)
+
+
+def keys(path: Path, name: str) -> list[str]:
+    """Keys of the module-level dictionary `name` of a file, e.g. the ids in FIGURES."""
+    for node in _tree(path).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        if isinstance(value, ast.Dict) and any(getattr(t, "id", "") == name for t in targets):
+            return [ast.literal_eval(key) for key in value.keys if key is not None]
+    raise UserError(f"{path}: no dictionary {name} at module level")

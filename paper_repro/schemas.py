@@ -1,0 +1,45 @@
+"""Checks of what users write (config, grids, claims) against the schemas of workflow/schemas.
+
+A mistake becomes one line that names the key and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from paper_repro.errors import UserError
+
+SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """The schema `workflow/schemas/<name>.schema.yaml`."""
+    text = (SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def check_schema(value: Any, schema: Mapping[str, Any], where: str) -> None:
+    """Validate against a JSON schema; UserError in one line naming the key and what is allowed."""
+    errors = sorted(
+        jsonschema.Draft202012Validator(schema).iter_errors(value), key=lambda e: list(e.path)
+    )
+    if not errors:
+        return
+    error = errors[0]
+    place = ".".join([where, *(str(part) for part in error.absolute_path)])
+    if error.validator == "additionalProperties":
+        allowed = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(allowed))
+        raise UserError(f"{place}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}")
+    if error.validator == "enum":
+        allowed = ", ".join(repr(v) if v == "" else str(v) for v in error.validator_value)
+        raise UserError(f"{place}: {error.instance!r} is not one of {allowed}")
+    raise UserError(f"{place}: {error.message.splitlines()[0]}")
