@@ -1,0 +1,112 @@
+"""The data sets known by name: a literal table, readable without importing torch or numpy.
+
+A name always means the same images. Per set:
+
+- ``module``: where ``read`` stands; ``line``: what it is, with its source;
+- ``shape``: one image, [C, H, W]; ``counts``: images in train, validation, test (empty: as many
+  as the user's folder holds);
+- ``folder``: the folder that a data directory must hold, in torchvision's layout ("" for sets
+  embedded in the package or its dependencies);
+- ``fingerprint``: `catalogue.fingerprint` of the complete set ("" where we cannot vouch for one).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+DATASETS: dict[str, dict[str, Any]] = {
+    "digits": {
+        "module": "paper_repro.data.embedded",
+        "line": "handwritten digits, 8x8, 17 grey levels (Alpaydin & Kaynak 1998, optdigits; "
+        "scikit-learn)",
+        "shape": [1, 8, 8],
+        "counts": [1347, 150, 300],
+        "folder": "",
+        "fingerprint": "14c158260126cd16b9149ff8f9a909147f666681d49b338d91a0601ad3a0d381",
+    },
+    "patches": {
+        "module": "paper_repro.data.embedded",
+        "line": "12x12 grey patches of scikit-learn's two sample photographs (china, flower), "
+        "split by region",
+        "shape": [1, 12, 12],
+        "counts": [7840, 784, 1568],
+        "folder": "",
+        "fingerprint": "aebcfbf226a3340687d4fbdbf7d869dcdbfe2bb459bd0bb2f8e6afd0369a75d3",
+    },
+    "sprites": {
+        "module": "paper_repro.data.procedural",
+        "line": "one soft-edged shape of three, 4 continuous latents (ours, after dSprites, "
+        "Matthey et al. 2017)",
+        "shape": [1, 16, 16],
+        "counts": [8000, 1000, 1000],
+        "folder": "",
+        "fingerprint": "4d51d0778f136ebf99cc5020318b77ace7cf7989cc06a341bb7d998f54d1f2c7",
+    },
+    "faces": {
+        "module": "paper_repro.data.procedural",
+        "line": "drawn faces with 8 continuous latents (ours, after the cartoon faces of "
+        "Chernoff 1973)",
+        "shape": [1, 24, 24],
+        "counts": [8000, 1000, 1000],
+        "folder": "",
+        "fingerprint": "c074b9f67a7946f0c6f99cc369dc8a5229a17fbe08682f5d47afdda1b3b49704",
+    },
+    "manifold": {
+        "module": "paper_repro.data.procedural",
+        "line": "a smooth random map of 5 Gaussian latents into 64 pixels (ours, in the manner "
+        "of Dai & Wipf 2019)",
+        "shape": [1, 8, 8],
+        "counts": [8000, 1000, 1000],
+        "folder": "",
+        "fingerprint": "5418ee1b22af1e87b5f8dcaf1392e3aa272d3e1740211ae94a827281e9058d91",
+    },
+    "mnist": {
+        "module": "paper_repro.data.real",
+        "line": "MNIST, split 59,600/400/10,000 as Burda et al. 2016 (LeCun et al. 1998)",
+        "shape": [1, 28, 28],
+        "counts": [59600, 400, 10000],
+        "folder": "MNIST/raw",
+        "fingerprint": "99a292dbca9a87f38ec67516309a2bda0705075f8949f173839699098d991212",
+    },
+    "fashion_mnist": {
+        "module": "paper_repro.data.real",
+        "line": "Fashion-MNIST, split 59,600/400/10,000 (Xiao et al. 2017)",
+        "shape": [1, 28, 28],
+        "counts": [59600, 400, 10000],
+        "folder": "FashionMNIST/raw",
+        "fingerprint": "36ebd118313c748db32ce401bf51092d1eb1285ae7725410fee620721e838cd6",
+    },
+    "cifar10": {
+        "module": "paper_repro.data.real",
+        "line": "CIFAR-10, split 45,000/5,000/10,000 (Krizhevsky 2009)",
+        "shape": [3, 32, 32],
+        "counts": [45000, 5000, 10000],
+        "folder": "cifar-10-batches-py",
+        "fingerprint": "a3c8b67c2b75ae896eb472d354ae79d8ee62b23f9efec5cac7611c66657fa1f9",
+    },
+    "omniglot": {
+        "module": "paper_repro.data.image_folders",
+        "line": "Omniglot at 28x28, background/evaluation split, not Burda's (Lake et al. 2015)",
+        "shape": [1, 28, 28],
+        "counts": [17935, 1345, 13180],
+        "folder": "omniglot-py",
+        "fingerprint": "",
+    },
+    "celeba": {
+        "module": "paper_repro.data.image_folders",
+        "line": "CelebA, official split, centre crop 160 resized to 64x64 (Liu et al. 2015)",
+        "shape": [3, 64, 64],
+        "counts": [162770, 19867, 19962],
+        "folder": "celeba",
+        "fingerprint": "",
+    },
+    "imagenet32": {
+        "module": "paper_repro.data.image_folders",
+        "line": "an image folder with train/ and val/, box-resized to 32x32 "
+        "(after Chrabaszcz et al. 2017)",
+        "shape": [3, 32, 32],
+        "counts": [],
+        "folder": "imagenet32",
+        "fingerprint": "",
+    },
+}

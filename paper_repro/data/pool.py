@@ -1,0 +1,80 @@
+"""What a reader hands to the catalogue: all images of a set and which of them form each split.
+
+The splits are row numbers into one array, so that "no image stands in two splits" is a fact that
+can be checked for every set in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from paper_repro.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+Rows = range | np.ndarray
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Images uint8 [N, C, H, W] with values 0..levels, and the rows of each split."""
+
+    images: np.ndarray
+    rows: Mapping[str, Rows]
+    levels: int = 255
+    note: str = ""
+
+
+def consecutive(counts: tuple[int, int, int]) -> dict[str, Rows]:
+    """Rows of the splits where they follow one another: train, validation, test."""
+    train, validation, test = counts
+    return {
+        "train": range(train),
+        "validation": range(train, train + validation),
+        "test": range(train + validation, train + validation + test),
+    }
+
+
+def check(name: str, pool: Pool, shape: list[int], counts: list[int]) -> None:
+    """Refuse a pool whose splits overlap, or whose shapes or counts are not those of `name`.
+
+    Raises UserError (one line). An empty `counts` asks only that no split be empty.
+    """
+    images = pool.images
+    if images.dtype != np.uint8 or list(images.shape[1:]) != shape:
+        raise UserError(
+            f"dataset {name}: images are {images.dtype} {list(images.shape[1:])}, "
+            f"not uint8 {shape}: the reader and paper_repro/data/names.py disagree"
+        )
+    found = [len(pool.rows[split]) for split in SPLITS]
+    if found != counts if counts else min(found) == 0:
+        raise UserError(
+            f"dataset {name}: {found} images in {'/'.join(SPLITS)}, "
+            f"expected {counts or 'at least one in each'}: the set is incomplete, copy it again"
+        )
+    owner = np.full(len(images), -1, dtype=np.int8)
+    for number, split in enumerate(SPLITS):
+        rows = np.asarray(pool.rows[split])
+        if rows.min() < 0 or rows.max() >= len(images):
+            raise UserError(
+                f"dataset {name}: split {split} names rows outside 0..{len(images) - 1}"
+            )
+        if len(np.unique(rows)) != len(rows):
+            raise UserError(f"dataset {name}: split {split} holds the same image twice")
+        taken = owner[rows]
+        if (taken >= 0).any():
+            other = SPLITS[taken.max()]
+            raise UserError(
+                f"dataset {name}: splits {other} and {split} share {(taken >= 0).sum()} images"
+            )
+        owner[rows] = number
+
+
+def fault(name: str, path: Path, what: str) -> UserError:
+    """The one line for a broken file of a real data set."""
+    return UserError(
+        f"dataset {name}: {path}: {what}; remove it and copy or download the set again"
+    )

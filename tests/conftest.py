@@ -1,0 +1,42 @@
+"""What every test relies on: one thread, no display, and nothing from the user's home or shell."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(__file__).parents[1] / ".pytest_cache" / "home"
+
+# Read once when torch, NumPy and matplotlib are imported, so set before any test module is; jobs
+# that a test starts inherit them.
+os.environ.update(
+    OMP_NUM_THREADS="1",
+    MKL_NUM_THREADS="1",
+    OPENBLAS_NUM_THREADS="1",
+    MPLBACKEND="Agg",
+    MPLCONFIGDIR=str(CACHE / "matplotlib"),
+    XDG_CACHE_HOME=str(CACHE),
+)
+for name in ("MATPLOTLIBRC", "PAPER_REPRO_DATA", "SNAKEMAKE_PROFILE"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def _torch_defaults() -> Iterator[None]:
+    """Give torch back its one thread and float32, whatever the test before had set."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of the finished smoke run in one worker, so that it runs once."""
+    for item in items:
+        if "smoke" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("smoke"))

@@ -1,0 +1,210 @@
+"""Omniglot, CelebA and ImageNet folders, on small folders in torchvision's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from paper_repro.data.catalogue import load
+from paper_repro.data.names import DATASETS
+from paper_repro.errors import UserError
+
+
+def expect(monkeypatch: pytest.MonkeyPatch, name: str, counts: list[int]) -> None:
+    monkeypatch.setitem(DATASETS, name, DATASETS[name] | {"counts": counts})
+
+
+def refusal(name: str, root: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load(name, root, download=False)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def characters(tmp_path, monkeypatch) -> dict[str, list[Path]]:
+    """An Omniglot of 7 + 3 drawings. Drawing number n: paper, but for n + 1 columns of ink."""
+    expect(monkeypatch, "omniglot", [5, 2, 3])
+    files: dict[str, list[Path]] = {}
+    for part, numbers in (("images_background", range(7)), ("images_evaluation", range(7, 10))):
+        for number in numbers:
+            folder = tmp_path / "omniglot-py" / part / f"Alphabet{number % 2}" / "character01"
+            folder.mkdir(parents=True, exist_ok=True)
+            drawing = np.ones((105, 105), dtype=bool)
+            drawing[:, : number + 1] = False
+            path = folder / f"{number:04d}_01.png"
+            Image.fromarray(drawing).save(path)
+            files.setdefault(part, []).append(path)
+    return files
+
+
+def ink(images: torch.Tensor) -> list[float]:
+    """Share of ink of each image, sorted."""
+    return sorted((images.double().mean((1, 2, 3)) / 255).tolist())
+
+
+def boxed(columns: int) -> float:
+    """Ink share at 28x28 of a 105-pixel drawing whose first `columns` columns are inked: an output
+    pixel is the mean of the input pixels whose centres fall into it (three or four a side; a
+    centre on the border belongs to the box before it)."""
+    owner = np.ceil((np.arange(105) + 0.5) / (105 / 28)).astype(int) - 1
+    return float((np.bincount(owner[:columns], minlength=28) / np.bincount(owner)).mean())
+
+
+def test_ink_is_white_and_averaged_over_boxes(characters, tmp_path):
+    data = load("omniglot", tmp_path, download=False)
+    np.testing.assert_allclose(ink(data.test), [boxed(8), boxed(9), boxed(10)], atol=0.5 / 255 / 28)
+    assert data.test[:, 0, :, 0].eq(255).all()  # the left edge is inked in every drawing
+
+
+def test_every_omniglot_drawing_is_in_one_split_and_evaluation_is_the_test(characters, tmp_path):
+    data = load("omniglot", tmp_path, download=False)
+    assert data.counts == {"train": 5, "validation": 2, "test": 3}
+    background = ink(torch.cat([data.train, data.validation]))
+    expected = [boxed(columns) for columns in range(1, 8)]
+    np.testing.assert_allclose(background, expected, atol=0.5 / 255 / 28)
+
+
+def test_omniglot_does_not_depend_on_the_order_of_the_directory(characters, tmp_path, monkeypatch):
+    before = load("omniglot", tmp_path, download=False).fingerprint
+    forward: Callable = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda self, pattern: list(forward(self, pattern))[::-1])
+    assert load("omniglot", tmp_path, download=False).fingerprint == before
+
+
+def test_one_drawing_too_few_or_too_many_is_refused(characters, tmp_path):
+    spare = characters["images_evaluation"][0]
+    copy = spare.with_name("0099_01.png")
+    copy.write_bytes(spare.read_bytes())
+    assert "images_evaluation: 4 images, expected 3" in refusal("omniglot", tmp_path)
+    copy.unlink()
+    spare.unlink()
+    assert "images_evaluation: 2 images, expected 3" in refusal("omniglot", tmp_path)
+
+
+def test_files_hidden_by_the_operating_system_are_not_counted(characters, tmp_path):
+    characters["images_background"][0].with_name("._0000_01.png").write_bytes(b"resource fork")
+    assert load("omniglot", tmp_path, download=False).counts["train"] == 5
+
+
+def test_a_missing_part_of_omniglot_is_refused(characters, tmp_path):
+    folder = tmp_path / "omniglot-py" / "images_background"
+    folder.rename(folder.with_name("elsewhere"))
+    assert "images_background: 0 images, expected 7" in refusal("omniglot", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"",
+        lambda content: content[:20],
+        lambda content: content[: len(content) * 2 // 3],
+        lambda content: content[:60] + bytes(8) + content[68:],
+        lambda content: b"<html>not found</html>",
+    ],
+)
+def test_a_drawing_that_does_not_decode_is_refused_by_name(characters, tmp_path, change):
+    path = characters["images_background"][3]
+    noise = np.random.default_rng(0).random((105, 105)) < 0.5  # does not compress: a longer file
+    Image.fromarray(noise).save(path)
+    path.write_bytes(change(path.read_bytes()))
+    message = refusal("omniglot", tmp_path)
+    assert f"dataset omniglot: {path}: cannot be decoded" in message
+
+
+def test_a_drawing_of_another_size_is_refused(characters, tmp_path):
+    path = characters["images_background"][3]
+    Image.new("1", (28, 28)).save(path)
+    assert f"{path}: cannot be decoded (28x28 pixels, expected 105x105)" in refusal(
+        "omniglot", tmp_path
+    )
+
+
+@pytest.fixture
+def portraits(tmp_path, monkeypatch) -> Path:
+    """A CelebA of 6: red frame around a grey 160x160 centre of brightness 10 * number."""
+    expect(monkeypatch, "celeba", [3, 1, 2])
+    folder = tmp_path / "celeba" / "img_align_celeba"
+    folder.mkdir(parents=True)
+    lines = []
+    for number, part in enumerate([0, 0, 0, 1, 2, 2], start=1):
+        picture = np.full((218, 178, 3), [255, 0, 0], dtype=np.uint8)
+        picture[29:189, 9:169] = 10 * number
+        Image.fromarray(picture).save(folder / f"{number:06d}.jpg", format="PNG")
+        lines.append(f"{number:06d}.jpg {part}\n")
+    (tmp_path / "celeba" / "list_eval_partition.txt").write_text("".join(lines))
+    return folder
+
+
+def test_celeba_follows_the_official_partition_and_crops_the_centre(portraits, tmp_path):
+    data = load("celeba", tmp_path, download=False)
+    assert data.shape == (3, 64, 64)
+    for split, numbers in ((data.train, [1, 2, 3]), (data.validation, [4]), (data.test, [5, 6])):
+        for image, number in zip(split, numbers, strict=True):
+            assert image.eq(10 * number).all()  # nothing of the frame, all of the centre
+
+
+def test_a_missing_half_size_or_broken_portrait_is_refused_by_name(portraits, tmp_path):
+    path = portraits / "000002.jpg"
+    content = path.read_bytes()
+    Image.new("RGB", (89, 109)).save(path, format="JPEG")
+    assert f"{path}: cannot be decoded (89x109 pixels" in refusal("celeba", tmp_path)
+    path.write_bytes(content[:200])
+    assert f"{path}: cannot be decoded" in refusal("celeba", tmp_path)
+    path.unlink()
+    assert f"{path}: missing" in refusal("celeba", tmp_path)
+
+
+def test_a_missing_short_or_wrong_partition_file_is_refused(portraits, tmp_path):
+    path = tmp_path / "celeba" / "list_eval_partition.txt"
+    text = path.read_text()
+    path.write_text(text[:-13])
+    assert f"{path}: 5 lines, expected 6" in refusal("celeba", tmp_path)
+    path.write_text("<html>quota exceeded</html>")
+    assert f"{path}: no list of file names and parts" in refusal("celeba", tmp_path)
+    path.unlink()
+    assert f"{path}: no list of file names and parts" in refusal("celeba", tmp_path)
+
+
+@pytest.fixture
+def folder_of_images(tmp_path) -> Path:
+    """train/ with 40 images in two classes, val/ with 3; image n has brightness n; one is grey."""
+    root = tmp_path / "imagenet32"
+    for number in range(43):
+        part = "train" if number < 40 else "val"
+        folder = root / part / f"n{number % 2:08d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        mode, colour = ("L", number) if number == 7 else ("RGB", (number,) * 3)
+        Image.new(mode, (50, 64), colour).save(folder / f"{number:04d}.png")
+    return root
+
+
+def test_an_image_folder_gives_val_as_test_and_a_twentieth_of_train_as_validation(
+    folder_of_images, tmp_path
+):
+    data = load("imagenet32", tmp_path, download=False)
+    assert data.counts == {"train": 38, "validation": 2, "test": 3}
+    level = [split[:, 0, 0, 0].tolist() for split in (data.train, data.validation, data.test)]
+    assert sorted(level[0] + level[1]) == list(range(40))  # grey images became colour ones
+    assert sorted(level[2]) == [40, 41, 42]
+    assert data.train.eq(data.train[:, :1, :1, :1]).all()
+
+
+def test_the_note_of_an_image_folder_knows_its_list_of_files(folder_of_images, tmp_path):
+    before = load("imagenet32", tmp_path, download=False)
+    path = next((folder_of_images / "val").rglob("*.png"))
+    path.rename(path.with_name("9999.png"))
+    after = load("imagenet32", tmp_path, download=False)
+    assert before.note.startswith("file list SHA-256 ")
+    assert before.note != after.note
+
+
+def test_an_image_folder_without_images_is_refused(folder_of_images, tmp_path):
+    for path in (folder_of_images / "val").rglob("*.png"):
+        path.unlink()
+    assert "val: 0 images, expected at least one" in refusal("imagenet32", tmp_path)
