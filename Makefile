@@ -1,0 +1,84 @@
+# One command each; bare `make` explains them. Everything runs from .venv, set up on first use.
+PYTHON ?= python3
+TIER ?= quick
+CORES ?= all
+CONFIG =
+UV ?= uv
+
+BIN := .venv/bin
+READY := .venv/.installed
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+# Targets come first: everything behind --config is taken for a key.
+SNAKEMAKE = $(BIN)/snakemake $@ --cores $(CORES) --config tier=$(TIER) $(CONFIG)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup all reproduce figures tables claims report test lint format lock clean
+
+help: ## this page
+	@echo 'Five papers on training variational autoencoders, reproduced with a verdict per claim.'
+	@echo
+	@echo 'Usage: make TARGET [TIER=quick] [CORES=all] [CONFIG="key=value ..."] [PYTHON=python3]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'TIER    smoke      embedded data: does everything work?    3 minutes on two cores'
+	@echo '        quick      embedded data, no network              20 minutes on two cores'
+	@echo '        reduced    real data sets, shortened                4 hours on two cores'
+	@echo '        paper      real data sets, full length              3 hours on a large GPU'
+	@echo '        published  nothing is trained: the rows in results/published, one minute'
+	@echo 'CORES   a number, or all'
+	@echo 'CONFIG  keys of config/README.md, such as CONFIG="data_dir=/data seeds=2"'
+	@echo 'PYTHON  the interpreter behind .venv, 3.11 to 3.13'
+	@echo
+	@echo 'Read results/TIER/report.html first; figures/TIER holds the figures. Interrupt at any'
+	@echo 'time: the same command goes on where it stopped.'
+
+setup: $(READY) ## create .venv from requirements.lock: two minutes, 5.5 GB
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null || { \
+	    echo '$(PYTHON) is not Python 3.11, 3.12 or 3.13; name one that is: make PYTHON=...' >&2; exit 1; }
+	@echo 'Setting up .venv from requirements.lock: about two minutes, 5.5 GB.'
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --no-compile --require-hashes --requirement requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@# Here on all cores, where pip uses one, and not by pytest, to which warnings are errors.
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+	@touch $@
+
+reproduce: all ## train what is missing, then draw figures, tables, verdicts and report
+
+all figures tables claims report: $(READY)
+	$(SNAKEMAKE)
+
+figures: ## the figures alone, and what they need
+tables: ## the tables alone, and what they need
+claims: ## the verdicts alone, and what they need
+report: ## results/TIER/report.html, and what it needs
+
+test: $(READY) ## the test suite: under 10 minutes on two cores
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup
+
+lint: $(READY) ## ruff, mypy, snakefmt and snakemake --lint, all of which must be clean
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(READY) ## rewrite Python and Snakemake files in the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+lock: ## resolve requirements.lock anew (needs uv); delete the file first to upgrade everything
+	@# A week's delay lets mirrors catch up and bad uploads be withdrawn; one version serves all Pythons.
+	$(UV) pip compile pyproject.toml requirements.in --extra test --output-file requirements.lock \
+	    --universal --python-version 3.11 --fork-strategy fewest --exclude-newer '7 days' \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command 'make lock' --quiet
+
+clean: ## delete results, figures and logs of TIER; trained runs stay in the store, runs/
+	@case '$(TIER)' in smoke|quick|reduced|paper) ;; \
+	    *) echo 'clean: TIER must be smoke, quick, reduced or paper, not $(TIER)' >&2; exit 1 ;; esac
+	rm -rf 'results/$(TIER)' 'figures/$(TIER)' 'logs/$(TIER)'
