@@ -9,7 +9,9 @@ BIN := .venv/bin
 READY := .venv/.installed
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 # Targets come first: everything behind --config is taken for a key.
-SNAKEMAKE = $(BIN)/snakemake $@ --cores $(CORES) --config tier=$(TIER) $(CONFIG)
+SNAKEMAKE = $(BIN)/snakemake $@ --cores $(CORES) --config tier=$(TIER) $(CONFIG) $(REDO)
+# What is shipped is drawn anew, whatever the dates of its files in a clone.
+REDO = $(if $(filter published,$(TIER)),--forceall)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup all reproduce figures tables claims report test lint format lock clean

@@ -13,6 +13,15 @@ from paper_repro.errors import UserError
 from paper_repro.schemas import check_schema, schema
 
 
+def tier_of(config: dict[str, Any]) -> str:
+    """The tier asked for, before its file is read; UserError names the tiers there are."""
+    tier = str(config.get("tier", "quick"))
+    known = schema("config")["properties"]["tier"]["enum"]
+    if tier not in known:
+        raise UserError(f"config.tier: {tier!r} is not one of {', '.join(known)}")
+    return tier
+
+
 def check(config: dict[str, Any]) -> None:
     """Check `config` in place and fill in defaults; UserError names the key and what is allowed.
 

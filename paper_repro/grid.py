@@ -145,12 +145,12 @@ def check_parts(cell: Cell, where: str) -> None:
         "OBJECTIVES": ("objective", params["objective"]),
         "LIKELIHOODS": ("likelihood", params["likelihood"]),
     }
-    for estimator in filter(None, (params["estimator"], *params["compare"])):
-        for key, (part, value) in served.items():
-            allowed = registry.constant("estimators", estimator, key)
+    for part, name, _ in chosen[1:]:
+        for key, (other, value) in served.items():
+            allowed = registry.constant(f"{part}s", name, key) if name else None
             if allowed and value and value not in allowed:
                 raise UserError(
-                    f"{where}: estimator {estimator!r} cannot serve {part} {value!r}; "
+                    f"{where}: {part} {name!r} cannot serve {other} {value!r}; "
                     f"it serves {', '.join(allowed)}"
                 )
 

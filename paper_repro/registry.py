@@ -82,7 +82,8 @@ def literals(path: Path) -> dict[str, Any]:
 def closure(paths: list[Path]) -> list[Path]:
     """Every file of the package that `paths` import, directly or not, themselves included.
 
-    Modules imported by name at run time (the components) are not seen: name them in `paths`.
+    Modules imported by name at run time (the components) are not seen: name them in `paths`. The
+    package's own __init__ is left out: it holds the version alone.
     """
     todo, seen = [p.resolve() for p in paths], set[Path]()
     while todo:
@@ -90,7 +91,7 @@ def closure(paths: list[Path]) -> list[Path]:
         if path not in seen:
             seen.add(path)
             todo.extend(_imports(path))
-    return sorted(seen)
+    return sorted(seen - {(PACKAGE / "__init__.py").resolve()})
 
 
 def module_name(path: Path) -> str:

@@ -1,0 +1,53 @@
+# Every estimator x data set x seed of the five papers, their tables, figures and verdicts.
+#
+#   snakemake --cores all                              the default tier, quick
+#   snakemake --cores all --config tier=smoke          another: smoke, quick, reduced, paper, published
+#   snakemake --cores all sticking_the_landing         one study
+#   snakemake --cores all figures                      one kind of product
+from snakemake.utils import min_version
+
+from paper_repro.workflow import tier_of
+
+min_version("9.20")
+
+TIER = tier_of(config)
+
+
+configfile: f"config/{TIER}.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+if TIER != "published":
+
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/collect.smk"
+
+
+include: "workflow/rules/analysis.smk"
+
+
+PRODUCTS = {
+    "figures": rules.draw_manifest.output,
+    "tables": rules.render_tables.output,
+    "claims": rules.evaluate_claims.output,
+    "report": rules.build_report.output,
+}
+
+
+rule all:
+    default_target: True
+    input:
+        list(PRODUCTS.values()),
+    localrule: True
+
+
+for product, files in PRODUCTS.items():
+
+    rule:
+        name:
+            product
+        input:
+            files,
+        localrule: True

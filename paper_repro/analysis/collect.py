@@ -1,0 +1,218 @@
+"""From the folders of runs to tidy tables: one row per number, per run, per cell.
+
+Every cell and seed of the grid has its row: a run that is not there, or that was trained with
+other settings than the grid now asks for, stands as ``missing``, one that diverged as
+``diverged``. A table is never shorter than its grid.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paper_repro import atomic
+from paper_repro.analysis.files import (
+    COLUMNS,
+    MISSING,
+    Record,
+    RunKey,
+    Tables,
+    arrays_of,
+    csv_text,
+    read_tables,
+    replace_arrays,
+    write_tables,
+)
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError
+
+MAX_POINTS = 200  # of one curve of one run
+SHORT = 12  # hex digits of a fingerprint
+ROW_COLUMNS = ("split", "step", "metric", "value", "unit", "at", "estimator", "kind", "status")
+
+
+def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> None:
+    """Gather ``runs_root/<study>/<cell>/seed<k>/`` of every cell and seed into tables under `out`.
+
+    UserError for a run whose files cannot be read and for cells of another tier.
+    """
+    tables: Tables = {table: [] for table in COLUMNS}
+    arrays: dict[RunKey, Path] = {}
+    for cell in sorted(cells, key=lambda cell: (cell.study, cell.experiment, cell.id)):
+        if cell.tier != tier:
+            raise UserError(f"cell {cell.id}: of tier {cell.tier!r}, not {tier!r}")
+        runs = [_read_run(cell, seed, runs_root) for seed in sorted(cell.seeds)]
+        for run in runs:
+            final, curves = _rows(run)
+            tables["metrics"] += final
+            tables["curves"] += curves
+            tables["runs"].append(_run_row(run))
+            if (path := run.folder / "arrays.npz").is_file() and run.record:
+                arrays[cell.study, cell.id, str(run.seed)] = path
+        params = json.dumps(dict(cell.params), sort_keys=True)
+        address = (cell.study, cell.experiment, cell.id, cell.tier)
+        tables["cells"].append((*address, cell.task, params))
+        tables["costs"] += [(*address, *cost) for cost in _costs(runs)]
+    write_tables(tables, out)
+    replace_arrays(arrays, out)
+
+
+def merge(roots: Sequence[Path], out: Path) -> None:
+    """Join collected folders of different studies into one."""
+    tables: Tables = {table: [] for table in COLUMNS}
+    arrays: dict[RunKey, Path] = {}
+    for root in roots:
+        found = read_tables(root)
+        for table, records in found.items():
+            tables[table] += records
+        arrays |= arrays_of(root, found)
+    write_tables(tables, out)
+    replace_arrays(arrays, out)
+
+
+def concatenate(files: Sequence[Path], out: Path) -> None:
+    """Join CSV files; UserError where their columns differ."""
+    columns: list[str] = []
+    records: list[list[str]] = []
+    for path in files:
+        head, *rest = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+        if columns and head != columns:
+            raise UserError(f"{path}: its columns differ from those of {files[0]}")
+        columns = head
+        records += rest
+    atomic.write_text(out, csv_text(columns, records))
+
+
+@dataclass(frozen=True)
+class _Run:
+    cell: Cell
+    seed: int
+    folder: Path
+    record: Mapping[str, Any]  # run.json; empty for a missing run
+
+    @property
+    def status(self) -> str:
+        return str(self.record["status"]) if self.record else MISSING
+
+
+def _read_run(cell: Cell, seed: int, root: Path) -> _Run:
+    folder = root / cell.study / cell.id / f"seed{seed}"
+    path = folder / "run.json"
+    if not path.is_file() or not (folder / "metrics.csv").is_file():
+        return _Run(cell, seed, folder, {})
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        trained = record["cell"]
+    except (json.JSONDecodeError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete its folder") from None
+    wanted = json.loads(cell.as_json())
+    stale = any(trained.get(key) != wanted[key] for key in ("task", "params"))
+    return _Run(cell, seed, folder, {} if stale else record)
+
+
+def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
+    """Final rows and thinned curve rows of a run; one final row if it is missing."""
+    params, record = run.cell.params, run.record
+    shared = {
+        "study": run.cell.study,
+        "experiment": run.cell.experiment,
+        "cell": run.cell.id,
+        **{name: params.get(name, "") for name in ("dataset", "model", "objective")},
+        "seed": run.seed,
+        "run_id": record.get("run_id", ""),
+        "tier": run.cell.tier,
+        "device": record.get("device", ""),
+        "steps": params.get("steps", ""),
+        "torch": record.get("torch", ""),
+        "fingerprint": str(record.get("fingerprint", ""))[:SHORT],
+    }
+    own = str(params.get("estimator", ""))
+    if not record:
+        return [_record("metrics", {**shared, "estimator": own, "status": MISSING})], []
+    final: list[Record] = []
+    curves: dict[tuple[str, ...], list[Record]] = {}
+    for row in _read_rows(run.folder / "metrics.csv"):
+        line = _record("metrics", {**shared, **row, "estimator": row["estimator"] or own})
+        if row["kind"] == "curve":
+            series = (row["metric"], row["split"], row["at"], row["estimator"])
+            curves.setdefault(series, []).append(line)
+        else:
+            final.append(line)
+    return final, [line for points in curves.values() for line in thin(points)]
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+    if tuple(reader.fieldnames or ()) != ROW_COLUMNS:
+        raise UserError(f"{path}: its columns are not those of a run; delete its folder")
+    return list(reader)
+
+
+def thin(points: Sequence[Record], most: int = MAX_POINTS) -> list[Record]:
+    """At most `most` of the points, evenly spaced, the first and the last among them."""
+    if len(points) <= most:
+        return list(points)
+    last = len(points) - 1
+    return [points[(2 * i * last + most - 1) // (2 * (most - 1))] for i in range(most)]
+
+
+def _run_row(run: _Run) -> Record:
+    record = run.record
+    found = {name: record.get(name, "") for name in COLUMNS["runs"]}
+    return _record(
+        "runs",
+        {
+            **found,
+            "study": run.cell.study,
+            "experiment": run.cell.experiment,
+            "cell": run.cell.id,
+            "seed": run.seed,
+            "tier": run.cell.tier,
+            "seconds": _seconds(record) if record else "",
+            "fingerprint": str(found["fingerprint"])[:SHORT],
+            "status": run.status,
+        },
+    )
+
+
+def _costs(runs: Sequence[_Run]) -> list[Record]:
+    """Per device: its name, runs, seconds and FLOPs of all of them, mean steps per second, largest
+    memory; a single row without a device where nothing was run."""
+    devices: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for run in runs:
+        if run.record:
+            device = (run.record["device"], run.record["device_name"])
+            devices.setdefault(device, []).append(run.record)
+    rows: list[Record] = []
+    for device, records in sorted(devices.items()):
+        speeds = [float(r["steps_per_second"]) for r in records]
+        rows.append(
+            (
+                *device,
+                str(len(records)),
+                _text(sum(_seconds(r) for r in records)),
+                _text(sum(speeds) / len(speeds)),
+                _text(max(float(r["peak_memory_mib"]) for r in records)),
+                str(sum(int(r["flops"]) for r in records)),
+            )
+        )
+    return rows or [("", "", "0", "", "", "", "")]
+
+
+def _seconds(record: Mapping[str, Any]) -> float:
+    """Time of a run, training and evaluation."""
+    return float(record["seconds"]) + float(record["evaluation_seconds"])
+
+
+def _record(table: str, row: Mapping[str, Any]) -> Record:
+    return tuple(_text(row.get(column, "")) for column in COLUMNS[table])
+
+
+def _text(value: Any) -> str:
+    """Numbers of a run's own text stay as they are; times and speeds need no more digits."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,204 @@
+"""Carrying rows between machines: export a tier's results, import them into the published ones.
+
+A cell stands in results/published once, at the highest tier that anyone ran: ``paper`` rows
+replace ``reduced`` rows of the same cell, all of them, since a mean over two schedules means
+nothing. Within a tier, runs of several machines are joined seed by seed and the newer import wins
+a seed, unless settings or data differ: then it replaces the whole cell. Runs that are missing
+never replace runs that ended. ``quick`` and ``smoke`` train on embedded data and are refused.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from paper_repro import atomic
+from paper_repro.analysis.files import (
+    ARRAYS,
+    COLUMNS,
+    MISSING,
+    NAMES,
+    Record,
+    RunKey,
+    Tables,
+    array_path,
+    arrays_of,
+    read_tables,
+    replace_arrays,
+    write_tables,
+)
+from paper_repro.errors import UserError
+
+RANK = {"reduced": 0, "paper": 1}
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: equal rows, equal bytes
+PER_RUN = ("metrics", "curves", "runs")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """All rows of one run, by table, and its arrays if it has some."""
+
+    rows: dict[str, list[Record]]
+    arrays: Path | None
+
+    def get(self, column: str) -> str:
+        """A column of its row of runs.csv."""
+        return self.rows["runs"][0][COLUMNS["runs"].index(column)]
+
+    def numbers(self) -> list[Record]:
+        """Its rows without the columns that say where and when they were made."""
+        keep = [i for i, name in enumerate(COLUMNS["metrics"]) if name not in ("run_id", "torch")]
+        rows = self.rows["metrics"] + self.rows["curves"]
+        return [tuple(row[i] for i in keep) for row in rows]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell: its row of cells.csv, its runs by seed, its costs by device."""
+
+    address: Record
+    runs: dict[str, _Run] = field(default_factory=dict)
+    costs: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def tier(self) -> str:
+        return self.address[COLUMNS["cells"].index("tier")]
+
+    @property
+    def finished(self) -> dict[str, _Run]:
+        """Runs that ended, well or diverged."""
+        return {seed: run for seed, run in self.runs.items() if run.get("status") != MISSING}
+
+    @property
+    def fingerprints(self) -> set[str]:
+        return {run.get("fingerprint") for run in self.finished.values()}
+
+
+def export_results(root: Path, out: Path) -> None:
+    """Pack tables and arrays of a results folder into the zip file `out`."""
+    members = {name: root / name for name in NAMES.values()}
+    for key, path in arrays_of(root, read_tables(root)).items():
+        members[array_path(Path(), key).as_posix()] = path
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, path in sorted(members.items()):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
+    atomic.write_bytes(out, buffer.getvalue())
+
+
+def import_results(source: Path, published: Path) -> list[str]:
+    """Merge an exported zip (or a results folder) into `published`.
+
+    Returns a line per cell that changed or was refused, saying what was done and why. UserError if
+    `source` is no export, or holds rows of a tier that is never published.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        root = source if source.is_dir() else _unpack(source, Path(scratch))
+        incoming = _read(root)
+        for cell in incoming.values():
+            if cell.tier not in RANK:
+                raise UserError(
+                    f"{source}: rows of tier {cell.tier!r} are not published; "
+                    f"only {' and '.join(RANK)} train on real data"
+                )
+        cells = _read(published) if (published / NAMES["runs"]).is_file() else {}
+        report = []
+        for key, cell in sorted(incoming.items()):
+            cells[key], done = merge_cell(cells.get(key), cell)
+            report += [f"{'/'.join(key)}: {done}"] if done else []
+        _write(cells, published)
+    return report
+
+
+def merge_cell(old: _Cell | None, new: _Cell) -> tuple[_Cell, str]:
+    """The cell to publish, and in words what was done ("" for nothing)."""
+    mine = f"{new.tier} ({len(new.finished)} runs)"
+    if old is None:
+        return new, f"{mine} added"
+    theirs = f"{old.tier} ({len(old.finished)} runs)"
+    if not new.finished:
+        return old, ""
+    if not old.finished or RANK[new.tier] > RANK[old.tier]:
+        return new, f"{mine} replaces {theirs}"
+    if RANK[new.tier] < RANK[old.tier]:
+        return old, f"{mine} ignored: {theirs} is there"
+    if old.address != new.address:
+        return new, f"CONFLICT: {mine} replaces {theirs}, trained with other settings"
+    if old.fingerprints != new.fingerprints:
+        return new, f"CONFLICT: {mine} replaces {theirs}, trained on other data"
+    return _join(old, new)
+
+
+def _join(old: _Cell, new: _Cell) -> tuple[_Cell, str]:
+    """One cell of both machines' runs; of two runs of a seed the newer import counts."""
+    before, after = old.finished, new.finished
+    added = [seed for seed in after if seed not in before]
+    changed = [s for s in after if s in before and after[s].numbers() != before[s].numbers()]
+    runs = {**old.runs, **new.runs, **before, **after}
+    devices = {run.get("device_name") for run in runs.values()}
+    costs = {d: row for d, row in {**old.costs, **new.costs}.items() if d in devices}
+    done = [f"{new.tier} seeds {' '.join(added)} added"] if added else []
+    if changed:
+        done.append(f"CONFLICT: seeds {' '.join(changed)} replaced by runs with other numbers")
+    return replace(new, runs=runs, costs=costs), "; ".join(done)
+
+
+def _read(root: Path) -> dict[tuple[str, str], _Cell]:
+    """Cells of a results folder by study and id."""
+    tables = read_tables(root)
+    arrays = arrays_of(root, tables)
+    cells: dict[tuple[str, str], _Cell] = {}
+    for row in tables["cells"]:
+        cells[_key("cells", row)] = _Cell(row)
+    for table in PER_RUN:
+        seed_at = COLUMNS[table].index("seed")
+        for row in tables[table]:
+            key, seed = _key(table, row), row[seed_at]
+            runs = cells[key].runs
+            if seed not in runs:
+                runs[seed] = _Run({name: [] for name in PER_RUN}, arrays.get((*key, seed)))
+            runs[seed].rows[table].append(row)
+    device_at = COLUMNS["costs"].index("device_name")
+    for row in tables["costs"]:
+        cells[_key("costs", row)].costs[row[device_at]] = row
+    return cells
+
+
+def _write(cells: dict[tuple[str, str], _Cell], root: Path) -> None:
+    tables: Tables = {table: [] for table in COLUMNS}
+    arrays: dict[RunKey, Path] = {}
+    for cell in sorted(cells.values(), key=lambda cell: cell.address[:3]):
+        tables["cells"].append(cell.address)
+        tables["costs"] += [row for _, row in sorted(cell.costs.items())]
+        for seed, run in sorted(cell.runs.items(), key=lambda pair: int(pair[0])):
+            for table in PER_RUN:
+                tables[table] += run.rows[table]
+            if run.arrays is not None:
+                arrays[*_key("cells", cell.address), seed] = run.arrays
+    write_tables(tables, root)
+    replace_arrays(arrays, root)
+
+
+def _key(table: str, row: Record) -> tuple[str, str]:
+    columns = COLUMNS[table]
+    return row[columns.index("study")], row[columns.index("cell")]
+
+
+def _unpack(source: Path, target: Path) -> Path:
+    """Unpack an export; only names that an export can hold leave the archive."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for name in archive.namelist():
+                parts = Path(name).parts
+                array = len(parts) == 4 and parts[0] == ARRAYS and name.endswith(".npz")
+                if not (array or name in NAMES.values()) or ".." in parts:
+                    raise UserError(f"{source}: {name!r} does not belong in an export")
+                archive.extract(name, target)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{source}: no zip that export wrote ({error})") from None
+    return target

@@ -1,0 +1,187 @@
+"""Results of a tier as data frames: rows joined with the settings of their cells.
+
+Figures, tables and verdicts all read through here, from CSV files alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from paper_repro.analysis.files import COLUMNS, NAMES, array_path
+from paper_repro.errors import UserError
+
+NUMBERS = {
+    *("value", "seed", "step", "steps", "runs", "seconds", "steps_per_second"),
+    *("peak_memory_mib", "flops"),
+}
+WHOLE = ("step", "steps")  # whole numbers that an unfinished run may lack: -1 there
+FINISHED = "ok"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The rows of one results folder (results/<tier>).
+
+    `metrics` holds final rows, `curves` thinned training curves, with the same columns; `runs` one
+    row per run, `costs` and `cells` one per cell. Texts are never NaN: what is absent is "".
+    """
+
+    root: Path
+    metrics: pd.DataFrame
+    curves: pd.DataFrame
+    cells: pd.DataFrame
+    runs: pd.DataFrame
+    costs: pd.DataFrame
+
+    def frame(
+        self,
+        study: str,
+        experiment: str | None = None,
+        metric: str | None = None,
+        kind: str | None = None,
+    ) -> pd.DataFrame:
+        """Tidy rows of a study, optionally of one experiment, metric, and kind (final or curve).
+
+        Added columns: every parameter of the cells that is not a list, every coordinate of `at`
+        (which goes before a parameter of the same name), `kind`, `cell_estimator` (the one the
+        cell trained with; the row's own `estimator` may be another) and `progress` (step / steps).
+        Numeric columns are numbers. Rows of missing and diverged runs are included: see `status`.
+        """
+        parts = []
+        for name, rows in (("final", self.metrics), ("curve", self.curves)):
+            if kind not in (None, name):
+                continue
+            wanted = rows["study"] == study
+            if experiment is not None:
+                wanted &= rows["experiment"] == experiment
+            if metric is not None:
+                wanted &= rows["metric"] == metric
+            parts.append(rows[wanted].assign(kind=name))
+        if not parts:
+            raise ValueError(f"kind is 'final' or 'curve', not {kind!r}")
+        found = pd.concat(parts, ignore_index=True)
+        found["progress"] = found["step"] / found["steps"].where(found["steps"] > 0)
+        return self._join(found)
+
+    def finals(self, study: str, experiment: str, metric: str | None = None) -> pd.DataFrame:
+        """Final rows that stand for a run: of runs that ended well, and where a number was measured
+        on the way too, the last one. Values may still be NaN."""
+        rows = self.frame(study, experiment, metric, "final")
+        series = ["cell", "seed", "metric", "split", "at", "estimator"]
+        rows = rows[rows["step"] == rows.groupby(series)["step"].transform("max")]
+        lost = self.unfinished(study, experiment)
+        runs = pd.MultiIndex.from_frame(rows[["cell", "seed"]])
+        ended = ~runs.isin(pd.MultiIndex.from_frame(lost[["cell", "seed"]]))
+        return rows[ended & (rows["status"] == FINISHED)]
+
+    def unfinished(self, study: str, experiment: str) -> pd.DataFrame:
+        """Runs planned for an experiment that have no usable numbers (missing or diverged), with
+        the parameters of their cells as columns."""
+        runs = self.runs
+        wanted = (runs["study"] == study) & (runs["experiment"] == experiment)
+        found = runs[wanted & (runs["status"] != FINISHED)].reset_index(drop=True)
+        return self._join(found)
+
+    def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
+        """Arrays that a run saved; empty where it saved none."""
+        path = array_path(self.root, (study, cell, str(seed)))
+        if not path.is_file():
+            return {}
+        with np.load(path) as archive:
+            return {name: archive[name] for name in archive.files}
+
+    @cached_property
+    def _params(self) -> dict[tuple[str, str], dict[str, Any]]:
+        cells = self.cells
+        return {
+            (study, cell): json.loads(params)
+            for study, cell, params in zip(
+                cells["study"], cells["cell"], cells["params"], strict=True
+            )
+        }
+
+    def _join(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows with parameters and coordinates as columns."""
+        keys = pd.Series(list(zip(rows["study"], rows["cell"], strict=True)), rows.index, object)
+        table = _spread(keys, lambda key: _plain(self._params.get(key, {})))
+        if "estimator" in table:
+            table["cell_estimator"] = table["estimator"]
+        if "at" in rows:
+            for name, column in _spread(rows["at"], _coordinates).items():
+                if name in table:
+                    column = column.where(column.notna(), table[name])
+                table[name] = column
+        added = {
+            name: _numeric(column)
+            for name, column in table.items()
+            if name not in rows.columns  # a row's own columns say what is true of that row
+        }
+        return pd.concat([rows, pd.DataFrame(added, index=rows.index)], axis=1)
+
+
+def load(root: Path) -> Results:
+    """Read the tables of a results folder; UserError names a file that is missing."""
+    frames = {table: _read(root / name, COLUMNS[table]) for table, name in NAMES.items()}
+    return Results(root, **frames)
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not path.is_file():
+        raise UserError(f"{path}: not there; collect the runs first (snakemake does)")
+    numbers = [name for name in columns if name in NUMBERS]
+    frame = pd.read_csv(
+        path,
+        dtype={name: float if name in numbers else str for name in columns},
+        keep_default_na=False,
+        na_values={name: ["", "nan", "NaN"] for name in numbers},
+    )
+    if list(frame.columns) != list(columns):
+        raise UserError(f"{path}: its columns are not those this version writes; collect anew")
+    for name in WHOLE:
+        if name in frame:
+            frame[name] = frame[name].fillna(-1).astype(int)
+    if "seed" in frame:
+        frame["seed"] = frame["seed"].astype(int)
+    return frame
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters fit for a column: a list spans coordinates of the rows and is no setting."""
+    return {name: v for name, v in params.items() if not isinstance(v, list | dict)}
+
+
+def _coordinates(at: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in at.split(",")) if at else {}
+
+
+def _spread(keys: pd.Series, columns_of: Callable[[Any], dict[str, Any]]) -> dict[str, pd.Series]:
+    """Columns named by `columns_of(key)`, computed once per different key; NaN where a key lacks
+    a name."""
+    codes, unique = pd.factorize(keys)
+    found = [columns_of(key) for key in unique]
+    names = dict.fromkeys(name for columns in found for name in columns)
+    spread = {}
+    for name in names:
+        values = np.empty(len(unique), dtype=object)
+        values[:] = [columns.get(name, np.nan) for columns in found]
+        spread[name] = pd.Series(values[codes], keys.index, dtype=object)
+    return spread
+
+
+def _numeric(column: pd.Series) -> pd.Series:
+    """The column as numbers if every entry is one or empty (booleans stay), else unchanged."""
+    unique = [v for v in column.unique() if v != "" and v == v]
+    if not unique or any(isinstance(v, bool) for v in unique):
+        return column
+    if pd.to_numeric(pd.Series(unique, dtype=object), errors="coerce").isna().any():
+        return column
+    return pd.to_numeric(column, errors="coerce")

@@ -1,0 +1,186 @@
+"""Which rows a check looks at: selection, pairing on common random numbers, and what is missing.
+
+A value that a check needs and that does not exist (run missing, diverged, not a number, partner
+missing) is a gap. Gaps are counted, never skipped: survivors alone prove nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paper_repro.analysis.results import FINISHED, Results
+from paper_repro.errors import UserError
+
+# Two runs are comparable only at the same seed, scale and data.
+COMMON = ["seed", "tier", "steps", "fingerprint"]
+# These look at every value, whatever unit it belongs to; the others need one per unit and seed.
+COUNTING = {"every", "count"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a statistic works on.
+
+    `rows` has one row per measured number, with columns `unit` (text naming the comparison, such
+    as "dataset=mnist, k=5"), `seed`, `value`, and those of the rows it came from. `gaps` names the
+    runs whose numbers should be there and are not; `cells` every cell used, with its run count.
+    """
+
+    rows: pd.DataFrame
+    gaps: tuple[str, ...]
+    cells: tuple[tuple[str, int], ...]
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Tiers of the rows used."""
+        return tuple(sorted(set(self.rows["tier"])))
+
+
+def sample(
+    results: Results,
+    study: str,
+    check: Mapping[str, Any],
+    reported: Path,
+) -> Sample:
+    """The numbers a check is about.
+
+    `select` holds column filters: a value, a list of values, or {min, max}. `versus` overrides some
+    of them to name the other side of a pair, or names a source in the study's reported.csv;
+    `pairing` says difference (default) or ratio. Partners share the `units` columns and COMMON.
+    """
+    filters = check["select"]
+    rows, gaps = _choose(results, study, filters)
+    units = check.get("units", [])
+    rows = rows.assign(unit=_unit(rows, units))
+    used = [rows]
+    where = f"{study}/claims.yaml: {check['name']}"
+    if check["statistic"] not in COUNTING:
+        _unique(rows, ["unit", "seed", *filter(None, [check["rule"].get("x")])], where)
+    if versus := check.get("versus"):
+        if "reported" in versus:
+            other = _reported(reported, versus["reported"], filters, units)
+            on = ["unit"]
+        else:
+            other, _ = _choose(results, study, {**filters, **versus})
+            other = other.assign(unit=_unit(other, units))
+            on = ["unit", *COMMON]
+            _unique(rows, on, where)
+        _unique(other, on, where)
+        rows, lonely, partners = _pair(rows, other, on, check.get("pairing", "difference"))
+        if "reported" not in versus:  # what nobody reported is no gap in our runs
+            gaps |= lonely
+            used.append(partners)
+    counts = pd.concat(used).groupby("cell", sort=True)["seed"].nunique()
+    cells = tuple((str(cell), int(n)) for cell, n in counts.items())
+    return Sample(rows.reset_index(drop=True), tuple(sorted(gaps)), cells)
+
+
+def _choose(
+    results: Results, study: str, filters: Mapping[str, Any]
+) -> tuple[pd.DataFrame, set[str]]:
+    """Rows with a usable value that pass the filters, and the runs that should have had some."""
+    wanted = dict(filters)
+    experiment, metric = wanted.pop("experiment"), wanted.pop("metric")
+    if wanted.pop("kind", "final") == "final":
+        rows = results.finals(study, experiment, metric)
+    else:
+        rows = results.frame(study, experiment, metric, "curve")
+        rows = rows[rows["status"] == FINISHED]
+    rows = rows[_matches(rows, wanted)]
+    runs = results.unfinished(study, experiment)
+    planned = runs["cell"].isin(set(rows["cell"])) | _planned(runs, wanted)
+    finite = np.isfinite(rows["value"])
+    return rows[finite], _names(runs[planned]) | _names(rows[~finite])
+
+
+def _matches(rows: pd.DataFrame, filters: Mapping[str, Any]) -> pd.Series:
+    passed = pd.Series(True, index=rows.index)
+    for column, wanted in filters.items():
+        values = rows[column] if column in rows else pd.Series("", rows.index, dtype=object)
+        passed &= _passes(values, wanted)
+    return passed
+
+
+def _passes(values: pd.Series, wanted: Any) -> pd.Series:
+    if isinstance(wanted, list):
+        return pd.concat([_passes(values, one) for one in wanted], axis=1).any(axis=1)
+    if isinstance(wanted, dict):
+        numbers = pd.to_numeric(values, errors="coerce")
+        low, high = wanted.get("min", -np.inf), wanted.get("max", np.inf)
+        return (numbers >= low) & (numbers <= high)
+    if isinstance(wanted, bool | str):
+        return values.astype(object).fillna("").astype(str) == str(wanted)
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    return pd.Series(np.isclose(numbers, wanted, rtol=1e-9, atol=0.0), values.index)
+
+
+def _planned(runs: pd.DataFrame, filters: Mapping[str, Any]) -> pd.Series:
+    """Whether runs without rows belong to a selection, judged by the settings of their cells."""
+    settings = {name: value for name, value in filters.items() if name in runs}
+    estimator = settings.pop("estimator", None)
+    passed = _matches(runs, settings)
+    if estimator is not None:  # a cell without its own estimator measures several
+        passed &= _passes(runs["estimator"], estimator) | (runs["estimator"] == "")
+    return passed
+
+
+def _unit(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Text such as "dataset=mnist, k=5" per row."""
+    text = pd.Series("", index=rows.index, dtype=object)
+    for i, column in enumerate(columns):
+        values = rows[column] if column in rows else pd.Series("", rows.index, dtype=object)
+        shown = values.map(lambda v: f"{v:.12g}" if isinstance(v, Real) else str(v))
+        text = text + (", " if i else "") + f"{column}=" + shown.astype(object)
+    return text
+
+
+def _unique(rows: pd.DataFrame, on: Sequence[str], where: str) -> None:
+    twice = rows[rows.duplicated(list(on), keep=False)]
+    if len(twice):
+        unit = twice["unit"].iloc[0]
+        raise UserError(
+            f"{where}: several rows for {unit or 'one seed'}; add columns to select or units"
+        )
+
+
+def _pair(
+    rows: pd.DataFrame, other: pd.DataFrame, on: Sequence[str], pairing: str
+) -> tuple[pd.DataFrame, set[str], pd.DataFrame]:
+    """Rows whose value is compared with their partner's, rows without a (finite) result, and the
+    partners used."""
+    partner = [*on, "value", *(["cell"] if "cell" in other else [])]
+    merged = rows.merge(other[partner], on=list(on), how="left", suffixes=("", "_other"))
+    mine, theirs = (merged[name].to_numpy(float) for name in ("value", "value_other"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        merged["value"] = mine / theirs if pairing == "ratio" else mine - theirs
+    paired = np.isfinite(merged["value"])
+    done = merged[paired]
+    used = done.assign(cell=done["cell_other"]) if "cell_other" in done else done.iloc[:0]
+    return done, _names(merged[~paired]), used
+
+
+def _names(rows: pd.DataFrame) -> set[str]:
+    """Runs of rows as cell:seed."""
+    return {f"{cell}:{seed}" for cell, seed in zip(rows["cell"], rows["seed"], strict=True)}
+
+
+def _reported(
+    path: Path, source: str, filters: Mapping[str, Any], units: Sequence[str]
+) -> pd.DataFrame:
+    """Published numbers of one source as rows with `unit` and `value`."""
+    if not path.is_file():
+        raise UserError(f"{path}: not there, but a check compares with {source!r} of it")
+    table = pd.read_csv(path, keep_default_na=False)
+    chosen = table[table["id"].str.startswith(f"{source}-")]
+    if chosen.empty:
+        raise UserError(f"{path}: no id begins with {source}-")
+    known = {name: filters[name] for name in ("metric", "estimator") if name in filters}
+    chosen = chosen[_matches(chosen, known)]
+    return chosen.assign(unit=_unit(chosen, units))[["unit", "value"]]

@@ -1,0 +1,165 @@
+"""Tables: from a study's `TABLES` to CSV (numbers), Markdown and LaTeX (for people).
+
+A study's tables.py declares ``TABLES``, a dict from table id to a function that takes the
+`Results` and returns a `Table`. An entry is a text or an `Estimate`; a cell of the grid that has
+no rows reads "not run".
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from paper_repro import atomic
+from paper_repro.analysis.files import MISSING, csv_text
+from paper_repro.analysis.results import Results, load
+from paper_repro.analysis.statistics import t_interval
+
+NOT_RUN = "not run"
+LATEX = {
+    **{mark: rf"\{mark}" for mark in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "·": r"$\cdot$",
+    "²": r"\textsuperscript{2}",
+    "†": r"\dag{}",
+    "—": "---",
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with the half width of its 95 % t interval (nan for one seed), and how
+    many runs that should be in it are missing or diverged."""
+
+    mean: float
+    half_width: float
+    n: int
+    lost: int = 0
+
+    def __str__(self) -> str:
+        lost = f" ({self.lost} of {self.n + self.lost} runs lost)" if self.lost else ""
+        return self._number() + lost
+
+    def _number(self) -> str:
+        if not math.isfinite(self.half_width):
+            return f"{self.mean:.4g} (n = {self.n})"
+        size = max(abs(self.mean), self.half_width)
+        if size and not 1e-3 <= size < 1e5:
+            return f"{self.mean:.2e} ± {self.half_width:.1e}"
+        if self.half_width == 0:
+            return f"{self.mean:.4g} ± 0"
+        digits = min(6, max(0, 1 - math.floor(math.log10(self.half_width))))
+        return f"{self.mean:.{digits}f} ± {self.half_width:.{digits}f}"
+
+
+Entry = str | Estimate
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column names, rows of entries, and notes that belong under the table."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Entry]]
+    notes: Sequence[str] = field(default=())
+
+
+def estimate(values: ArrayLike, lost: Sequence[str] = ()) -> Entry:
+    """Mean and interval of one number per seed; `lost` holds the status of each run that should
+    have one and has not. "not run" or "diverged" where no number is left."""
+    numbers = pd.Series(values, dtype=float)
+    finite = numbers[numbers.map(math.isfinite)]
+    missing = len(lost) + len(numbers) - len(finite)
+    if finite.empty:
+        return "diverged" if missing > list(lost).count(MISSING) else NOT_RUN
+    found = t_interval(finite)
+    return Estimate(found.mean, found.half_width, found.n, missing)
+
+
+def render_study(study: str, root: Path, out: Path) -> None:
+    """Write every table of a study as ``out/<study>_<id>.{csv,md,tex}``."""
+    results = load(root)
+    tables: dict[str, Callable[[Results], Table]] = importlib.import_module(
+        f"paper_repro.studies.{study}.tables"
+    ).TABLES
+    for name, function in tables.items():
+        render(function(results), out / f"{study}_{name}")
+
+
+def render(table: Table, stem: Path) -> None:
+    """Write a table as `stem`.csv, .md and .tex."""
+    for suffix, text in (
+        (".csv", as_csv(table)),
+        (".md", as_markdown(table)),
+        (".tex", as_latex(table)),
+    ):
+        atomic.write_text(stem.with_name(stem.name + suffix), text)
+
+
+def as_csv(table: Table) -> str:
+    """Numbers apart: an estimate's column is followed by ``<column> half width`` and ``<column>
+    n``, the runs in it."""
+    measured = [
+        any(isinstance(row[i], Estimate) for row in table.rows) for i in range(len(table.columns))
+    ]
+    head: list[str] = []
+    for name, split in zip(table.columns, measured, strict=True):
+        head += [name, f"{name} half width", f"{name} n"] if split else [name]
+    records = []
+    for row in table.rows:
+        record: list[str] = []
+        for entry, split in zip(row, measured, strict=True):
+            if isinstance(entry, Estimate):
+                record += [_number(entry.mean), _number(entry.half_width), str(entry.n)]
+            else:
+                record += [entry, "", ""] if split else [entry]
+        records.append(record)
+    return csv_text(head, records)
+
+
+def as_markdown(table: Table) -> str:
+    """A pipe table with its notes beneath."""
+    lines = [_pipes(table.columns), _pipes(["---"] * len(table.columns))]
+    lines += [_pipes([str(entry) for entry in row]) for row in table.rows]
+    return "\n".join([*lines, *[f"\n{note}" for note in table.notes]]) + "\n"
+
+
+def as_latex(table: Table) -> str:
+    """A tabular for the booktabs package, its notes as comments and as a last row."""
+    width = len(table.columns)
+    lines = [
+        r"\begin{tabular}{" + "l" * width + "}",
+        r"\toprule",
+        " & ".join(_escape(name) for name in table.columns) + r" \\",
+        r"\midrule",
+    ]
+    lines += [" & ".join(_escape(str(entry)) for entry in row) + r" \\" for row in table.rows]
+    lines.append(r"\bottomrule")
+    for note in table.notes:
+        lines.append(
+            rf"\multicolumn{{{width}}}{{p{{\linewidth}}}}{{\footnotesize {_escape(note)}}} \\"
+        )
+    return "\n".join([*lines, r"\end{tabular}"]) + "\n"
+
+
+def _pipes(entries: Sequence[str]) -> str:
+    return "| " + " | ".join(entry.replace("|", r"\|") for entry in entries) + " |"
+
+
+def _escape(text: str) -> str:
+    return "".join(LATEX.get(mark, mark) for mark in text)
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.10g}"

@@ -1,0 +1,227 @@
+"""Verdicts: every claim of a study judged by machine from its rows.
+
+A study's claims.yaml fixes beforehand what decides each claim:
+
+- `id`, `statement`, `source`, `by` (whose claim: paper or ours), `figure` (the figure to look at);
+- `checks`, each with a `name`, the rows it looks at (`select`, `versus`, `pairing`, `units`: see
+  `selection.sample`), a `statistic` (`checks.STATISTICS`) and a `rule`: one region (`below`,
+  `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or `at_most` so
+  many `of` a fixed number, `seeds` (the fewest that may decide) and `x` (abscissa of a slope);
+- a check with `decides: false` is reported with its verdict and does not count for the claim's;
+- `coordinates`: the names under which rows carry coordinates, so that a typo is found.
+
+A check is supported, contradicted, inconclusive, or not run. p values are adjusted by Holm within
+the study before a verdict that rests on one counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from paper_repro import atomic, grid, registry
+from paper_repro.analysis.checks import (
+    BOUNDS,
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NOT_RUN,
+    STATISTICS,
+    SUPPORTED,
+    Finding,
+)
+from paper_repro.analysis.files import COLUMNS, csv_text
+from paper_repro.analysis.results import Results, load
+from paper_repro.analysis.selection import Sample, sample
+from paper_repro.analysis.statistics import ALPHA, holm
+from paper_repro.analysis.wording import describe
+from paper_repro.errors import UserError
+from paper_repro.schemas import check_schema, schema
+
+CLAIM_COLUMNS = (
+    *("study", "claim", "statement", "source", "rule", "estimate", "ci_low", "ci_high"),
+    *("p_value", "n", "verdict", "figure", "runs", "p_holm", "by", "tier", "note"),
+)
+SHOWN = 4  # cells and gaps that a row names before it only counts them
+REGIONS = {"below", "above", "within", "outside"}
+
+
+def judge_study(study: str, root: Path, out: Path) -> None:
+    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`."""
+    found = evaluate(load(root), study, registry.STUDIES / study)
+    records = [[_text(row[name]) for name in CLAIM_COLUMNS] for row in found.to_dict("records")]
+    atomic.write_text(out, csv_text(CLAIM_COLUMNS, records))
+
+
+def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
+    """One row per claim and, where a claim has several checks, one per check (``B11.mean``)
+    before it. `folder` holds claims.yaml and, if a check compares with it, reported.csv."""
+    claims = load_claims(folder / "claims.yaml", study)["claims"]
+    pairs = [(claim, check) for claim in claims for check in claim["checks"]]
+    judged = [_judge(results, study, check, folder / "reported.csv") for _, check in pairs]
+    adjusted = holm([finding.p for finding, _ in judged])
+    decided = [
+        (_after_holm(finding, p), p, used)
+        for (finding, used), p in zip(judged, adjusted, strict=True)
+    ]
+    rows: list[dict[str, Any]] = []
+    for claim in claims:
+        parts = [part for (owner, _), part in zip(pairs, decided, strict=True) if owner is claim]
+        alone = len(parts) == 1
+        for check, (finding, p, used) in zip(claim["checks"], parts, strict=True):
+            name = claim["id"] if alone else f"{claim['id']}.{check['name']}"
+            numbers = {"rule": describe(check), "p_holm": p, **_columns(finding)}
+            rows.append(_row(study, claim, name, numbers, [used]))
+        if not alone:
+            verdicts = {
+                check["name"]: finding.verdict
+                for check, (finding, _, _) in zip(claim["checks"], parts, strict=True)
+                if check.get("decides", True)
+            }
+            words = "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
+            whole: dict[str, Any] = {
+                "rule": f"all of {', '.join(verdicts)}",
+                "verdict": combine(list(verdicts.values())),
+                "note": words,
+            }
+            whole["n"] = max(finding.n for finding, _, _ in parts)
+            rows.append(_row(study, claim, claim["id"], whole, [used for _, _, used in parts]))
+    return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
+
+
+def combine(verdicts: list[str]) -> str:
+    """Verdict of a claim from those of its checks."""
+    if CONTRADICTED in verdicts:
+        return CONTRADICTED
+    if len(set(verdicts)) == 1:
+        return verdicts[0]
+    return INCONCLUSIVE
+
+
+def load_claims(path: Path, study: str) -> dict[str, Any]:
+    """A checked claims.yaml; UserError names the first mistake and what is allowed."""
+    where = f"{study}/claims.yaml"
+    if not path.is_file():
+        raise UserError(f"{path}: not there; a study states its claims in it")
+    claims: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    check_schema(claims, schema("claims"), where)
+    twice = [name for name, n in Counter(c["id"] for c in claims["claims"]).items() if n > 1]
+    if twice:
+        raise UserError(f"{where}: claim {twice[0]} is there twice")
+    known = _known_columns(study) | set(claims["coordinates"])
+    for claim in claims["claims"]:
+        for check in claim["checks"]:
+            _check_check(check, known, f"{where}: {claim['id']}.{check['name']}")
+    return claims
+
+
+def _check_check(check: Mapping[str, Any], known: set[str], where: str) -> None:
+    """What the schema cannot say: statistic, the rule's keys, and columns must exist."""
+    statistic, rule = check["statistic"], check["rule"]
+    if statistic not in STATISTICS:
+        raise UserError(f"{where}: statistic {statistic!r} is not one of {', '.join(STATISTICS)}")
+    if len(REGIONS & rule.keys()) != 1:
+        raise UserError(f"{where}: a rule names one of {', '.join(sorted(REGIONS))}")
+    needs, allows = STATISTICS[statistic].needs, STATISTICS[statistic].allows
+    extra = rule.keys() - REGIONS
+    if odd := sorted(extra - needs - allows):
+        raise UserError(f"{where}: rule key {odd[0]!r} means nothing to {statistic!r}")
+    if lacking := sorted(needs - extra):
+        raise UserError(f"{where}: {statistic!r} needs rule key {lacking[0]!r}")
+    if allows >= BOUNDS and len(BOUNDS & extra) != 1:
+        raise UserError(f"{where}: {statistic!r} needs one of at_least, at_most")
+    columns = [*check["select"], *check.get("versus", {}), *check.get("units", [])]
+    columns += [rule["x"]] if "x" in rule else []
+    for column in columns:
+        if column not in known | {"kind", "reported"}:
+            raise UserError(
+                f"{where}: unknown column {column!r}; allowed: {', '.join(sorted(known))}"
+            )
+
+
+def _known_columns(study: str) -> set[str]:
+    """Columns that rows of the study can have, from the tasks' literals."""
+    known = {*COLUMNS["metrics"], *grid.COMMON, "cell_estimator", "progress"}
+    for task in registry.names("tasks", study):
+        known |= set(registry.constant("tasks", task, "PARAMS", study) or {})
+    return known - {"value", "at", "run_id"}
+
+
+def _judge(
+    results: Results, study: str, check: Mapping[str, Any], reported: Path
+) -> tuple[Finding, Sample]:
+    used = sample(results, study, check, reported)
+    if used.rows.empty:
+        note = "no such rows at this tier" if not used.gaps else ""
+        finding = Finding(NOT_RUN, note=note)
+    else:
+        finding = STATISTICS[check["statistic"]].function(used, check["rule"])
+    if used.gaps:
+        gaps = _some(used.gaps, "runs")
+        finding = replace(finding, note=_joined(finding.note, f"missing or diverged: {gaps}"))
+    return finding, used
+
+
+def _after_holm(finding: Finding, p: float) -> Finding:
+    """A decision that rests on a p value must survive its adjustment."""
+    decided = finding.verdict in (SUPPORTED, CONTRADICTED)
+    if decided and not math.isnan(p) and p >= ALPHA:
+        note = f"{finding.verdict} alone, not after Holm's correction"
+        return replace(finding, verdict=INCONCLUSIVE, note=_joined(finding.note, note))
+    return finding
+
+
+def _columns(finding: Finding) -> dict[str, Any]:
+    return {
+        "estimate": finding.estimate,
+        "ci_low": finding.low,
+        "ci_high": finding.high,
+        "p_value": finding.p,
+        "n": finding.n,
+        "verdict": finding.verdict,
+        "note": finding.note,
+    }
+
+
+def _row(
+    study: str,
+    claim: Mapping[str, Any],
+    name: str,
+    found: Mapping[str, Any],
+    used: Sequence[Sample],
+) -> dict[str, Any]:
+    """A row of claims.csv; `runs` lists the cells behind it as ``cell:runs``."""
+    counts: dict[str, int] = {}
+    for cell, runs in (pair for part in used for pair in part.cells):
+        counts[cell] = max(runs, counts.get(cell, 0))
+    return {
+        **dict.fromkeys(CLAIM_COLUMNS, math.nan),
+        "study": study,
+        "claim": name,
+        **{key: claim[key] for key in ("statement", "source", "by", "figure")},
+        **found,
+        "runs": _some([f"{cell}:{runs}" for cell, runs in counts.items()], "cells"),
+        "tier": " ".join(sorted({tier for part in used for tier in part.tiers})),
+    }
+
+
+def _some(names: Sequence[str], what: str) -> str:
+    more = f" +{len(names) - SHOWN} {what}" if len(names) > SHOWN else ""
+    return " ".join(names[:SHOWN]) + more
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _text(value: Any) -> str:
+    """Numbers with six digits, nothing where there is none, texts on one line."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return " ".join(str(value).split())

@@ -1,0 +1,41 @@
+"""What the suite contains, in lines for a terminal: `list` and `plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import yaml
+
+from paper_repro import grid, registry
+from paper_repro.data.names import DATASETS
+
+
+def lines() -> Iterator[str]:
+    """Estimators, objectives, tasks, data sets and studies, one line each with its citation."""
+    for kind in ("estimators", "objectives"):
+        yield f"{kind}:"
+        for name in registry.names(kind):
+            serves = registry.constant(kind, name, "SUPPORTS") or []
+            yield f"  {name:<18} {registry.describe(kind, name)}  [{', '.join(serves)}]"
+    yield "data sets:"
+    yield from (f"  {name:<18} {entry['line']}" for name, entry in DATASETS.items())
+    yield "studies:"
+    for study in grid.study_names():
+        text = (registry.STUDIES / study / "grid.yaml").read_text(encoding="utf-8")
+        yield f"  {study:<18} {yaml.safe_load(text)['title']}"
+        for task in registry.names("tasks", study):
+            yield f"    task {task:<20} {registry.describe('tasks', task, study)}"
+
+
+def plan_lines(study: str | None, tier: str) -> Iterator[str]:
+    """Cells, runs and training steps of a tier by experiment, before anything trains."""
+    total_runs = total_steps = 0
+    for name in [study] if study else grid.study_names():
+        cells = grid.expand(name, tier)
+        for experiment in dict.fromkeys(cell.experiment for cell in cells):
+            chosen = [cell for cell in cells if cell.experiment == experiment]
+            runs = sum(len(cell.seeds) for cell in chosen)
+            steps = sum(len(cell.seeds) * cell.params["steps"] for cell in chosen)
+            total_runs, total_steps = total_runs + runs, total_steps + steps
+            yield f"{name}/{experiment}: {len(chosen)} cells, {runs} runs, {steps:,} steps"
+    yield f"tier {tier}: {total_runs} runs, {total_steps:,} training steps"

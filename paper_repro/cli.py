@@ -1,0 +1,198 @@
+"""The command line: what the workflow's rules call, and what a user may call by hand.
+
+Imports stand inside the commands: drawing never loads torch, training never loads matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from paper_repro import grid
+from paper_repro.errors import UserError
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train all seeds of a cell; finished runs come from the run store."""
+    cell = grid.find(args.study, args.tier, args.cell, args.seeds)
+    from paper_repro.training.run import train_cell
+
+    train_cell(
+        cell,
+        args.store,
+        args.out,
+        device=args.device,
+        threads=args.threads,
+        sources=grid.sources(cell),
+        data_dir=args.data_dir,
+        download=not args.no_download,
+        log=args.log,
+    )
+
+
+def collect(args: argparse.Namespace) -> None:
+    """Gather the runs of a study in tidy tables."""
+    from paper_repro.analysis.collect import collect as gather
+
+    gather(grid.expand(args.study, args.tier, args.seeds), args.runs, args.out, args.tier)
+
+
+def merge(args: argparse.Namespace) -> None:
+    """Join the collected tables of several studies into those of the suite."""
+    from paper_repro.analysis.collect import merge as join_studies
+
+    join_studies(args.roots, args.out)
+
+
+def figures(args: argparse.Namespace) -> None:
+    """Draw a study's figures from its collected rows."""
+    from paper_repro.analysis.draw import draw_study
+    from paper_repro.analysis.results import load
+
+    draw_study(load(args.results), args.study, args.out)
+
+
+def manifest(args: argparse.Namespace) -> None:
+    """List the figures of a tier with their SHA-256."""
+    from paper_repro.analysis.draw import write_manifest
+
+    write_manifest(args.figures)
+
+
+def tables(args: argparse.Namespace) -> None:
+    """Render a study's tables as CSV, Markdown and LaTeX."""
+    from paper_repro.analysis.tables import render_study
+
+    render_study(args.study, args.results, args.out)
+
+
+def claims(args: argparse.Namespace) -> None:
+    """Give every claim of a study its verdict."""
+    from paper_repro.analysis.verdicts import judge_study
+
+    judge_study(args.study, args.results, args.out)
+
+
+def join(args: argparse.Namespace) -> None:
+    """Concatenate CSV files that have the same columns."""
+    from paper_repro.analysis.collect import concatenate
+
+    concatenate(args.files, args.out)
+
+
+def report(args: argparse.Namespace) -> None:
+    """Write the report, one HTML page that opens offline."""
+    from paper_repro.report.page import build
+
+    build(args.results, args.figures, args.out)
+
+
+def export(args: argparse.Namespace) -> None:
+    """Pack the rows, curves and arrays of a tier to carry them to another machine."""
+    from paper_repro.analysis.published import export_results
+
+    export_results(args.results, args.out)
+
+
+def import_(args: argparse.Namespace) -> None:
+    """Merge exported rows into the published ones; a higher tier replaces a lower one."""
+    from paper_repro.analysis.published import import_results
+
+    for line in import_results(args.source, args.published):
+        print(line)
+
+
+def list_(args: argparse.Namespace) -> None:
+    """Print estimators, objectives, tasks, data sets and studies, a line each."""
+    from paper_repro.catalogue import lines
+
+    print("\n".join(lines()))
+
+
+def plan(args: argparse.Namespace) -> None:
+    """Print the cells of a tier with their runs and steps, before anything trains."""
+    from paper_repro.catalogue import plan_lines
+
+    print("\n".join(plan_lines(args.study, args.tier)))
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    top = argparse.ArgumentParser(prog="python -m paper_repro", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, function: object) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        sub.set_defaults(function=function)
+        return sub
+
+    def seeds(text: str) -> int | None:
+        return int(text) or None
+
+    sub = command("train", train)
+    sub.add_argument("--tier", required=True)
+    sub.add_argument("--study", required=True)
+    sub.add_argument("--cell", required=True)
+    sub.add_argument("--out", type=Path, help="folder of the cell; default as the workflow has it")
+    sub.add_argument("--store", type=Path, default=Path("runs"), help="run store (default: runs)")
+    sub.add_argument("--seeds", type=seeds, help="at most this many seeds; 0: as the grid says")
+    sub.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    sub.add_argument("--threads", type=int, default=1)
+    sub.add_argument("--data-dir", type=Path)
+    sub.add_argument("--no-download", action="store_true")
+    sub.add_argument("--log", type=Path, help="file for the progress lines")
+
+    sub = command("collect", collect)
+    sub.add_argument("--tier", required=True)
+    sub.add_argument("--study", required=True)
+    sub.add_argument("--seeds", type=seeds)
+    sub.add_argument("--runs", type=Path, required=True)
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("merge", merge)
+    sub.add_argument("roots", type=Path, nargs="+")
+    sub.add_argument("--out", type=Path, required=True)
+
+    for name, function in {"figures": figures, "tables": tables, "claims": claims}.items():
+        sub = command(name, function)
+        sub.add_argument("--study", required=True)
+        sub.add_argument("--results", type=Path, required=True)
+        sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("manifest", manifest)
+    sub.add_argument("--figures", type=Path, required=True)
+
+    sub = command("join", join)
+    sub.add_argument("files", type=Path, nargs="+")
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("report", report)
+    sub.add_argument("--results", type=Path, required=True)
+    sub.add_argument("--figures", type=Path, required=True)
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("export", export)
+    sub.add_argument("--results", type=Path, required=True, help="e.g. results/paper")
+    sub.add_argument("--out", type=Path, required=True, help="a .zip to write")
+
+    sub = command("import", import_)
+    sub.add_argument("source", type=Path, help="a .zip written by export")
+    sub.add_argument("--published", type=Path, default=Path("results/published"))
+
+    command("list", list_)
+    sub = command("plan", plan)
+    sub.add_argument("--tier", required=True)
+    sub.add_argument("--study")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; 2 and one line on standard error where the user can mend something."""
+    args = parser().parse_args(arguments)
+    try:
+        args.function(args)
+    except UserError as error:
+        print(f"paper_repro: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,256 @@
+"""What the report says, gathered from the CSVs of a tier: verdicts, tables, runs, costs, versions.
+
+Everything here is text ready to print; the page only arranges it. Absent files and rows stay
+visible as "not run".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from paper_repro.analysis.results import Results
+
+SHORT = 24  # characters that a cell keeps on one line
+ABSENT = "\N{EN DASH}"
+SYMBOLS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "not run": ABSENT}
+RUN_COLUMNS = {
+    "run_id": "run",
+    "cell": "cell",
+    "seed": "seed",
+    "tier": "tier",
+    "device_name": "device",
+    "steps": "steps",
+    "seconds": "seconds",
+    "torch": "torch",
+    "commit": "commit",
+    "status": "status",
+    "finished": "finished",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """Head of a column and how to set it: ``number`` flush right, ``short`` on one line, or
+    "" for running text."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to print; without rows nothing was run."""
+
+    columns: list[Column] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim with its verdict, its checks, and the runs behind it."""
+
+    id: str
+    statement: str
+    source: str
+    rule: str
+    note: str
+    verdict: str
+    symbol: str
+    estimate: str  # of the claim, or of its first check where each has its own
+    measure: str  # name of that check
+    n: str
+    tier: str
+    figures: list[str]
+    checks: Table
+    runs: dict[str, list[tuple[int, str]]]  # cell -> its seeds with their run ids
+    more: str  # runs that claims.csv only counts
+    commands: list[str]
+
+
+def read_text_table(path: Path) -> DataFrame:
+    """A CSV as text; empty if it is not there."""
+    if not path.is_file():
+        return DataFrame()
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def table(frame: DataFrame, names: dict[str, str] | None = None) -> Table:
+    """`frame` as a printable table; `names` picks and renames columns."""
+    if names:
+        frame = frame[list(names)].rename(columns=names)
+    texts = frame.map(_text)
+    columns = [Column(str(name), _kind(texts[name])) for name in texts]
+    return Table(columns, texts.to_numpy().tolist())
+
+
+def markdown_table(path: Path) -> tuple[Table, list[str]]:
+    """The pipe table of a Markdown file, and the paragraphs beneath it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head, _, *rows = [_pipes(line) for line in lines if line.startswith("|")]
+    notes = [line for line in lines if line and not line.startswith("|")]
+    return table(DataFrame(rows, columns=head)), notes
+
+
+def _pipes(line: str) -> list[str]:
+    entries = re.split(r"(?<!\\)\|", line.strip()[1:-1])
+    return [entry.strip().replace(r"\|", "|") for entry in entries]
+
+
+def claims(results: Results, rows: DataFrame) -> list[Claim]:
+    """The claims of one study, in the order of its claims.csv `rows`, where the checks of a claim
+    (``B1.mean``) stand beside it."""
+    if rows.empty:
+        return []
+    return [
+        _claim(results, row, rows[rows["claim"].str.startswith(f"{row['claim']}.")])
+        for row in rows.to_dict("records")
+        if "." not in row["claim"]
+    ]
+
+
+def _claim(results: Results, row: Mapping[Any, Any], checks: DataFrame) -> Claim:
+    cells, more = _cells(row["runs"])
+    leading = row if row["estimate"] or checks.empty else checks.iloc[0].to_dict()
+    runs = results.runs[(results.runs["study"] == row["study"]) & results.runs["cell"].isin(cells)]
+    runs = runs[runs["tier"].isin(row["tier"].split())] if row["tier"] else runs
+    where = runs[["tier", "cell"]].drop_duplicates()
+    return Claim(
+        id=row["claim"],
+        statement=row["statement"],
+        source=f"{row['source']} ({_owner(row['by'])})",
+        rule=row["rule"],
+        note=row["note"],
+        verdict=row["verdict"],
+        symbol=SYMBOLS.get(row["verdict"], ""),
+        estimate=estimate(leading),
+        measure=leading["claim"].partition(".")[2],
+        n=leading["n"],
+        tier=row["tier"] or ABSENT,
+        figures=row["figure"].split(),
+        checks=_checks(checks),
+        runs={
+            cell: list(zip(found["seed"], found["run_id"], strict=True))
+            for cell, found in runs.groupby("cell", sort=False)
+        },
+        more=more,
+        commands=[
+            command(row["study"], cell, tier)
+            for tier, cell in zip(where["tier"], where["cell"], strict=True)
+        ],
+    )
+
+
+def command(study: str, cell: str, tier: str) -> str:
+    """What trains one cell alone, from the top of the repository."""
+    return f"snakemake --cores all --config tier={tier} -- results/{tier}/runs/{study}/{cell}"
+
+
+def estimate(row: Mapping[Any, Any]) -> str:
+    """``-0.27 [-0.31, -0.23]``; the interval is left out where there is none."""
+    if not row["estimate"]:
+        return ABSENT
+    low, high = row["ci_low"], row["ci_high"]
+    interval = f" [{_short(low)}, {_short(high)}]" if low and high else ""
+    return _short(row["estimate"]) + interval
+
+
+def tally(found: list[Claim]) -> str:
+    """``12 supported, 1 contradicted, 1 not run``."""
+    counts = {verdict: sum(c.verdict == verdict for c in found) for verdict in SYMBOLS}
+    return ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
+
+
+def run_table(results: Results, study: str) -> Table:
+    """The runs of a study."""
+    runs = results.runs[results.runs["study"] == study]
+    return table(runs, RUN_COLUMNS) if len(runs) else Table()
+
+
+def cost_table(results: Results) -> Table:
+    """Cost per experiment, tier and device: cells, runs, hours, peak memory."""
+    costs = results.costs
+    if costs.empty:
+        return Table()
+    groups = costs.groupby(["study", "experiment", "tier", "device_name"], sort=True)
+    found = groups.agg(
+        cells=("cell", "nunique"),
+        runs=("runs", "sum"),
+        hours=("seconds", lambda seconds: seconds.sum() / 3600),
+        peak_memory_mib=("peak_memory_mib", "max"),
+    )
+    return table(found.reset_index().rename(columns={"peak_memory_mib": "peak memory (MiB)"}))
+
+
+def fingerprint_table(results: Results) -> Table:
+    """Data sets of the rows with the fingerprint of the data they were measured on."""
+    rows = pd.concat([results.metrics, results.curves])
+    rows = rows[rows["dataset"] != ""]
+    found = (
+        rows[["dataset", "fingerprint", "tier"]].drop_duplicates().sort_values(["dataset", "tier"])
+    )
+    return table(found) if len(found) else Table()
+
+
+def version_table(results: Results) -> Table:
+    """Where runs were made: tier, device, torch, Python, commit, with their number."""
+    keys = ["tier", "device", "device_name", "torch", "python", "commit"]
+    if results.runs.empty:
+        return Table()
+    found = results.runs.groupby(keys, sort=True).agg(
+        runs=("run_id", "size"), newest=("finished", "max")
+    )
+    return table(found.reset_index())
+
+
+def _checks(checks: DataFrame) -> Table:
+    if checks.empty:
+        return Table()
+    shown = DataFrame(
+        {
+            "check": checks["claim"].str.split(".", n=1).str[1],
+            "rule": checks["rule"],
+            "verdict": [f"{SYMBOLS.get(v, '')} {v}" for v in checks["verdict"]],
+            "estimate [95 % interval]": [estimate(row) for row in checks.to_dict("records")],
+            "p (Holm)": checks["p_holm"].map(_short),
+            "n": checks["n"],
+            "note": checks["note"],
+        }
+    )
+    return table(shown)
+
+
+def _cells(runs: str) -> tuple[list[str], str]:
+    """Cells of a claim's `runs`, ``cell:3 other:3 +2 cells``, and what is only counted there."""
+    named, _, more = runs.partition(" +")
+    return [part.rsplit(":", 1)[0] for part in named.split()], more
+
+
+def _owner(by: str) -> str:
+    return "a published claim" if by == "paper" else "our claim"
+
+
+def _short(number: str) -> str:
+    return f"{float(number):.3g}" if number else ""
+
+
+def _text(value: Any) -> str:
+    """A cell of a table: three significant decimals for fractions, whole numbers as they are."""
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
+    return str(value)
+
+
+def _kind(texts: pd.Series) -> str:
+    known = texts[~texts.isin(["", ABSENT])]
+    if len(known) and pd.to_numeric(known, errors="coerce").notna().all():
+        return "number"
+    return "short" if texts.str.len().max() <= SHORT else ""

@@ -1,0 +1,107 @@
+"""The report: one HTML page that opens offline, verdicts first.
+
+Pictures stand in the page itself (base64), style too; nothing is fetched. The page carries no
+build date: it says when its newest run finished, so that equal results give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pandas import DataFrame
+
+from paper_repro import atomic, grid
+from paper_repro.analysis.draw import captions_of
+from paper_repro.analysis.results import Results, load
+from paper_repro.registry import STUDIES
+from paper_repro.report import content
+
+WIDTH = 825  # pixels on the page of a figure as wide as the text column
+
+
+def build(root: Path, figures: Path, out: Path) -> None:
+    """Write the report of the rows under `root` (results/<tier>) and of the figures under
+    `figures` (figures/<tier>) to the file `out`."""
+    results = load(root)
+    verdicts = content.read_text_table(root / "claims.csv")
+    names = grid.study_names()
+    costs = content.cost_table(results)
+    page = _template().render(
+        tier=root.name,
+        summary=_summary(results, names),
+        studies=[_study(results, study, verdicts, figures / study) for study in names],
+        costs=costs,
+        fingerprints=content.fingerprint_table(results),
+        versions=content.version_table(results),
+    )
+    atomic.write_text(out, page)
+
+
+def _study(results: Results, study: str, verdicts: DataFrame, figures: Path) -> dict[str, Any]:
+    """One study as the template wants it."""
+    rows = verdicts[verdicts["study"] == study] if len(verdicts) else verdicts
+    found = content.claims(results, rows)
+    captions = captions_of(figures)
+    title = yaml.safe_load((STUDIES / study / "grid.yaml").read_text(encoding="utf-8"))["title"]
+    readme = STUDIES / study / "README.md"
+    return {
+        "name": study,
+        "title": title.split(":")[0],
+        "long_title": title,
+        "claims": found,
+        "tally": content.tally(found),
+        "drawn": captions.keys(),
+        "figures": [_figure(figures, name, text) for name, text in captions.items()],
+        "tables": _tables(results.root / "tables", study),
+        "runs": content.run_table(results, study),
+        "ledger": readme.read_text(encoding="utf-8") if readme.is_file() else "",
+        "ledger_path": f"paper_repro/studies/{study}/README.md",
+    }
+
+
+def _tables(folder: Path, study: str) -> list[dict[str, Any]]:
+    """The rendered tables of a study with their notes."""
+    found = []
+    for path in sorted(folder.glob(f"{study}_*.md")):
+        table, notes = content.markdown_table(path)
+        found.append({"id": path.stem.removeprefix(f"{study}_"), "content": table, "notes": notes})
+    return found
+
+
+def _figure(folder: Path, name: str, caption: str) -> dict[str, Any]:
+    """A figure as base64 with the width it should have on the page."""
+    path = folder / f"{name}.png"
+    if not path.is_file():
+        return {"id": name, "caption": caption, "image": "", "width": 0}
+    raw = path.read_bytes()
+    pixels = struct.unpack(">I", raw[16:20])[0]  # width in the header of a PNG
+    image = base64.b64encode(raw).decode("ascii")
+    return {"id": name, "caption": caption, "image": image, "width": min(WIDTH, pixels * 3 // 4)}
+
+
+def _summary(results: Results, studies: list[str]) -> str:
+    """How much was run, by what, and how recently."""
+    runs = results.runs
+    if runs.empty:
+        return "Nothing was run."
+    done = int((runs["status"] == "ok").sum())
+    other = runs.loc[runs["status"] != "ok", "status"].value_counts().sort_index()
+    parts = [f"{done} runs finished", *(f"{n} {status}" for status, n in other.items())]
+    newest = max(runs["finished"]).replace("T", " ").replace("+00:00", " UTC")
+    return f"{', '.join(parts)}; the newest finished at {newest or 'an unknown time'}."
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html")

@@ -1,0 +1,143 @@
+"""Optimisers as updates of a list of tensors, elementwise throughout.
+
+Elementwise means that seeds stacked along a leading axis are updated exactly as each of them alone,
+and that a member with non-finite values disturbs no other. torch's functional Adam is used
+instead of its class since it costs 10 microseconds less a step, half the update of a small
+model and since its moments are then plain tensors that a checkpoint can slice by member. (The
+class also imports torch's compiler, 3 s a job.)
+
+- adam: Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, algorithm 1.
+- adam_burda: the variant in the released code of Burda, Grosse and Salakhutdinov, Importance
+  Weighted Autoencoders, ICLR 2016, and of Roeder, Wu and Duvenaud, Sticking the Landing, NIPS 2017.
+- sgd: plain gradient descent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from paper_repro.errors import UserError
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "adam": {"betas": (0.9, 0.999), "eps": 1e-8},
+    "adam_burda": {"betas": (0.99, 0.999), "eps": 1e-4},
+    "sgd": {},
+}
+# Initial value of each slot, the optimiser's memory of one tensor per parameter.
+SLOTS: dict[str, dict[str, float]] = {
+    "adam": {"first": 0.0, "second": 0.0},
+    "adam_burda": {"first": 0.0, "second": 1.0},
+    "sgd": {},
+}
+
+
+@dataclass
+class Optimizer:
+    """`update(gradients, lr)` moves the parameters in place, under torch.no_grad().
+
+    `slots` maps a slot to a tensor per parameter, in the order of the parameters.
+    """
+
+    update: Callable[[list[Tensor], float], None]
+    slots: dict[str, list[Tensor]]
+
+
+def initial_slots(settings: Mapping[str, Any], params: list[Tensor]) -> dict[str, list[Tensor]]:
+    """The slots before the first step."""
+    return {
+        slot: [torch.full_like(p, value, requires_grad=False) for p in params]
+        for slot, value in SLOTS[_checked(settings)["name"]].items()
+    }
+
+
+def build(
+    settings: Mapping[str, Any],
+    params: list[Tensor],
+    slots: dict[str, list[Tensor]],
+    step: int,
+) -> Optimizer:
+    """The optimiser of `params` after `step` updates.
+
+    `settings`: ``name`` and ``lr``, optionally ``betas`` and ``eps`` for the two Adams. UserError
+    for any other name or key.
+    """
+    settings = _checked(settings)
+    if settings["name"] == "sgd":
+        return Optimizer(lambda gradients, lr: _sgd(params, gradients, lr), slots)
+    make = _adam if settings["name"] == "adam" else _adam_burda
+    return Optimizer(make(settings, params, slots["first"], slots["second"], step), slots)
+
+
+def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    name = settings.get("name")
+    if name not in DEFAULTS:
+        raise UserError(f"optimizer.name: {name!r} is not one of {', '.join(DEFAULTS)}")
+    allowed = {"name", "lr", *DEFAULTS[name]}
+    if unknown := sorted(set(settings) - allowed):
+        raise UserError(f"optimizer.{unknown[0]}: {name} takes {', '.join(sorted(allowed))}")
+    return {**DEFAULTS[name], **settings}
+
+
+def _sgd(params: list[Tensor], gradients: list[Tensor], lr: float) -> None:
+    for p, g in zip(params, gradients, strict=True):
+        p.sub_(g, alpha=lr)
+
+
+def _adam(
+    settings: dict[str, Any],
+    params: list[Tensor],
+    first: list[Tensor],
+    second: list[Tensor],
+    step: int,
+) -> Callable[[list[Tensor], float], None]:
+    counts = [torch.full((), float(step), device=p.device) for p in params]
+    (beta1, beta2), eps = settings["betas"], settings["eps"]
+
+    def update(gradients: list[Tensor], lr: float) -> None:
+        adam(
+            params,
+            gradients,
+            first,
+            second,
+            [],
+            counts,
+            fused=True,  # measured on one CPU thread: 4 times as fast as foreach or for-loop
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=lr,
+            weight_decay=0.0,
+            eps=eps,
+            maximize=False,
+        )
+
+    return update
+
+
+def _adam_burda(
+    settings: dict[str, Any],
+    params: list[Tensor],
+    first: list[Tensor],
+    second: list[Tensor],
+    step: int,
+) -> Callable[[list[Tensor], float], None]:
+    (beta1, beta2), eps = settings["betas"], settings["eps"]
+    t = step
+
+    def update(gradients: list[Tensor], lr: float) -> None:
+        nonlocal t
+        t += 1
+        rate = lr * math.sqrt(1 - beta2**t) / (1 - beta1**t)
+        for p, g, m, v in zip(params, gradients, first, second, strict=True):
+            m.mul_(beta1).add_(g, alpha=1 - beta1)
+            v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+            p.addcdiv_(m, v.sqrt().add_(eps), value=-rate)
+
+    return update

@@ -1,0 +1,210 @@
+"""Training a cell: all its seeds in one job, each filed in the run store as it ends.
+
+On CUDA the seeds train together, on a CPU, where stacking gains little, one after another.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from paper_repro import registry
+from paper_repro.cell import Cell
+from paper_repro.training import checkpoint, loop, provenance
+from paper_repro.training.checkpoint import Snapshot
+from paper_repro.training.problem import Problem, check
+from paper_repro.training.progress import Progress, reporter
+from paper_repro.training.store import Entry, run_key, source_hash
+
+COUNT_FLOPS = 60.0  # seconds of training from which on counting them (3 s) is worth its time
+WAITING = "is being trained by another process; waiting for it"
+Build = Callable[[Cell, int, str], Problem]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all seeds of a cell have in common. `device` is "cpu" or "cuda"."""
+
+    cell: Cell
+    build: Build
+    store: Path
+    out: Path
+    device: str
+    threads: int
+    sources: str
+    report: Callable[[str], None]
+    checkpoint_seconds: float
+
+
+@dataclass
+class Run:
+    """One seed of the job's cell."""
+
+    seed: int
+    key: str
+    problem: Problem
+    entry: Entry
+    progress: Progress
+    started: str
+
+
+def train_cell(
+    cell: Cell,
+    store: Path,
+    out: Path | None,
+    *,
+    device: str,
+    threads: int,
+    sources: list[Path],
+    log: Path | None = None,
+    data_dir: Path | None = None,
+    download: bool = True,
+    build: Build | None = None,
+    together: bool | None = None,
+    checkpoint_seconds: float = 30.0,
+) -> None:
+    """Train all seeds of a cell, leaving ``out/seed<k>/{run.json, metrics.csv[, arrays.npz]}``.
+
+    Seeds finished before are taken from `store`, killed ones go on from their checkpoint. `out`
+    defaults to the workflow's folder. `device` is "cpu", "cuda" or "auto"; `sources` are the files
+    whose content is part of a run's identity; `log` also receives the progress lines. `build`
+    replaces the task's own; `together` forces training the seeds as a bundle, or one by one.
+    SystemExit 143 or 130 after SIGTERM or SIGINT; UserError for what the user can mend.
+    """
+    device = provenance.prepare(device, threads)
+    if name := cell.params.get("dataset"):
+        _point_to_data(name, data_dir, download)
+    job = Job(
+        cell,
+        build or registry.load("tasks", cell.task, cell.study).build,
+        store,
+        out or Path("results", cell.tier, "runs", cell.study, cell.id),
+        device,
+        threads,
+        source_hash(sources),
+        reporter(log),
+        checkpoint_seconds,
+    )
+    together = device == "cuda" if together is None else together
+    for seeds in [cell.seeds] if together else [(seed,) for seed in cell.seeds]:
+        _train_seeds(job, seeds, together)
+
+
+def _point_to_data(name: str, data_dir: Path | None, download: bool) -> None:
+    """Find a real data set once, so that tasks need not be told where data lie.
+
+    Imported by name: where files lie changes no number, so runs that need no data must not depend
+    on the module that looks for them.
+    """
+    if importlib.import_module("paper_repro.data.names").DATASETS[name]["folder"]:
+        search = importlib.import_module("paper_repro.data.search")
+        os.environ[search.VARIABLE] = str(search.locate(name, data_dir, download))
+
+
+def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:
+    runs = [_open(job, seed) for seed in seeds]
+    with ExitStack() as locks:
+        # In the order of keys, so that two processes never hold what the other waits for.
+        for run in sorted(runs, key=lambda run: run.key):
+            if not run.entry.finished():
+                locks.enter_context(run.entry.locked(partial(run.progress.say, WAITING)))
+        pending = [(run, _resume(job, run)) for run in runs if not run.entry.finished()]
+        if pending and _steps(job):
+            check(pending[0][0].problem)
+        # A kill between two checkpoints of a bundle leaves its members at different steps.
+        pending.sort(key=lambda pair: (pair[1].status, pair[1].step))
+        for (status, _), group in groupby(pending, lambda pair: (pair[1].status, pair[1].step)):
+            members = list(group)
+            if status == "ok":
+                snapshots = _train(job, members, together)
+            else:  # found to have diverged before the interruption
+                snapshots = [snapshot for _, snapshot in members]
+            for (run, _), snapshot in zip(members, snapshots, strict=True):
+                _finish(job, run, snapshot, len(members))
+    for run in runs:
+        address = provenance.address(job.cell, run.seed, job.device, job.threads)
+        run.entry.materialise(job.out / f"seed{run.seed}", address)
+
+
+def _open(job: Job, seed: int) -> Run:
+    problem = job.build(job.cell, seed, job.device)
+    key = run_key(job.cell, seed, job.sources, problem.fingerprint, job.device)
+    progress = Progress(job.report, f"{job.cell.id} seed {seed}", _steps(job), problem.progress)
+    entry = Entry.of(job.store, key)
+    if entry.finished():
+        progress.say("already trained")
+    return Run(seed, key, problem, entry, progress, provenance.now())
+
+
+def _steps(job: Job) -> int:
+    return int(job.cell.params["steps"])
+
+
+def _resume(job: Job, run: Run) -> Snapshot:
+    """The run's checkpoint, or its beginning."""
+    path = run.entry.checkpoint
+    if not path.is_file():
+        return checkpoint.fresh(run.problem, run.started)
+    snapshot = checkpoint.load(path, job.device)
+    if snapshot is None:
+        run.progress.say(f"{path} cannot be read; starting over")
+        return checkpoint.fresh(run.problem, run.started)
+    run.progress.say(f"resumed at step {snapshot.step}/{_steps(job)}")
+    return snapshot
+
+
+def _train(job: Job, members: list[tuple[Run, Snapshot]], together: bool) -> list[Snapshot]:
+    runs = [run for run, _ in members]
+    for run, snapshot in members:
+        run.progress.begin(snapshot.step)
+
+    def save(snapshots: list[Snapshot]) -> None:
+        for run, snapshot in zip(runs, snapshots, strict=True):
+            checkpoint.save(run.entry.checkpoint, snapshot)
+
+    return loop.train(
+        [run.problem for run in runs],
+        [snapshot for _, snapshot in members],
+        loop.Schedule.of(
+            runs[0].problem, _steps(job), job.cell.params.get("curve_points", loop.MAX_CURVE_POINTS)
+        ),
+        loop.Hooks(save, lambda i, *shown: runs[i].progress.show(*shown), job.checkpoint_seconds),
+        stacked=together,
+    )
+
+
+def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
+    """File the result of a run that has ended."""
+    params = {name: p.to(job.device) for name, p in snapshot.params.items()}
+    arrays = None
+    if run.problem.arrays and snapshot.status == "ok":
+        arrays = run.problem.arrays(params)
+    seconds = snapshot.seconds
+    flops = provenance.flops_per_step(run.problem) if seconds >= COUNT_FLOPS else None
+    record: dict[str, Any] = {
+        "run_id": run.key[:16],
+        "status": snapshot.status,
+        **provenance.address(job.cell, run.seed, job.device, job.threads),
+        "sources": job.sources,
+        "fingerprint": run.problem.fingerprint,
+        **provenance.environment(job.device),
+        "seeds_together": together,
+        "steps": snapshot.step,
+        "seconds": seconds,
+        "evaluation_seconds": snapshot.evaluation_seconds,
+        "steps_per_second": snapshot.step / seconds if seconds else 0.0,
+        "peak_memory_mib": provenance.peak_memory_mib(job.device),
+        "flops_per_step": flops,
+        "flops": (flops or 0) * snapshot.step,
+        "started": snapshot.started,
+        "finished": provenance.now(),
+    }
+    run.entry.finish(snapshot.rows, arrays, record)
+    run.progress.end(snapshot.status, seconds, snapshot.evaluation_seconds)

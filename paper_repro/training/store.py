@@ -1,0 +1,126 @@
+"""The run store: finished and half-finished runs, filed by what they compute.
+
+The key of a run is a hash of everything that determines its numbers: the cell's task and
+parameters, the seed, the source files it uses, the data and the kind of device. So a finished run
+is found again by every study that asks for the same computation, survives a failed job, and is
+trained anew once any of these changes. A lock file beside it keeps two processes from training
+the same run; the kernel frees the lock of a killed process.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import fcntl
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paper_repro import atomic
+from paper_repro.cell import Cell
+
+COLUMNS = ("split", "step", "metric", "value", "unit", "at", "estimator", "kind", "status")
+
+
+def source_hash(sources: Iterable[Path]) -> str:
+    """SHA-256 over names and code of the files, whatever their order and place on the disk.
+
+    Code is the syntax tree without docstrings: rewording a comment must not retrain anything.
+    """
+    files = sorted((path.name, hashlib.sha256(_code(path)).hexdigest()) for path in sources)
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def _code(path: Path) -> bytes:
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree).encode()
+
+
+def run_key(cell: Cell, seed: int, sources: str, fingerprint: str, device: str) -> str:
+    """The run's address; `sources` as by `source_hash`, `device` is "cpu" or "cuda"."""
+    content = json.dumps([cell.digest(), seed, sources, fingerprint, device])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run's folder in the store."""
+
+    folder: Path
+
+    @staticmethod
+    def of(store: Path, key: str) -> Entry:
+        """The entry of `key`, which need not exist yet."""
+        return Entry(store / key[:2] / key)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def finished(self) -> bool:
+        """Whether the result is there, whole: run.json is written last."""
+        return (self.folder / "run.json").is_file()
+
+    @contextmanager
+    def locked(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the run's lock; calls `waiting` once if another process holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / "lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            for leftover in self.folder.glob(f".*{atomic.TEMPORARY}"):
+                leftover.unlink()  # of a writer that was killed; nobody else writes here
+            yield
+
+    def finish(
+        self,
+        rows: list[list[str]],
+        arrays: dict[str, np.ndarray] | None,
+        record: dict[str, Any],
+    ) -> None:
+        """File the result and drop the checkpoint."""
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+        atomic.write_text(self.folder / "metrics.csv", table.getvalue())
+        if arrays is not None:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+            atomic.write_bytes(self.folder / "arrays.npz", buffer.getvalue())
+        atomic.write_text(self.folder / "run.json", _json(record))
+        self.checkpoint.unlink(missing_ok=True)
+
+    def materialise(self, out: Path, address: dict[str, Any]) -> None:
+        """Copy the result to the folder `out`.
+
+        `address` replaces what run.json says of who asked: the entry may have been trained
+        for another cell of the same content.
+        """
+        arrays = self.folder / "arrays.npz"
+        (out / "arrays.npz").unlink(missing_ok=True)
+        if arrays.is_file():
+            atomic.write_bytes(out / "arrays.npz", arrays.read_bytes())
+        metrics = (self.folder / "metrics.csv").read_bytes()
+        atomic.write_bytes(out / "metrics.csv", metrics)
+        record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        atomic.write_text(out / "run.json", _json({**record, **address}))
+
+
+def _json(record: dict[str, Any]) -> str:
+    return json.dumps(record, indent=1) + "\n"

@@ -1,0 +1,149 @@
+"""What is measured on a trained VAE: bounds on the likelihood, units in use, gradient noise.
+
+Protocol of Burda et al. (ICLR 2016) and of the code released with Roeder et al. (NIPS 2017):
+5,000-sample importance bound on the test images, freshly binarised; the same after removing
+units whose encoder mean varies by no more than 0.01 over 500 training images. For pairs of runs
+the bound is also taken on one binarisation that is the same for every run (our choice).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from paper_repro import registry
+from paper_repro.data import batches
+from paper_repro.data.catalogue import DataSet
+from paper_repro.metrics.importance import log_likelihood_bound
+from paper_repro.metrics.units import active_units
+from paper_repro.rows import Row, coordinates
+from paper_repro.training.layered_vae import LayeredVAE, prune
+from paper_repro.training.streams import stream
+
+Params = Mapping[str, Tensor]
+ROWS = {"cpu": 5_000, "cuda": 250_000}  # decoder rows at a time: cache on a CPU, memory on a GPU
+
+
+def evaluate_vae(
+    model: LayeredVAE, params: Params, data: DataSet, p: Mapping[str, Any], seed: int, device: str
+) -> list[Row]:
+    """All final rows of a run, in nats/image; `p` are the cell's parameters."""
+    params = {name: weight.detach() for name, weight in params.items()}
+    test = data.test[: p["test_images"]].flatten(1).to(device)
+    train = data.train[: p["train_images"]].flatten(1).to(device)
+    probe = data.train[:500].flatten(1).to(device)
+    fixed = stream(0, "binarisation", data.name, device=device)  # one binarisation for all runs
+    test_fixed, train_fixed, probe = (
+        batches.binarise(x, data.levels, torch.rand(x.shape, generator=fixed, device=device))
+        for x in (test, train, probe)
+    )
+
+    def nll(weights: Params, x: Tensor, name: str) -> float:
+        generator = stream(seed, "evaluation", data.name, name, device=device)
+        bounds = log_likelihood_bound(
+            log_weights(model, weights), x, p["samples"], generator, ROWS[device.split(":")[0]]
+        )
+        return -float(bounds.double().mean())
+
+    def row(metric: str, value: float, split: str, binarisation: str) -> Row:
+        at = coordinates(binarisation=binarisation, samples=p["samples"])
+        return Row(metric, value, "nats/image", split, at)
+
+    rows = [
+        row("nll", nll(params, test_fixed, "test"), "test", "fixed"),
+        row("nll", nll(params, train_fixed, "train"), "train", "fixed"),
+    ]
+    if p["fresh_binarisation"]:
+        generator = stream(seed, "evaluation", data.name, "fresh", device=device)
+        uniform = torch.rand(test.shape, generator=generator, device=device)
+        fresh = batches.binarise(test, data.levels, uniform)
+        rows.append(row("nll", nll(params, fresh, "test"), "test", "fresh"))
+    keep = [active_units(means) for means in model.posterior_means(params, probe)]
+    rows += [
+        Row("active_units", float(mask.sum()), "1", at=coordinates(stochastic_layer=i + 1))
+        for i, mask in enumerate(keep)
+    ]
+    idle = any(not bool(mask.all()) for mask in keep)  # else nothing is removed: the same bound
+    pruned = nll(prune(params, keep), test_fixed, "test") if idle else rows[0].value
+    rows.append(row("nll_pruned", pruned, "test", "fixed"))
+    return rows + rate_distortion(model, params, test_fixed, seed, data.name)
+
+
+def rate_distortion(
+    model: LayeredVAE, params: Params, x: Tensor, seed: int, name: str
+) -> list[Row]:
+    """ELBO, rate E log q(z|x)/p(z) and distortion -E log p(x|z) of binary images x [N, pixels],
+    one posterior sample an image."""
+    generator = stream(seed, "evaluation", name, "rate", device=str(x.device))
+    rate = distortion = 0.0
+    for part in x.split(1000):
+        z, posterior, log_joint = _sample(model, params, part, 1, generator)
+        with torch.no_grad():
+            likelihood, prior = log_joint(z)
+            rate += float((posterior.log_prob(z) - prior).double().sum())
+            distortion -= float(likelihood.double().sum())
+    values = {"elbo": -(rate + distortion), "rate": rate, "distortion": distortion}
+    return [Row(metric, v / len(x), "nats/image", "test") for metric, v in values.items()]
+
+
+def gradient_variance(
+    model: LayeredVAE, params: Params, x: Tensor, p: Mapping[str, Any], generator: Generator
+) -> list[Row]:
+    """Trace of the covariance of the ELBO's encoder gradient, in nats^2, for each of `compare`.
+
+    One fixed binarised batch x [B, pixels], `gradient_draws` independent latent draws, the same
+    draws for each; the gradient is that of the batch mean with one sample an image.
+    """
+    leaves = {name: weight.detach().requires_grad_() for name, weight in params.items()}
+    names = [name for name in leaves if name.startswith("encoder")]
+    encoder = [leaves[name] for name in names]
+    rows = []
+    start = generator.get_state()
+    for name in p["compare"]:
+        estimator = registry.load("estimators", name)
+        generator.set_state(start)
+        mean = [torch.zeros_like(weight, dtype=torch.float64) for weight in encoder]
+        square = torch.zeros((), dtype=torch.float64, device=x.device)
+        draws = p["gradient_draws"]
+        for _ in range(draws):
+            posterior, log_joint = model.bind(leaves, x)
+            noise = _noise(model, 1, x, generator)
+            terms = estimator.terms(posterior, log_joint, noise)
+            elbo = (terms.log_likelihood + terms.log_prior - terms.log_posterior).mean()
+            for total_, g in zip(mean, torch.autograd.grad(elbo, encoder), strict=True):
+                total_ += g
+                square += g.double().square().sum()
+        of_mean = sum(m.div(draws).square().sum() for m in mean)
+        trace = float((square / draws - of_mean) * draws / (draws - 1))
+        rows.append(Row("encoder_gradient_variance", trace, "nats^2", estimator=name, kind="curve"))
+    return rows
+
+
+def log_weights(model: LayeredVAE, params: Params) -> Callable[[Tensor, int, Generator], Tensor]:
+    """log p(x, z) - log q(z|x) of fresh samples, [k, B], for `metrics.importance`."""
+
+    def weights(x: Tensor, k: int, generator: Generator) -> Tensor:
+        with torch.no_grad():
+            z, posterior, log_joint = _sample(model, params, x, k, generator)
+            likelihood, prior = log_joint(z)
+            return likelihood + prior - posterior.log_prob(z)
+
+    return weights
+
+
+def _noise(model: LayeredVAE, k: int, x: Tensor, generator: Generator) -> dict[str, Tensor]:
+    shapes = model.noise_shapes(k, len(x))
+    return {
+        name: torch.randn(shape, generator=generator, device=x.device)
+        for name, shape in shapes.items()
+    }
+
+
+def _sample(
+    model: LayeredVAE, params: Params, x: Tensor, k: int, generator: Generator
+) -> tuple[Any, Any, Any]:
+    posterior, log_joint = model.bind(params, x)
+    return posterior.rsample(_noise(model, k, x, generator)), posterior, log_joint

@@ -1,0 +1,74 @@
+"""What the Snakefile asks of the package: configuration, cells, and the source files of a job.
+
+Mistakes become Snakemake's own WorkflowError, which it prints without a traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from snakemake.exceptions import WorkflowError
+
+from paper_repro import config as configuration
+from paper_repro import grid, registry
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _as_workflow_error(function: Callable[P, T]) -> Callable[P, T]:
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+
+    return wrapped
+
+
+tier_of = _as_workflow_error(configuration.tier_of)
+
+
+@_as_workflow_error
+def load_cells(config: dict[str, Any]) -> dict[tuple[str, str], Cell]:
+    """Check `config` in place; the cells of its tier by (study, cell), none for ``published``."""
+    configuration.check(config)
+    if config["tier"] == "published":
+        return {}
+    return {
+        (study, cell.id): cell
+        for study in config["studies"]
+        for cell in grid.expand(study, config["tier"], config["seeds"])
+    }
+
+
+def local(path: Path | str) -> str:
+    """A file of the package relative to the working directory, where it lies in it."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def sources(*paths: str) -> list[str]:
+    """Files of the package that a job reads, so that an edit re-runs it and nothing else."""
+    return [local(file) for file in registry.closure([registry.PACKAGE / p for p in paths])]
+
+
+def cell_sources(cell: Cell) -> list[str]:
+    """Files that can change the numbers of a cell."""
+    return [local(file) for file in grid.sources(cell)]
+
+
+def products(study: str, kind: str) -> list[str]:
+    """Ids of a study's figures or tables: the keys of FIGURES or TABLES in its module."""
+    return registry.keys(registry.STUDIES / study / f"{kind.lower()}.py", kind)
+
+
+def gpus(device: str) -> int:
+    """How many GPUs a training job asks for: one where there is one and `device` allows it."""
+    return int(device != "cpu" and Path("/dev/nvidia0").exists())

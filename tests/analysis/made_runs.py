@@ -1,0 +1,96 @@
+"""Made-up runs, written as training writes them and collected as the workflow collects them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paper_repro.analysis.collect import ROW_COLUMNS, collect
+from paper_repro.analysis.files import csv_text
+from paper_repro.analysis.results import Results, load
+from paper_repro.cell import Cell
+from paper_repro.rows import Row
+
+Make = Callable[[Cell, int], Iterable[Row]]
+
+
+def cell(
+    experiment: str = "fit",
+    name: str = "",
+    *,
+    tier: str = "paper",
+    seeds: int = 3,
+    study: str = "made",
+    **params: Any,
+) -> Cell:
+    """A cell; its id is made of the experiment and its texts and numbers unless `name` is given."""
+    full = {"dataset": "", "model": "", "estimator": "", "objective": "", "steps": 100} | params
+    label = name or "-".join([experiment, *[str(v) for v in params.values()]])
+    return Cell(study, experiment, label, tier, "task", full, tuple(range(seeds)))
+
+
+def write_run(
+    root: Path,
+    cell: Cell,
+    seed: int,
+    rows: Iterable[Row],
+    status: str = "ok",
+    arrays: Mapping[str, np.ndarray] | None = None,
+    **changed: Any,
+) -> Path:
+    """One run's folder, with the fields of a real one."""
+    folder = root / cell.study / cell.id / f"seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = int(cell.params.get("steps", 0))
+    record = {
+        "run_id": f"{cell.digest()[:8]}{seed:08x}",
+        "status": status,
+        "cell": json.loads(cell.as_json()),
+        "seed": seed,
+        "fingerprint": "0123456789abcdef" if cell.params.get("dataset") else "",
+        "device": "cpu",
+        "device_name": "a cpu",
+        "python": "3.12.1",
+        "torch": "2.11.0",
+        "commit": "abc",
+        "steps": steps,
+        "seconds": 2.0,
+        "evaluation_seconds": 0.5,
+        "steps_per_second": 50.0,
+        "peak_memory_mib": 100.0 + seed,
+        "flops": 10 * steps,
+        "started": "2026-01-02T03:04:05+00:00",
+        "finished": "2026-01-02T03:04:08+00:00",
+        **changed,
+    }
+    lines = [
+        (r.split, steps if r.step == -1 else r.step, r.metric, repr(float(r.value)), r.unit)
+        + (r.at, r.estimator, r.kind, "ok")
+        for r in rows
+    ]
+    if status == "diverged":
+        lines.append(("train", 7, "loss", "nan", "1", "", "", "final", "diverged"))
+    text = csv_text(ROW_COLUMNS, [tuple(map(str, line)) for line in lines])
+    (folder / "metrics.csv").write_text(text)
+    (folder / "run.json").write_text(json.dumps(record))
+    if arrays is not None:
+        np.savez(folder / "arrays.npz", **arrays)
+    return folder
+
+
+def results(root: Path, cells: Iterable[Cell], make: Make, tier: str = "paper") -> Results:
+    """Results of `cells` whose runs have the rows ``make(cell, seed)``; a run for which `make`
+    returns None is left missing, one for which it returns "diverged" has diverged."""
+    cells = list(cells)
+    for one in cells:
+        for seed in one.seeds:
+            rows = make(one, seed)
+            if rows is not None:
+                status = "diverged" if rows == "diverged" else "ok"
+                write_run(root / "runs", one, seed, () if status != "ok" else rows, status)
+    collect(cells, root / "runs", root / "out", tier)
+    return load(root / "out")

@@ -1,0 +1,355 @@
+"""Verdicts follow the data: what is wrong on purpose is caught, what is incomplete never passes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import yaml
+
+from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.analysis.verdicts import CLAIM_COLUMNS, combine, evaluate, load_claims
+from paper_repro.errors import UserError
+from paper_repro.rows import Row
+from tests.analysis.made_runs import cell, results
+
+SELECT = {"experiment": "fit", "metric": "kl", "estimator": "path"}
+PAIRED = {"name": "check", "select": SELECT, "versus": {"estimator": "total"}}
+MEAN = {**PAIRED, "statistic": "mean", "rule": {"below": 0}}
+EVERY = {**PAIRED, "pairing": "ratio", "statistic": "every", "rule": {"below": 0.1}}
+COUNT = {**EVERY, "statistic": "count", "rule": {"below": 0.1, "at_least": 3, "of": 4}}
+
+
+def claims(folder, *checks, coordinates=("k", "a"), reported=""):
+    """A folder with a claims.yaml of one claim per check (or of one claim, for a list)."""
+    folder.mkdir(exist_ok=True)
+    listed = [
+        {"id": f"A{i}", "statement": "It holds.", "source": "us", "by": "ours", "figure": "fig"}
+        | {"checks": check if isinstance(check, list) else [check]}
+        for i, check in enumerate(checks, 1)
+    ]
+    text = {"study": "made", "coordinates": list(coordinates), "claims": listed}
+    (folder / "claims.yaml").write_text(yaml.safe_dump(text))
+    if reported:
+        (folder / "reported.csv").write_text(reported)
+    return folder
+
+
+def verdicts(tmp_path, values, *checks, seeds=4, **options):
+    """Rows of claims.csv by id; ``values[estimator](seed)`` is the KL of a run, None missing."""
+    cells = [cell("fit", estimator=name, seeds=seeds) for name in values]
+
+    def make(one, seed):
+        value = values[one.params["estimator"]](seed)
+        return value if value in (None, "diverged") else [Row("kl", value, "nats")]
+
+    found = evaluate(
+        results(tmp_path, cells, make), "made", claims(tmp_path / "study", *checks, **options)
+    )
+    return {row["claim"]: row for row in found.to_dict("records")}
+
+
+def better(seed):
+    return 0.01 + 0.001 * seed
+
+
+def worse(seed):
+    return 1.0 + 0.1 * seed
+
+
+@pytest.mark.parametrize("check", [MEAN, EVERY, COUNT])
+def test_swapped_estimators_are_contradicted(tmp_path, check):
+    right = verdicts(tmp_path / "right", {"path": better, "total": worse}, check)
+    swapped = verdicts(tmp_path / "swapped", {"path": worse, "total": better}, check)
+    assert right["A1"]["verdict"] == SUPPORTED
+    assert swapped["A1"]["verdict"] == CONTRADICTED
+
+
+@pytest.mark.parametrize("broken", [None, "diverged", math.nan, math.inf])
+@pytest.mark.parametrize("side", ["path", "total"])
+@pytest.mark.parametrize("check", [MEAN, EVERY])
+def test_a_run_without_a_number_never_supports(tmp_path, check, side, broken):
+    values = {"path": better, "total": worse}
+    whole = values[side]
+    values[side] = lambda seed: broken if seed == 2 else whole(seed)
+    found = verdicts(tmp_path, values, check)["A1"]
+    assert found["verdict"] == INCONCLUSIVE
+    assert ":2" in found["note"]
+
+
+@pytest.mark.parametrize("broken", [None, "diverged", math.nan])
+@pytest.mark.parametrize("check", [MEAN, EVERY, COUNT])
+def test_nothing_but_failed_runs_is_not_run(tmp_path, check, broken):
+    found = verdicts(tmp_path, {"path": lambda _: broken, "total": worse}, check)["A1"]
+    assert found["verdict"] == NOT_RUN
+    assert found["n"] == 0
+    assert math.isnan(found["estimate"])
+
+
+def test_a_missing_side_is_not_run(tmp_path):
+    assert verdicts(tmp_path / "a", {"path": better}, MEAN)["A1"]["verdict"] == NOT_RUN
+    assert verdicts(tmp_path / "b", {"total": worse}, MEAN)["A1"]["verdict"] == NOT_RUN
+
+
+def test_one_violation_contradicts_every_even_if_other_runs_are_missing(tmp_path):
+    values = {"path": lambda s: None if s == 0 else 5.0 if s == 1 else 0.01, "total": worse}
+    found = verdicts(tmp_path, values, EVERY)["A1"]
+    assert found["verdict"] == CONTRADICTED
+    assert found["estimate"] == pytest.approx(5.0 / 1.1)
+
+
+def test_a_count_is_decided_once_the_rest_cannot_turn_it(tmp_path):
+    def path(good, missing):
+        return lambda s: 0.01 if s < good else None if s < good + missing else 5.0
+
+    for good, missing, expected in [
+        (3, 1, SUPPORTED), (3, 0, SUPPORTED), (2, 1, INCONCLUSIVE), (2, 2, INCONCLUSIVE),
+        (2, 0, CONTRADICTED), (1, 1, CONTRADICTED),
+    ]:  # fmt: skip
+        root = tmp_path / f"{good}{missing}"
+        values = {"path": path(good, missing), "total": worse}
+        assert verdicts(root, values, COUNT)["A1"]["verdict"] == expected, (good, missing)
+
+
+def test_too_few_planned_runs_leave_a_count_open(tmp_path):
+    found = verdicts(tmp_path, {"path": better, "total": worse}, COUNT, seeds=2)["A1"]
+    assert found["verdict"] == INCONCLUSIVE
+    assert "4 needed" in found["note"]
+
+
+def test_pairing_by_seed_decides_what_unpaired_noise_hides(tmp_path):
+    common = np.random.default_rng(0).normal(0, 10, 4)
+    noise = np.random.default_rng(1).normal(0, 0.05, (2, 4))
+    values = {
+        "path": lambda s: common[s] + noise[0, s] - 0.5,
+        "total": lambda s: common[s] + noise[1, s],
+    }
+    found = verdicts(tmp_path, values, MEAN)["A1"]
+    assert found["verdict"] == SUPPORTED
+    assert found["ci_high"] - found["ci_low"] < 1
+    unpaired = {**MEAN, "select": SELECT}
+    del unpaired["versus"]
+    assert verdicts(tmp_path / "u", values, unpaired)["A1"]["verdict"] == INCONCLUSIVE
+
+
+def test_one_seed_decides_no_mean(tmp_path):
+    found = verdicts(tmp_path, {"path": better, "total": worse}, MEAN, seeds=1)["A1"]
+    assert found["verdict"] == INCONCLUSIVE
+    assert found["estimate"] == pytest.approx(-0.99)
+    assert math.isnan(found["p_value"])
+
+
+def test_fewer_seeds_or_units_than_the_rule_names_decide_nothing(tmp_path):
+    for name, rule in {"seeds": {"below": 0, "seeds": 5}, "units": {"below": 0, "of": 2}}.items():
+        check = {**MEAN, "rule": rule}
+        found = verdicts(tmp_path / name, {"path": better, "total": worse}, check)["A1"]
+        assert found["verdict"] == INCONCLUSIVE
+        assert name in found["note"]
+
+
+def test_the_verdict_is_the_intervals_place(tmp_path):
+    def verdict(name, rule):
+        check = {**MEAN, "rule": rule}
+        return verdicts(tmp_path / name, {"path": better, "total": worse}, check)["A1"]
+
+    found = verdict("within", {"within": [-2, 0]})
+    assert found["verdict"] == SUPPORTED
+    assert -2 < found["ci_low"] < found["estimate"] < found["ci_high"] < 0
+    middle = found["estimate"]
+    assert verdict("outside", {"within": [0, 1]})["verdict"] == CONTRADICTED
+    assert verdict("across", {"below": middle})["verdict"] == INCONCLUSIVE
+    assert verdict("away", {"outside": [-0.1, 0.1]})["verdict"] == SUPPORTED
+    assert verdict("in_it", {"outside": [-9, 9]})["verdict"] == CONTRADICTED
+
+
+def test_holm_takes_back_what_many_checks_would_find_by_chance(tmp_path):
+    # p is about 0.02 here: enough alone, not among ten.
+    values = {"path": lambda s: [-1.0, -0.4, -0.7, -0.25][s], "total": lambda s: 0.0}
+    alone = verdicts(tmp_path / "one", values, MEAN)["A1"]
+    assert alone["verdict"] == SUPPORTED
+    assert 0.01 < alone["p_value"] < 0.05
+    among = verdicts(tmp_path / "ten", values, *[MEAN] * 10)["A1"]
+    assert among["p_value"] == alone["p_value"]
+    assert among["p_holm"] == pytest.approx(10 * alone["p_value"])
+    assert among["verdict"] == INCONCLUSIVE
+    assert "not after Holm" in among["note"]
+
+
+def test_a_claim_needs_all_of_its_checks(tmp_path):
+    good, bad = {**MEAN, "name": "good"}, {**MEAN, "name": "bad", "rule": {"above": 0}}
+    absent = {**MEAN, "name": "absent", "select": {**SELECT, "metric": "nll"}}
+    aside = {**bad, "name": "aside", "decides": False}
+    values = {"path": better, "total": worse}
+    found = verdicts(tmp_path, values, [good, bad], [good, absent], [good, aside], [absent] * 2)
+    assert list(found)[:3] == ["A1.good", "A1.bad", "A1"]
+    assert [found[f"A{i}"]["verdict"] for i in range(1, 5)] == [
+        CONTRADICTED, INCONCLUSIVE, SUPPORTED, NOT_RUN,
+    ]  # fmt: skip
+    assert found["A3.aside"]["verdict"] == CONTRADICTED
+
+
+def test_combining_verdicts():
+    assert combine([SUPPORTED, SUPPORTED]) == SUPPORTED
+    assert combine([SUPPORTED, NOT_RUN]) == INCONCLUSIVE
+    assert combine([NOT_RUN, CONTRADICTED]) == CONTRADICTED
+
+
+def grid_results(tmp_path, differences, seeds=4, dataset_seeds=None):
+    """Two data sets x total/path; path minus total is ``differences[dataset](seed)``."""
+    cells = [
+        cell("fit", dataset=d, estimator=e, seeds=(dataset_seeds or {}).get(d, seeds))
+        for d in differences for e in ("total", "path")
+    ]  # fmt: skip
+    noise = np.random.default_rng(3).normal(0, 5, 10)
+
+    def make(one, seed):
+        gain = differences[one.params["dataset"]](seed) if one.params["estimator"] == "path" else 0
+        return [Row("kl", float(noise[seed] + gain), "nats")]
+
+    return results(tmp_path, cells, make)
+
+
+def test_units_are_averaged_within_seeds_before_seeds_are_compared(tmp_path):
+    # The units' errors cancel within each seed: treating them as independent would hide that.
+    both = {"a": lambda s: -1.0 + s, "b": lambda s: -1.0 - s + 0.001 * s}
+    check = {**MEAN, "units": ["dataset"], "rule": {"below": 0, "of": 2}}
+    folder = claims(tmp_path / "study", check)
+    row = evaluate(grid_results(tmp_path, both), "made", folder).iloc[0]
+    assert row["verdict"] == SUPPORTED
+    assert row["n"] == 4
+    assert row["estimate"] == pytest.approx(-1.0, abs=0.01)
+
+
+def test_seeds_that_only_some_units_have_are_left_out_and_named(tmp_path):
+    both = {"a": lambda s: -1.0 - 0.01 * s, "b": lambda s: -1.0}
+    check = {**MEAN, "units": ["dataset"]}
+    found = grid_results(tmp_path, both, dataset_seeds={"a": 5, "b": 3})
+    row = evaluate(found, "made", claims(tmp_path / "study", check)).iloc[0]
+    assert row["n"] == 3
+    assert "seeds 3 4 not in every unit" in row["note"]
+
+
+def test_significant_counts_units_with_clear_intervals(tmp_path):
+    both = {"a": lambda s: 1.0 + 0.01 * s, "b": lambda s: (-1.0) ** s}
+    rule = {"above": 0, "at_most": 0, "of": 2}
+    check = {**MEAN, "units": ["dataset"], "statistic": "significant", "rule": rule}
+    found = grid_results(tmp_path, both)
+    row = evaluate(found, "made", claims(tmp_path / "study", check)).iloc[0]
+    assert row["estimate"] == 1
+    assert row["verdict"] == CONTRADICTED
+    assert "dataset=a" in row["note"]
+    check["rule"] = {**rule, "at_most": 1}
+    row = evaluate(found, "made", claims(tmp_path / "study", check)).iloc[0]
+    assert row["verdict"] == SUPPORTED
+
+
+def test_each_unit_must_lie_within_the_margin(tmp_path):
+    check = {**MEAN, "units": ["dataset"], "statistic": "each", "rule": {"within": [-0.5, 0.5]}}
+    for name, second, expected in [
+        ("in", lambda s: 0.1 + 0.01 * s, SUPPORTED),
+        ("out", lambda s: 2.0 + 0.01 * s, CONTRADICTED),
+        ("vague", lambda s: 0.1 + 0.5 * (-1) ** s, INCONCLUSIVE),
+    ]:
+        found = grid_results(tmp_path / name, {"a": lambda s: 0.01 * s, "b": second})
+        row = evaluate(found, "made", claims(tmp_path / name / "study", check)).iloc[0]
+        assert row["verdict"] == expected, name
+        assert row["note"].startswith("worst: dataset=b")
+
+
+def test_levels_compare_with_reported_numbers(tmp_path):
+    reported = (
+        "id,dataset,estimator,metric,value\nother-a,a,total,kl,3\npaper1-a,a,total,kl,10\n"
+        "paper1-a,a,path,kl,99\n"
+    )
+    select = {**SELECT, "estimator": "total"}
+    check = {"name": "level", "select": select, "versus": {"reported": "paper1"}}
+    check |= {"units": ["dataset"], "statistic": "each", "rule": {"within": [-0.5, 0.5], "of": 1}}
+    folder = claims(tmp_path / "study", check, reported=reported)
+    for name, level, expected in [("near", 10.2, SUPPORTED), ("far", 12.0, CONTRADICTED)]:
+        cells = [cell("fit", dataset="a", estimator="total", seeds=3)]
+        found = results(
+            tmp_path / name, cells, lambda c, s, level=level: [Row("kl", level + 0.01 * s, "nats")]
+        )
+        row = evaluate(found, "made", folder).iloc[0]
+        assert row["verdict"] == expected
+        assert row["estimate"] == pytest.approx(level + 0.01 - 10)
+
+
+def test_slopes_are_fitted_per_seed(tmp_path):
+    def power(exponent):
+        def make(_, seed):
+            return [
+                Row("snr", 2 * k ** (exponent + 0.01 * seed), "1", at=f"k={k}")
+                for k in (10, 30, 100)
+            ]
+
+        return make
+
+    check = {"name": "slope", "select": {"experiment": "fit", "metric": "snr"}}
+    check |= {"statistic": "slope", "rule": {"x": "k", "within": [-0.65, -0.35]}}
+    folder = claims(tmp_path / "study", check)
+    for exponent, expected in [(-0.5, SUPPORTED), (0.5, CONTRADICTED)]:
+        found = results(tmp_path / str(exponent), [cell(seeds=3)], power(exponent))
+        row = evaluate(found, "made", folder).iloc[0]
+        assert row["verdict"] == expected
+        assert row["estimate"] == pytest.approx(exponent + 0.01)
+
+
+def test_runs_at_different_scales_are_no_pair(tmp_path):
+    cells = [cell(estimator="path", steps=100), cell(estimator="total", steps=200)]
+    found = results(tmp_path, cells, lambda *_: [Row("kl", 1.0, "nats")])
+    row = evaluate(found, "made", claims(tmp_path / "study", MEAN)).iloc[0]
+    assert row["verdict"] == NOT_RUN
+
+
+def test_two_cells_under_one_unit_are_an_error_not_an_average(tmp_path):
+    cells = [cell(estimator=e, lr=lr) for e in ("path", "total") for lr in (0.1, 0.2)]
+    found = results(tmp_path, cells, lambda *_: [Row("kl", 1.0, "nats")])
+    with pytest.raises(UserError, match="several rows for one seed; add columns"):
+        evaluate(found, "made", claims(tmp_path / "study", MEAN))
+
+
+def test_rows_name_their_runs_and_tiers(tmp_path):
+    found = verdicts(tmp_path, {"path": better, "total": worse}, MEAN)["A1"]
+    assert found["runs"] == "fit-path:4 fit-total:4"
+    assert found["tier"] == "paper"
+    assert found["rule"] == (
+        "kl of estimator path minus that of estimator total: mean < 0 (95 % t interval over seeds)"
+    )
+    assert list(found) == list(CLAIM_COLUMNS)
+
+
+MISTAKES = [
+    ({"statistics": "mean"}, "unknown key 'statistics'"),
+    ({"statistic": "median"}, "statistic 'median' is not one of every"),
+    ({"rule": {"below": 0, "above": 0}}, "a rule names one of above, below"),
+    ({"rule": {"seeds": 3}}, "a rule names one of"),
+    ({"rule": {"below": 0, "x": "k"}}, "rule key 'x' means nothing to 'mean'"),
+    ({"rule": {"under": 0}}, "unknown key 'under'"),
+    ({"statistic": "count", "rule": {"below": 0, "at_least": 1}}, "'count' needs rule key 'of'"),
+    ({"statistic": "count", "rule": {"below": 0, "of": 1}}, "needs one of at_least, at_most"),
+    ({"select": {**SELECT, "estimatr": "path"}}, "unknown column 'estimatr'"),
+    ({"versus": {"estimatr": "path"}}, "unknown column 'estimatr'"),
+    ({"units": ["layer"]}, "unknown column 'layer'"),
+    ({"select": {"metric": "kl"}}, "'experiment' is a required property"),
+    ({"pairing": "quotient"}, "'quotient' is not one of difference, ratio"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES)
+def test_mistakes_in_claims_are_named_in_one_line(tmp_path, change, message):
+    folder = claims(tmp_path / "study", {**MEAN, **change})
+    with pytest.raises(UserError) as caught:
+        load_claims(folder / "claims.yaml", "made")
+    assert message in str(caught.value)
+    assert "made/claims.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_claim_that_stands_twice_is_refused(tmp_path):
+    folder = claims(tmp_path / "study", MEAN, MEAN)
+    text = (folder / "claims.yaml").read_text().replace("id: A2", "id: A1")
+    (folder / "claims.yaml").write_text(text)
+    with pytest.raises(UserError, match="A1 is there twice"):
+        load_claims(folder / "claims.yaml", "made")

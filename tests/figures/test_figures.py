@@ -1,0 +1,193 @@
+"""Figures are functions of the rows: complete, deterministic, honest about what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from paper_repro import registry
+from paper_repro.analysis import draw, panels, style
+from paper_repro.analysis.results import Results, load
+from tests import synthetic_results as synthetic
+
+STUDY = synthetic.STUDY
+FIGURES = draw.figures_of(STUDY)
+AGAIN = ("fig1", "poster_surface", "table1_levels")  # drawn a second time by another process
+SCRIPT = """
+import sys
+from pathlib import Path
+from paper_repro.analysis import draw, style
+from paper_repro.analysis.results import load
+results, out, names = load(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3:]
+for name in names:
+    with style.settings():
+        style.save(draw.figures_of("sticking_the_landing")[name](results), out / name)
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.everything(tmp_path_factory.mktemp("results") / synthetic.TIER)
+
+
+@pytest.fixture(scope="module")
+def results(root: Path) -> Results:
+    return load(root)
+
+
+@pytest.fixture(scope="module")
+def drawn(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("figures")
+    draw.draw(root, out)
+    return out
+
+
+def texts(made: Figure) -> str:
+    found = made.findobj(lambda artist: hasattr(artist, "get_text"))
+    return "\n".join(artist.get_text() for artist in found)
+
+
+def test_the_ids_that_the_workflow_reads_are_those_that_are_drawn() -> None:
+    assert registry.keys(registry.STUDIES / STUDY / "figures.py", "FIGURES") == list(FIGURES)
+
+
+def test_every_figure_is_drawn_with_a_caption_that_says_tier_and_n(drawn: Path) -> None:
+    captions = draw.captions_of(drawn / STUDY)
+    assert list(captions) == list(FIGURES)
+    for name, caption in captions.items():
+        assert (drawn / STUDY / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (drawn / STUDY / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "tier smoke, n = " in caption
+
+
+def test_the_manifest_holds_the_hash_of_every_drawn_file_and_of_no_other(drawn: Path) -> None:
+    (drawn / STUDY / "stale.png").write_bytes(b"from an older version")
+    path = draw.write_manifest(drawn, drawn / "manifest.json")
+    manifest = json.loads(path.read_text())
+    assert sorted(manifest) == sorted(f"{STUDY}/{n}.{k}" for n in FIGURES for k in ("pdf", "png"))
+    for name, digest in manifest.items():
+        assert hashlib.sha256((drawn / name).read_bytes()).hexdigest() == digest
+
+
+def test_another_process_with_other_settings_draws_the_same_bytes(
+    root: Path, drawn: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 20\nsavefig.dpi: 50\n")
+    paths = [str(root), str(tmp_path), *AGAIN]
+    variables = {
+        "PYTHONHASHSEED": "7",
+        "PYTHONPATH": str(registry.PACKAGE.parent),
+        "TZ": "Asia/Tokyo",
+    }
+    subprocess.run([sys.executable, "-c", SCRIPT, *paths], cwd=tmp_path, env=variables, check=True)
+    for name in AGAIN:
+        for kind in ("pdf", "png"):
+            again = (tmp_path / f"{name}.{kind}").read_bytes()
+            assert again == (drawn / STUDY / f"{name}.{kind}").read_bytes(), f"{name}.{kind}"
+
+
+def test_files_carry_no_date_and_no_version(drawn: Path) -> None:
+    for path in (drawn / STUDY).glob("*.p??"):
+        raw = path.read_bytes()
+        for mark in (b"CreationDate", b"ModDate", b"Producer", b"Software", b"tIME"):
+            assert mark not in raw, f"{path.name}: {mark!r}"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_without_rows_says_what_was_not_run(name: str, tmp_path: Path) -> None:
+    with style.settings():
+        made = FIGURES[name](load(synthetic.empty(tmp_path)))
+        made.draw_without_rendering()
+    assert "our runs  ·  not run" in texts(made)
+    for axes in made.axes:
+        (statement,) = axes.texts
+        assert statement.get_text().startswith("not run:\n")
+        assert axes.bbox.x0 <= statement.get_window_extent().x0
+        assert statement.get_window_extent().x1 <= axes.bbox.x1
+        assert not axes.get_xlabel() + axes.get_ylabel()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_label_is_cut_off_or_covers_another(name: str, results: Results) -> None:
+    with style.settings():
+        made = FIGURES[name](results)
+        made.draw_without_rendering()
+    page = made.bbox.padded(2)
+    labels = [made._supxlabel, *(legend for legend in made.legends)]
+    for axes in made.axes:
+        if axes.name != "3d":  # its labels are placed by the projection
+            labels += [axes.xaxis.label, axes.yaxis.label, axes.title, axes._left_title]
+    boxes = [(label, label.get_window_extent()) for label in labels]
+    boxes = [(label, box) for label, box in boxes if box.width > 1]
+    for i, (label, box) in enumerate(boxes):
+        assert page.x0 <= box.x0, label
+        assert box.x1 <= page.x1, label
+        assert page.y0 <= box.y0, label
+        assert box.y1 <= page.y1, label
+        for other, its in boxes[:i]:
+            assert not box.overlaps(its), f"{label} covers {other}"
+
+
+def test_diverged_and_missing_runs_are_counted_in_footer_and_caption(tmp_path: Path) -> None:
+    root = synthetic.everything(tmp_path / synthetic.TIER, lost={("flow_fit-path", 1): "diverged"})
+    with style.settings():
+        made = FIGURES["flow"](load(root))
+    assert "1 run diverged" in texts(made)
+    assert "1 run diverged" in made.get_label()
+
+
+def test_forest_plot_shows_path_minus_total_over_common_seeds(results: Results) -> None:
+    with style.settings():
+        made = FIGURES["table1_differences"](results)
+    frame = panels.pick(
+        results.frame(STUDY, "table1", "nll"),
+        binarisation="fixed", dataset="mnist", layers=1, objective="elbo", k=1,
+    )  # fmt: skip
+    path, total = (
+        panels.pick(frame, estimator=e).set_index("seed")["value"] for e in ("path", "total")
+    )
+    first = next(axes for axes in made.axes if axes.get_title(loc="left") == "mnist")
+    marks = [c for c in first.containers if c.lines[0].get_ydata()[0] == 0]
+    assert next(t.get_text() for t in first.get_yticklabels()) == "1 layer, VAE k = 1"
+    np.testing.assert_allclose(marks[0].lines[0].get_xdata(), [(path - total).mean()])
+
+
+def test_reported_levels_are_hollow_while_our_schedule_is_shorter(results: Results) -> None:
+    with style.settings():
+        made = FIGURES["table1_levels"](results)
+    burda = [line for line in made.axes[0].lines if line.get_label() == "Burda et al. 2016"]
+    assert len(burda[0].get_xdata()) == 10
+    assert burda[0].get_markerfacecolor() == "none"
+    assert "hollow" in texts(made)
+
+
+def test_estimators_keep_distinct_looks() -> None:
+    shared = {"control_variate", "optimal_c"}  # the same estimator with a fixed and the best weight
+    looks = {name: look[1:] for name, look in style.LOOKS.items() if name not in shared}
+    assert len({look[0] for look in looks.values()}) == len(looks)
+    assert len({repr(look[1:]) for look in looks.values()}) >= len(looks) - 2
+    assert style.look("brand_new") == style.look("brand_new")
+
+
+def test_student_interval_over_three_seeds_is_the_textbook_one() -> None:
+    mean, low, high = panels.student(np.array([[1.0, 2.0, 3.0], [5.0, np.nan, np.nan]]))
+    half = 4.302652729911275 / np.sqrt(3)
+    np.testing.assert_allclose(mean, [2.0, 5.0])
+    np.testing.assert_allclose([low[0], high[0]], [2 - half, 2 + half])
+    assert np.isnan(low[1])
+    assert np.isnan(high[1])
+
+
+def test_log_interval_is_that_of_the_logarithm_and_leaves_out_zeros() -> None:
+    mean, low, high = panels.student(np.array([[1.0, 100.0, 0.0]]), log=True)
+    np.testing.assert_allclose(mean, 10.0)
+    assert 0 < low[0] < 10 < high[0]
+    np.testing.assert_allclose(low[0] * high[0], 100.0)

@@ -1,0 +1,182 @@
+"""The report opens offline, hides nothing, and is a function of the results."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from paper_repro.analysis import draw
+from paper_repro.analysis.verdicts import judge_study
+from paper_repro.report import content
+from paper_repro.report.page import build
+from tests import synthetic_results as synthetic
+
+STUDY = synthetic.STUDY
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+LOADING = {"src", "srcset", "poster", "data", "action", "background"}  # attributes that fetch
+
+
+class Page(HTMLParser):
+    """Tags, identifiers, links and text of a page; fails where tags do not close in order."""
+
+    def __init__(self, raw: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(raw)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            self.ids += [value or ""] if name == "id" else []
+            self.links += [value or ""] if name == "href" else []
+            self.loads += [value or ""] if name in LOADING else []
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results, verdicts and a table of a made-up tier."""
+    lost = {("snr", 0): "diverged"}
+    root = synthetic.everything(tmp_path_factory.mktemp("r") / synthetic.TIER, lost=lost)
+    judge_study(STUDY, root, root / "claims.csv")
+    (root / "tables").mkdir()
+    table = (
+        "| cell | difference |\n| --- | --- |\n| a \\| b | -0.27 ± 0.04 |\n\nPaired <by> seed.\n"
+    )
+    (root / "tables" / f"{STUDY}_table1.md").write_text(table)
+    return root
+
+
+@pytest.fixture(scope="module")
+def figures(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two drawn figures are enough for a page."""
+    out = tmp_path_factory.mktemp("f") / synthetic.TIER
+    functions = draw.figures_of(STUDY)
+    some = {name: functions[name] for name in ("variance_path", "snr")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draw, "figures_of", lambda study: some)
+        draw.draw_study(STUDY, root, out / STUDY)
+    return out
+
+
+@pytest.fixture(scope="module")
+def raw(root: Path, figures: Path) -> str:
+    build(root, figures, root / "report.html")
+    return (root / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(raw: str) -> Page:
+    return Page(raw)
+
+
+def claims(root: Path) -> list[dict[str, str]]:
+    with open(root / "claims.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_nothing_is_fetched_from_anywhere(raw: str, page: Page) -> None:
+    assert all(source.startswith("data:image/png;base64,") for source in page.loads)
+    assert all(link.startswith("#") for link in page.links)
+    assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
+    style = raw[raw.index("<style>") : raw.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_every_link_has_its_target_and_every_identifier_is_unique(page: Page) -> None:
+    assert {f"#{STUDY}-variance_path", f"#{STUDY}-snr"} <= set(page.links)
+    assert {link[1:] for link in page.links} <= set(page.ids)
+    assert len(set(page.ids)) == len(page.ids)
+    assert "variance_map (not drawn)" in page.text
+
+
+def test_every_claim_stands_with_statement_verdict_estimate_and_checks(
+    page: Page, root: Path
+) -> None:
+    rows = claims(root)
+    assert {row["verdict"] for row in rows} >= {"supported", "not run"}
+    for row in rows:
+        assert row["statement"] in page.text
+        assert row["rule"] in page.text
+        if "." in row["claim"]:
+            assert row["claim"].split(".", 1)[1] in page.text
+        else:
+            assert f"{STUDY}-{row['claim']}" in page.ids
+        assert content.estimate(row) in page.text
+
+
+def test_badges_count_as_many_verdicts_as_claims_csv(raw: str, root: Path) -> None:
+    whole = [row for row in claims(root) if "." not in row["claim"]]
+    for verdict in content.SYMBOLS:
+        badge = f'<span class="badge {verdict.replace(" ", "-")}">'
+        assert raw.count(badge) == sum(row["verdict"] == verdict for row in whole)
+
+
+def test_verdicts_come_before_tables_and_figures(raw: str) -> None:
+    places = [
+        raw.index(text) for text in ('id="verdicts"', "<h3>Tables", "<h3>Figures", 'id="data"')
+    ]
+    assert places == sorted(places)
+
+
+def test_a_claim_names_the_command_and_links_the_runs_behind_it(page: Page) -> None:
+    assert (
+        "snakemake --cores all --config tier=smoke -- "
+        f"results/smoke/runs/{STUDY}/path_to_truth" in page.text
+    )
+    for seed in range(3):
+        assert f"#{STUDY}-path_to_truth-{seed}" in page.links
+        assert f"{STUDY}-path_to_truth-{seed}" in page.ids
+
+
+def test_tables_keep_their_bars_and_notes(page: Page) -> None:
+    assert "a | b" in page.text
+    assert "-0.27 ± 0.04" in page.text
+    assert "Paired <by> seed." in page.text
+
+
+def test_it_says_how_many_runs_finished_diverged_and_when_the_newest_ended(page: Page) -> None:
+    assert "1 diverged; the newest finished at 2026-01-02 03:04:06 UTC." in page.text
+
+
+def test_equal_results_give_equal_bytes_wherever_they_lie(
+    root: Path, figures: Path, raw: str, tmp_path: Path
+) -> None:
+    shutil.copytree(root, tmp_path / synthetic.TIER)
+    shutil.copytree(figures, tmp_path / "figures")
+    build(tmp_path / synthetic.TIER, tmp_path / "figures", tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == raw
+
+
+def test_a_study_without_rows_reads_not_run(tmp_path: Path) -> None:
+    root = synthetic.empty(tmp_path / "reduced")
+    build(root, tmp_path / "nowhere", tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "This study has no verdicts at this tier." in page.text
+    assert "Nothing was run." in page.text
+    assert page.text.count("not run") >= 5
+
+
+def test_an_estimate_is_written_with_its_interval_where_there_is_one() -> None:
+    row = {"estimate": "-0.2712", "ci_low": "-0.31", "ci_high": "-0.2345"}
+    assert content.estimate(row) == "-0.271 [-0.31, -0.234]"
+    assert content.estimate({**row, "ci_low": "", "ci_high": ""}) == "-0.271"
+    assert content.estimate({**row, "estimate": ""}) == content.ABSENT

@@ -1,0 +1,167 @@
+"""The run store: a run is trained once, and again only when something that matters changed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError
+from paper_repro.training.problem import Problem
+from paper_repro.training.store import COLUMNS, run_key, source_hash
+from tests.training import problems
+
+
+class Trained:
+    """Builds the small problem and remembers which seeds drew a batch."""
+
+    def __init__(self, fail: int | None = None, fingerprint: str = "none") -> None:
+        self.seeds: set[int] = set()
+        self.fail, self.fingerprint = fail, fingerprint
+
+    def __call__(self, cell: Cell, seed: int, device: str) -> Problem:
+        problem = problems.fit(cell, seed, device)
+        draw = problem.draw
+
+        def remember(step: int):  # type: ignore[no-untyped-def]
+            self.seeds.add(seed)
+            if seed == self.fail:
+                raise OSError("the job failed")
+            return draw(step)
+
+        problem.draw, problem.fingerprint = remember, self.fingerprint
+        return problem
+
+
+def _trained(cell: Cell, folder: Path, **options: object) -> set[int]:
+    build = options.pop("build", None) or Trained()
+    assert isinstance(build, Trained)
+    problems.train(cell, folder, build=build, **options)  # type: ignore[arg-type]
+    return build.seeds
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_adding_seeds_trains_only_the_new_ones(tmp_path: Path, together: bool) -> None:
+    assert _trained(problems.cell(seeds=(0, 1)), tmp_path, together=together) == {0, 1}
+    assert _trained(problems.cell(seeds=(0, 1, 2)), tmp_path, together=together) == {2}
+    assert _trained(problems.cell(seeds=(2, 0)), tmp_path, together=together) == set()
+
+
+def test_finished_seeds_survive_a_failed_job(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="the job failed"):
+        _trained(problems.cell(seeds=(0, 1, 2)), tmp_path, build=Trained(fail=1))
+    assert (tmp_path / "out/seed0/run.json").is_file()
+    assert _trained(problems.cell(seeds=(0, 1, 2)), tmp_path) == {1, 2}
+
+
+def test_what_a_killed_writer_left_behind_is_cleared(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="the job failed"):
+        _trained(problems.cell(), tmp_path, build=Trained(fail=0))
+    (lock,) = (tmp_path / "store").rglob("lock")
+    (lock.parent / ".checkpoint.pt.123.tmp").write_bytes(b"half")
+    _trained(problems.cell(), tmp_path)
+    names = {path.name for path in lock.parent.iterdir()}
+    assert names == {"lock", "run.json", "metrics.csv", "arrays.npz"}
+
+
+def test_editing_a_source_file_trains_again_and_undoing_it_does_not(tmp_path: Path) -> None:
+    source = tmp_path / "estimator.py"
+    source.write_text("c = 1\n")
+    assert _trained(problems.cell(), tmp_path, sources=(source,)) == {0}
+    source.write_text("c = 2\n")
+    assert _trained(problems.cell(), tmp_path, sources=(source,)) == {0}
+    source.write_text("c = 1\n")
+    assert _trained(problems.cell(), tmp_path, sources=(source,)) == set()
+
+
+def test_new_parameters_or_data_train_again_a_new_address_does_not(tmp_path: Path) -> None:
+    cell = problems.cell()
+    assert _trained(cell, tmp_path) == {0}
+    assert _trained(problems.cell(lr=0.01), tmp_path) == {0}
+    assert _trained(cell, tmp_path, build=Trained(fingerprint="other")) == {0}
+    elsewhere = replace(cell, study="another", id="baseline")
+    assert _trained(elsewhere, tmp_path, out="elsewhere") == set()
+    assert problems.record(tmp_path / "elsewhere")["cell"]["study"] == "another"
+    assert "--cell baseline" in problems.record(tmp_path / "elsewhere")["command"]
+
+
+def test_the_key_tells_devices_and_seeds_apart_but_not_places(tmp_path: Path) -> None:
+    cell = problems.cell()
+    keys = {
+        run_key(cell, seed, "sources", "data", device)
+        for seed in (0, 1)
+        for device in ("cpu", "cuda")
+    }
+    assert len(keys) == 4
+    for folder, text in (("a", "1"), ("b", "1"), ("c", "2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.py").write_text(text)
+    (tmp_path / "y.py").write_text("1")
+    a, b, c = (source_hash([tmp_path / f / "x.py", tmp_path / "y.py"]) for f in "abc")
+    assert a == b != c
+    assert a == source_hash([tmp_path / "y.py", tmp_path / "a/x.py"])
+
+
+def test_the_same_seed_gives_the_same_bytes_in_a_fresh_store(tmp_path: Path) -> None:
+    cell = problems.cell(seeds=(3, 4))
+    first, second = (problems.train(cell, tmp_path / name) for name in "ab")
+    for seed in cell.seeds:
+        assert problems.metrics(first, seed) == problems.metrics(second, seed)
+    assert problems.metrics(first, 3) != problems.metrics(first, 4)
+
+
+def test_the_table_of_a_run_is_complete_and_exact(tmp_path: Path) -> None:
+    out = problems.train(problems.cell(steps=61), tmp_path)
+    table = list(csv.DictReader(io.StringIO(problems.metrics(out).decode())))
+    assert tuple(table[0]) == COLUMNS
+    curve = [row for row in table if row["metric"] == "elbo"]
+    assert [int(row["step"]) for row in curve] == [8, 16, 24, 32, 40, 48, 56, 61]
+    assert {row["split"] for row in curve} == {"train"}
+    errors = [(row["step"], row["kind"]) for row in table if row["metric"] == "error"]
+    assert errors == [("0", "curve"), ("20", "curve"), ("61", "final")]
+    assert table[-1]["at"] == "a=1,b=2"
+    assert all(repr(float(row["value"])) == row["value"] for row in table)
+
+
+def test_run_json_says_what_was_run_and_at_what_cost(tmp_path: Path) -> None:
+    record = problems.record(problems.train(problems.cell(seeds=(2,)), tmp_path), 2)
+    assert record["cell"]["params"]["lr"] == 0.05
+    assert (record["seed"], record["steps"], record["status"]) == (2, 60, "ok")
+    assert (record["device"], record["threads"], record["fingerprint"]) == ("cpu", 1, "none")
+    for key in ("torch", "torchvision", "numpy", "python", "paper_repro", "device_name"):
+        assert record[key]
+    assert record["seconds"] > 0
+    assert record["steps_per_second"] == pytest.approx(60 / record["seconds"])
+    assert record["peak_memory_mib"] > 10
+    assert record["started"] <= record["finished"]
+    assert record["started"].endswith("+00:00")
+
+
+def test_a_cell_without_steps_is_only_measured(tmp_path: Path) -> None:
+    def build(cell: Cell, seed: int, device: str) -> Problem:
+        problem = problems.fit(cell, seed, device)
+        return Problem(
+            params={},
+            loss=lambda params, state, batch: pytest.fail("no step was asked for"),
+            draw=lambda step: pytest.fail("no step was asked for"),
+            evaluate=lambda params, state, step: [problems.Row("c_star", 0.1 + 0.2, "1")],
+            arrays=problem.arrays and (lambda params: {"grid": problems.torch.arange(3).numpy()}),
+        )
+
+    for together in (False, True):
+        folder = tmp_path / str(together)
+        cell = problems.cell(steps=0, seeds=(0, 1))
+        out = problems.train(cell, folder, build=build, together=together)
+        assert problems.metrics(out, 1).splitlines()[1:] == [
+            b",0,c_star,0.30000000000000004,1,,,final,ok"
+        ]
+        assert (out / "seed1" / "arrays.npz").is_file()
+
+
+def test_a_missing_device_is_one_line_for_the_user(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="device: 'tpu' is not one of auto, cpu, cuda"):
+        problems.train(problems.cell(), tmp_path, device="tpu")

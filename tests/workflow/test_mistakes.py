@@ -1,0 +1,111 @@
+"""A mistake in the configuration or a grid stops with one line before anything trains."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from paper_repro import config, grid, registry
+from paper_repro.errors import UserError
+from tests.workflow.conftest import Clone
+
+
+def test_a_mistyped_config_key_stops_snakemake_with_one_line_naming_key_and_choices(
+    clone: Clone,
+) -> None:
+    output = clone.snakemake("-n", "--config", "tier=smoke", "divice=cpu", ok=False)
+    (line,) = [line for line in output.splitlines() if "divice" in line]
+    assert "unknown key 'divice'" in line
+    assert "device" in line
+
+
+def test_an_unknown_tier_names_the_tiers(clone: Clone) -> None:
+    output = clone.snakemake("-n", "--config", "tier=big", ok=False)
+    assert "tier" in output
+    assert "smoke, quick, reduced, paper, published" in output
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("device", "gpu", "config.device: 'gpu' is not one of auto, cpu, cuda"),
+        ("studies", "stl", "config.studies: 'stl' is not one of all, "),
+        ("seeds", -1, "config.seeds: -1 is less than the minimum of 0"),
+        ("threads", "two", "config.threads: 'two' is not of type 'integer'"),
+    ],
+)
+def test_a_wrong_config_value_is_named(key: str, value: object, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        config.check({"tier": "smoke", key: value})
+    assert str(caught.value).startswith(message)
+
+
+VAE = {
+    "dataset": "digits",
+    "estimator": "path",
+    "objective": "elbo",
+    "layers": 1,
+    "k": 1,
+    "steps": 10,
+}
+
+
+def expand_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> list[grid.Cell]:
+    written = {
+        "study": "sticking_the_landing",
+        "title": "t",
+        "experiments": {"e": {"task": "vae", "title": "t", "seeds": 1, "params": VAE | changes}},
+    }
+    monkeypatch.setattr(grid, "_grid", lambda study: yaml.safe_load(yaml.safe_dump(written)))
+    return grid.expand("sticking_the_landing", "paper")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": "mnits"}, "dataset 'mnits' is not one of digits"),
+        ({"estimator": "pathh"}, "estimator 'pathh' is not one of control_variate"),
+        ({"objective": "iwea"}, "objective 'iwea' is not one of elbo, iwae"),
+        ({"layerz": 2}, "unknown key 'layerz'; allowed: "),
+        ({"k": 0}, "k: 0 is less than the minimum of 1"),
+        ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of bernoulli"),
+        (
+            {"estimator": "exact_kl", "layers": 2},
+            "estimator 'exact_kl' cannot serve posterior 'two_layer'; it serves gaussian",
+        ),
+        (
+            {"estimator": "exact_kl", "objective": "iwae"},
+            "estimator 'exact_kl' cannot serve objective 'iwae'; it serves elbo",
+        ),
+        (
+            {"compare": ["total", "partial"]},
+            "estimator 'partial' cannot serve posterior 'gaussian'; it serves mixture",
+        ),
+    ],
+)
+def test_an_impossible_cell_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        expand_with(monkeypatch, **changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_unchanged_cell_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    (cell,) = expand_with(monkeypatch)
+    assert cell.params["batch_size"] == 20
+
+
+@pytest.mark.parametrize("study", grid.study_names())
+@pytest.mark.parametrize("tier", grid.TIERS)
+def test_every_shipped_grid_expands(study: str, tier: str) -> None:
+    cells = grid.expand(study, tier)
+    assert cells
+    assert all(len(cell.seeds) >= 1 for cell in cells)
+    assert all(path.is_file() for cell in cells for path in grid.sources(cell))
+
+
+def test_components_are_found_without_importing_them() -> None:
+    assert {"total", "path", "dreg"} <= set(registry.names("estimators"))
+    assert "terms" not in registry.names("estimators")

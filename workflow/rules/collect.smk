@@ -1,0 +1,46 @@
+# Collection: the rows of all runs of a study, then of all studies, in tidy tables.
+for study in STUDIES:
+
+    rule:
+        name:
+            f"collect_{study}"
+        input:
+            runs=[f"{RESULTS}/runs/{s}/{cell}" for s, cell in CELLS if s == study],
+            code=sources("analysis/collect.py"),
+        output:
+            [f"{ROOTS[study]}/{table}" for table in TABLES],
+            arrays=directory(f"{ROOTS[study]}/arrays"),
+        log:
+            f"logs/{TIER}/collect/{study}.log",
+        localrule: True
+        conda:
+            "../envs/paper_repro.yaml"
+        params:
+            study=study,
+            tier=TIER,
+            seeds=config["seeds"],
+            runs=lambda w, input: Path(input.runs[0]).parents[1],
+            out=subpath(output[0], parent=True),
+        shell:
+            "python -m paper_repro collect --tier {params.tier} --study {params.study}"
+            " --seeds {params.seeds} --runs {params.runs} --out {params.out} 2> {log}"
+
+
+rule merge_studies:
+    input:
+        tables=[f"{ROOTS[study]}/{table}" for study in STUDIES for table in TABLES],
+        code=sources("analysis/collect.py"),
+    output:
+        [f"{RESULTS}/{table}" for table in TABLES],
+    log:
+        f"logs/{TIER}/merge.log",
+    localrule: True
+    conda:
+        "../envs/paper_repro.yaml"
+    params:
+        roots=lambda w, input: sorted(
+            {str(Path(table).parent) for table in input.tables}
+        ),
+        out=subpath(output[0], parent=True),
+    shell:
+        "python -m paper_repro merge --out {params.out} {params.roots} 2> {log}"

@@ -1,0 +1,26 @@
+# What every rule needs: the checked configuration and its cells.
+import sys
+from pathlib import Path
+
+from paper_repro.registry import STUDIES as STUDY_FOLDERS
+from paper_repro.workflow import (
+    cell_sources,
+    gpus,
+    load_cells,
+    local,
+    products,
+    sources,
+)
+
+CELLS = load_cells(config)
+STUDIES = config["studies"]
+RESULTS = f"results/{TIER}"
+FIGURES = f"figures/{TIER}"
+TABLES = ["metrics.csv", "curves.csv.gz", "cells.csv", "runs.csv", "costs.csv"]
+# A study's own tables; the published ones are shipped joined.
+ROOTS = {
+    s: RESULTS if TIER == "published" else f"{RESULTS}/studies/{s}" for s in STUDIES
+}
+
+# Jobs use the Python that runs Snakemake, whether or not its environment is activated.
+shell.prefix(f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; ")
