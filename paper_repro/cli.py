@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from paper_repro import grid
@@ -16,6 +17,8 @@ from paper_repro.errors import UserError
 def train(args: argparse.Namespace) -> None:
     """Train all seeds of a cell; finished runs come from the run store."""
     cell = grid.find(args.study, args.tier, args.cell, args.seeds)
+    if args.seed is not None:
+        cell = replace(cell, seeds=(args.seed,))
     from paper_repro.training.run import train_cell
 
     train_cell(
@@ -48,16 +51,15 @@ def merge(args: argparse.Namespace) -> None:
 def figures(args: argparse.Namespace) -> None:
     """Draw a study's figures from its collected rows."""
     from paper_repro.analysis.draw import draw_study
-    from paper_repro.analysis.results import load
 
-    draw_study(load(args.results), args.study, args.out)
+    draw_study(args.study, args.results, args.out)
 
 
 def manifest(args: argparse.Namespace) -> None:
     """List the figures of a tier with their SHA-256."""
     from paper_repro.analysis.draw import write_manifest
 
-    write_manifest(args.figures)
+    write_manifest(args.figures, args.out)
 
 
 def tables(args: argparse.Namespace) -> None:
@@ -86,6 +88,13 @@ def report(args: argparse.Namespace) -> None:
     from paper_repro.report.page import build
 
     build(args.results, args.figures, args.out)
+
+
+def readme(args: argparse.Namespace) -> None:
+    """Write the published verdicts into README.md."""
+    from paper_repro.report.readme import update
+
+    update(args.readme, args.claims)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -137,6 +146,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, help="folder of the cell; default as the workflow has it")
     sub.add_argument("--store", type=Path, default=Path("runs"), help="run store (default: runs)")
     sub.add_argument("--seeds", type=seeds, help="at most this many seeds; 0: as the grid says")
+    sub.add_argument("--seed", type=int, help="this seed alone")
     sub.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     sub.add_argument("--threads", type=int, default=1)
     sub.add_argument("--data-dir", type=Path)
@@ -162,6 +172,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("manifest", manifest)
     sub.add_argument("--figures", type=Path, required=True)
+    sub.add_argument("--out", type=Path, required=True)
 
     sub = command("join", join)
     sub.add_argument("files", type=Path, nargs="+")
@@ -171,6 +182,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--results", type=Path, required=True)
     sub.add_argument("--figures", type=Path, required=True)
     sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("readme", readme)
+    sub.add_argument("--readme", type=Path, default=Path("README.md"))
+    sub.add_argument("--claims", type=Path, default=Path("results/published/claims.csv"))
 
     sub = command("export", export)
     sub.add_argument("--results", type=Path, required=True, help="e.g. results/paper")

@@ -2,7 +2,7 @@
 
 A study's claims.yaml fixes beforehand what decides each claim:
 
-- `id`, `statement`, `source`, `by` (whose claim: paper or ours), `figure` (the figure to look at);
+- `id`, `statement`, `source`, `by` (whose claim: paper or ours), `figure` (one or more to look at);
 - `checks`, each with a `name`, the rows it looks at (`select`, `versus`, `pairing`, `units`: see
   `selection.sample`), a `statistic` (`checks.STATISTICS`) and a `rule`: one region (`below`,
   `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or `at_most` so

@@ -99,7 +99,7 @@ def address(cell: Cell, seed: int, device: str, threads: int) -> dict[str, Any]:
         "cell": json.loads(cell.as_json()),
         "seed": seed,
         "command": f"python -m paper_repro train --tier {cell.tier} --study {cell.study}"
-        f" --cell {cell.id} --seeds {seed + 1} --device {device} --threads {threads}"
+        f" --cell {cell.id} --seed {seed} --device {device} --threads {threads}"
         f" --store {again}/store --out {again}/out",
     }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -74,3 +76,11 @@ def test_three_files_are_written(tmp_path):
         "study_table1.md",
         "study_table1.tex",
     ]
+
+
+def test_the_whole_analysis_runs_without_torch_and_matplotlib():
+    modules = ["collect", "results", "statistics", "verdicts", "tables", "published"]
+    names = [f"paper_repro.analysis.{name}" for name in modules]
+    names.append("paper_repro.studies.sticking_the_landing.tables")
+    code = f"import sys, {', '.join(names)}; sys.exit(bool({{'torch', 'matplotlib'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

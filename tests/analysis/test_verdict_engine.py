@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
-from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.analysis.checks import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NOT_RUN,
+    STATISTICS,
+    SUPPORTED,
+)
+from paper_repro.analysis.selection import Sample
 from paper_repro.analysis.verdicts import CLAIM_COLUMNS, combine, evaluate, load_claims
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
@@ -231,7 +239,7 @@ def test_seeds_that_only_some_units_have_are_left_out_and_named(tmp_path):
 
 
 def test_significant_counts_units_with_clear_intervals(tmp_path):
-    both = {"a": lambda s: 1.0 + 0.01 * s, "b": lambda s: (-1.0) ** s}
+    both = {"a": lambda s: 1.0 + 0.01 * s, "b": lambda s: 0.5 + (-1.0) ** s}
     rule = {"above": 0, "at_most": 0, "of": 2}
     check = {**MEAN, "units": ["dataset"], "statistic": "significant", "rule": rule}
     found = grid_results(tmp_path, both)
@@ -353,3 +361,17 @@ def test_a_claim_that_stands_twice_is_refused(tmp_path):
     (folder / "claims.yaml").write_text(text)
     with pytest.raises(UserError, match="A1 is there twice"):
         load_claims(folder / "claims.yaml", "made")
+
+
+def test_a_unit_found_outside_among_many_must_be_further_out():
+    def contradicted(units: int) -> bool:
+        rows = [
+            {"unit": f"u{i}", "seed": s, "tier": "paper", "value": (2.0 if i == 0 else 0.0) + noise}
+            for i in range(units)
+            for s, noise in enumerate((-0.4, 0.0, 0.4, 0.0))
+        ]
+        used = Sample(pd.DataFrame(rows), (), ())
+        return STATISTICS["each"].function(used, {"within": [-1, 1]}).verdict == CONTRADICTED
+
+    assert contradicted(1)
+    assert not contradicted(20)

@@ -23,7 +23,7 @@ for study in STUDIES:
         params:
             study=study,
             root=subpath(input[0], parent=True),
-            out=subpath(output.captions, ancestor=2),
+            out=subpath(output.captions, parent=True),
         shell:
             "python -m paper_repro figures --study {params.study} --results {params.root}"
             " --out {params.out} 2> {log}"
@@ -99,7 +99,7 @@ rule draw_manifest:
     params:
         root=subpath(output[0], parent=True),
     shell:
-        "python -m paper_repro manifest --figures {params.root} 2> {log}"
+        "python -m paper_repro manifest --figures {params.root} --out {output} 2> {log}"
 
 
 rule render_tables:

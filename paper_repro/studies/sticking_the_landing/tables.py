@@ -46,7 +46,8 @@ def table1(results: Results) -> Table:
             row += _compared(_pick(frame, **key), _pick(lost, **key))
             if len(names) == 4:
                 row.append(_burda(_pick(burda, **key), _pick(frame, **key)))
-    return Table(columns, rows, _notes(frame))
+    marked = any(str(entry).endswith("†") for row in rows for entry in row)
+    return Table(columns, rows, _notes(frame, marked))
 
 
 def _compared(frame: pd.DataFrame, lost: pd.DataFrame) -> list[Entry]:
@@ -69,16 +70,17 @@ def _burda(reported: pd.DataFrame, ours: pd.DataFrame) -> Entry:
     return f"{reported['value'].iloc[0]:.2f}" + ("" if comparable else " †")
 
 
-def _notes(frame: pd.DataFrame) -> list[str]:
+def _notes(frame: pd.DataFrame, marked: bool) -> list[str]:
     notes = [
         "Test NLL in nats/image by importance sampling on one fixed binarisation of the test "
         "images; mean ± half width of the 95 % t interval over seeds. The path column of the "
         "paper's own table is not known to us."
     ]
-    notes.append(
-        "† does not compare with ours: Burda et al. trained 3,280 epochs, and their Omniglot file "
-        "is another one than torchvision's (their Omniglot numbers are quoted from memory)."
-    )
+    if marked:
+        notes.append(
+            "† does not compare with ours: Burda et al. trained 3,280 epochs, and their Omniglot "
+            "file is another one than torchvision's (their Omniglot numbers are from memory)."
+        )
     if len(frame):
         for names, group in frame.groupby(["dataset", "tier", "steps", "stages"]):
             dataset, tier, steps, stages = map(str, names)
@@ -149,14 +151,16 @@ def costs(results: Results) -> Table:
                 f"{group['runs'].sum():g}",
                 f"{group['seconds'].sum() / group['runs'].sum():.3g}",
                 f"{group['seconds'].sum():.4g}",
-                f"{group['steps_per_second'].mean():.4g}",
+                f"{speed:.4g}" if (speed := group["steps_per_second"].mean()) else "—",
                 f"{group['peak_memory_mib'].max():.4g}",
                 f"{group['flops'].sum():.3g}",
             ]
         )
-    speed = ["runs", "s / run", "s", "steps / s", "peak MiB", "FLOPs"]
-    notes = ["FLOPs of the training steps' matrix products."]
-    return _table(["experiment", "tier", "device", *speed], rows, notes)
+    measured = ["runs", "s / run", "s", "steps / s", "peak MiB", "FLOPs"]
+    notes = [
+        "FLOPs of the training steps' matrix products; experiments without steps measure only."
+    ]
+    return _table(["experiment", "tier", "device", *measured], rows, notes)
 
 
 def _sides(frame: pd.DataFrame) -> dict[str, pd.Series]:

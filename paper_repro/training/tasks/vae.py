@@ -8,6 +8,8 @@ one fixed order, and the learning rate falls over stages of 3^i epochs.
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Generator, Tensor
 
@@ -63,7 +65,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     that differ in the estimator are pairs.
     """
     p = cell.params
-    data = catalogue.load(p["dataset"])
+    data = _load(p["dataset"])
     train = data.train.flatten(1).to(device)
     init = stream(seed, "init", data.name)
     model = LayeredVAE(p, train.shape[1], batches.train_mean(data), init).to(device)
@@ -118,6 +120,9 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         fingerprint=data.fingerprint,
         evaluate_at=tuple(round(p["steps"] * i / marks) for i in range(marks)),
     )
+
+
+_load = cache(catalogue.load)  # the seeds of a cell share it
 
 
 def _uniform(x: Tensor, generator: Generator) -> Tensor:

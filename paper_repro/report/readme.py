@@ -1,0 +1,39 @@
+"""The claims table of README.md, written from the published verdicts and never by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from paper_repro import atomic
+from paper_repro.errors import UserError
+
+BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+MARKS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "·"}
+
+
+def update(readme: Path, claims: Path) -> None:
+    """Replace what stands between the markers of `readme` by the verdicts of `claims`.
+
+    UserError if the file has no markers.
+    """
+    text = readme.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise UserError(f"{readme}: no lines {BEGIN} and {END}")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    atomic.write_text(readme, f"{before}{BEGIN}\n{block(claims)}\n{END}{after}")
+
+
+def block(claims: Path) -> str:
+    """The verdicts as a Markdown table, one row a claim; its checks are left to the report."""
+    rows = pd.read_csv(claims, keep_default_na=False, dtype=str)
+    rows = rows[~rows["claim"].str.contains(".", regex=False)]
+    lines = ["| | claim | by | verdict | tier |", "| --- | --- | --- | --- | --- |"]
+    for row in rows.to_dict("records"):
+        verdict = f"{MARKS[row['verdict']]} {row['verdict']}"
+        owner = "the paper" if row["by"] == "paper" else "us"
+        cells = [row["claim"], row["statement"], owner, verdict, row["tier"]]
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines)
