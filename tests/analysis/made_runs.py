@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from paper_repro.analysis.collect import ROW_COLUMNS, collect
 from paper_repro.analysis.files import csv_text
 from paper_repro.analysis.results import Results, load
 from paper_repro.cell import Cell
 from paper_repro.rows import Row
+
+SELECT = {"experiment": "fit", "metric": "kl", "estimator": "path"}
+PAIRED = {"name": "check", "select": SELECT, "versus": {"estimator": "total"}}
+MEAN = {**PAIRED, "statistic": "mean", "rule": {"below": 0}}
+EVERY = {**PAIRED, "pairing": "ratio", "statistic": "every", "rule": {"below": 0.1}}
+COUNT = {**EVERY, "statistic": "count", "rule": {"below": 0.1, "at_least": 3, "of": 4}}
 
 Make = Callable[[Cell, int], Iterable[Row]]
 
@@ -94,3 +101,18 @@ def results(root: Path, cells: Iterable[Cell], make: Make, tier: str = "paper") 
                 write_run(root / "runs", one, seed, () if status != "ok" else rows, status)
     collect(cells, root / "runs", root / "out", tier)
     return load(root / "out")
+
+
+def claims(folder, *checks, coordinates=("k", "a"), reported=""):
+    """A folder with a claims.yaml of one claim per check (or of one claim, for a list)."""
+    folder.mkdir(exist_ok=True)
+    listed = [
+        {"id": f"A{i}", "statement": "It holds.", "source": "us", "by": "ours", "figure": "fig"}
+        | {"checks": check if isinstance(check, list) else [check]}
+        for i, check in enumerate(checks, 1)
+    ]
+    text = {"study": "made", "coordinates": list(coordinates), "claims": listed}
+    (folder / "claims.yaml").write_text(yaml.safe_dump(text))
+    if reported:
+        (folder / "reported.csv").write_text(reported)
+    return folder

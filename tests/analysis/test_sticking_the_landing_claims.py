@@ -63,8 +63,7 @@ def map_rows(cell: Cell, seed: int) -> Iterator[Row]:
 def truth_rows(cell: Cell, seed: int) -> Iterator[Row]:
     for a, total, path in ((0.9, 337.0, 3.6), (1.0, 325.0, 1e-27)):
         for estimator, value in (("total", total), ("path", path)):
-            row = Row("gradient_variance_trace", value, "nats^2", "", coordinates(a=a), estimator)
-            yield row
+            yield Row("gradient_variance_trace", value, "nats^2", "", coordinates(a=a), estimator)
 
 
 def snr_rows(cell: Cell, seed: int) -> Iterator[Row]:
@@ -212,8 +211,7 @@ def test_biased_and_noisy_estimators_are_caught(tmp_path):
 
 
 def test_no_claim_survives_numbers_that_are_not_numbers(tmp_path):
-    verdicts = judge(tmp_path, lambda row, *_: replace(row, value=float("nan")))
-    assert set(verdicts) == {NOT_RUN}
+    assert set(judge(tmp_path, lambda row, *_: replace(row, value=float("nan")))) == {NOT_RUN}
 
 
 def test_no_claim_about_seeds_is_decided_with_a_seed_missing(tmp_path):
