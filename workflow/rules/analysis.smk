@@ -62,6 +62,7 @@ for study in STUDIES:
             [f"{ROOTS[study]}/{table}" for table in TABLES],
             claims=local(STUDY_FOLDERS / study / "claims.yaml"),
             reported=local(STUDY_FOLDERS / study / "reported.csv"),
+            schema="workflow/schemas/claims.schema.yaml",
             code=sources("analysis/verdicts.py"),
         output:
             f"{RESULTS}/studies/{study}/claims.csv",
