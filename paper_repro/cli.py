@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from paper_repro import grid
 from paper_repro.errors import UserError
+
+Command = Callable[[argparse.Namespace], None]
 
 
 def train(args: argparse.Namespace) -> None:
@@ -131,75 +134,61 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m paper_repro", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, function: object) -> argparse.ArgumentParser:
+    def command(function: Command, name: str = "", **paths: str) -> argparse.ArgumentParser:
+        """A command named after its function; `paths` are required options and their help."""
+        name = name or function.__name__
         sub = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
         sub.set_defaults(function=function)
+        for option, text in paths.items():
+            sub.add_argument(f"--{option}", type=Path, required=True, help=text)
         return sub
 
-    def seeds(text: str) -> int | None:
-        return int(text) or None
+    def of_grid(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        sub.add_argument("--tier", required=True)
+        sub.add_argument("--study", required=True)
+        sub.add_argument("--seeds", type=_seeds, help="at most this many; 0: as the grid says")
+        return sub
 
-    sub = command("train", train)
-    sub.add_argument("--tier", required=True)
-    sub.add_argument("--study", required=True)
+    sub = of_grid(command(train))
     sub.add_argument("--cell", required=True)
+    sub.add_argument("--seed", type=int, help="this seed alone")
     sub.add_argument("--out", type=Path, help="folder of the cell; default as the workflow has it")
     sub.add_argument("--store", type=Path, default=Path("runs"), help="run store (default: runs)")
-    sub.add_argument("--seeds", type=seeds, help="at most this many seeds; 0: as the grid says")
-    sub.add_argument("--seed", type=int, help="this seed alone")
     sub.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     sub.add_argument("--threads", type=int, default=1)
     sub.add_argument("--data-dir", type=Path)
     sub.add_argument("--no-download", action="store_true")
     sub.add_argument("--log", type=Path, help="file for the progress lines")
 
-    sub = command("collect", collect)
-    sub.add_argument("--tier", required=True)
-    sub.add_argument("--study", required=True)
-    sub.add_argument("--seeds", type=seeds)
-    sub.add_argument("--runs", type=Path, required=True)
-    sub.add_argument("--out", type=Path, required=True)
-
-    sub = command("merge", merge)
+    of_grid(command(collect, runs="results/<tier>/runs", out="folder for the tables"))
+    sub = command(merge, out="folder for the tables")
     sub.add_argument("roots", type=Path, nargs="+")
-    sub.add_argument("--out", type=Path, required=True)
-
-    for name, function in {"figures": figures, "tables": tables, "claims": claims}.items():
-        sub = command(name, function)
-        sub.add_argument("--study", required=True)
-        sub.add_argument("--results", type=Path, required=True)
-        sub.add_argument("--out", type=Path, required=True)
-
-    sub = command("manifest", manifest)
-    sub.add_argument("--figures", type=Path, required=True)
-    sub.add_argument("--out", type=Path, required=True)
-
-    sub = command("join", join)
+    sub = command(join, out="CSV file to write")
     sub.add_argument("files", type=Path, nargs="+")
-    sub.add_argument("--out", type=Path, required=True)
 
-    sub = command("report", report)
-    sub.add_argument("--results", type=Path, required=True)
-    sub.add_argument("--figures", type=Path, required=True)
-    sub.add_argument("--out", type=Path, required=True)
-
-    sub = command("readme", readme)
+    for function in (figures, tables, claims):
+        sub = command(function, results="folder of the tables", out="where to write")
+        sub.add_argument("--study", required=True)
+    command(manifest, figures="figures/<tier>", out="JSON file to write")
+    command(report, results="results/<tier>", figures="figures/<tier>", out="HTML file to write")
+    sub = command(readme)
     sub.add_argument("--readme", type=Path, default=Path("README.md"))
     sub.add_argument("--claims", type=Path, default=Path("results/published/claims.csv"))
 
-    sub = command("export", export)
-    sub.add_argument("--results", type=Path, required=True, help="e.g. results/paper")
-    sub.add_argument("--out", type=Path, required=True, help="a .zip to write")
-
-    sub = command("import", import_)
+    command(export, results="e.g. results/paper", out="a .zip to write")
+    sub = command(import_, "import")
     sub.add_argument("source", type=Path, help="a .zip written by export")
     sub.add_argument("--published", type=Path, default=Path("results/published"))
 
-    command("list", list_)
-    sub = command("plan", plan)
+    command(list_, "list")
+    sub = command(plan)
     sub.add_argument("--tier", required=True)
     sub.add_argument("--study")
     return top
+
+
+def _seeds(text: str) -> int | None:
+    return int(text) or None
 
 
 def main(arguments: list[str] | None = None) -> int:

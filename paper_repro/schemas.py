@@ -40,6 +40,6 @@ def check_schema(value: Any, schema: Mapping[str, Any], where: str) -> None:
         unknown = sorted(set(error.instance) - set(allowed))
         raise UserError(f"{place}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}")
     if error.validator == "enum":
-        allowed = ", ".join(repr(v) if v == "" else str(v) for v in error.validator_value)
-        raise UserError(f"{place}: {error.instance!r} is not one of {allowed}")
+        choices = ", ".join(repr(v) if v == "" else str(v) for v in error.validator_value)
+        raise UserError(f"{place}: {error.instance!r} is not one of {choices}")
     raise UserError(f"{place}: {error.message.splitlines()[0]}")

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from paper_repro.distributions.gaussian import DiagonalGaussian, standard_normal_log_prob
-from paper_repro.metrics.importance import log_likelihood_bound
+from paper_repro.metrics.importance import LogWeights, log_likelihood_bound
 from paper_repro.metrics.units import active_units
 
 N, DIM = 12, 3
@@ -16,7 +16,7 @@ X = torch.randn(N, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.
 EVIDENCE = -0.25 * X.square().sum(-1) - 0.5 * DIM * math.log(4 * math.pi)
 
 
-def weights_of(mean_scale: float, variance: float):  # noqa: ANN201
+def weights_of(mean_scale: float, variance: float) -> LogWeights:
     def weights(x: Tensor, k: int, generator: Generator) -> Tensor:
         q = DiagonalGaussian(mean_scale * x, torch.full_like(x, 0.5 * math.log(variance)))
         z = q.rsample({"z": torch.randn(k, *x.shape, generator=generator, dtype=x.dtype)})

@@ -150,3 +150,10 @@ rule build_report:
     shell:
         "python -m paper_repro report --results {params.results} --figures {params.figures}"
         " --out {output} 2> {log}"
+
+
+onsuccess:
+    if Path(RESULTS, "report.html").is_file():
+        print(
+            f"Verdicts, figures and tables: {RESULTS}/report.html", file=sys.stderr
+        )

@@ -2,6 +2,7 @@
 import sys
 from pathlib import Path
 
+from paper_repro.catalogue import plan_lines
 from paper_repro.registry import STUDIES as STUDY_FOLDERS
 from paper_repro.workflow import (
     cell_sources,

@@ -24,3 +24,9 @@ rule train:
         "python -m paper_repro train --tier {params.tier} --study {wildcards.study}"
         " --cell {wildcards.cell} --seeds {params.seeds} --device {params.device}"
         " --threads {threads} --out {output} --log {log} {params.data:q}"
+
+
+onstart:
+    if TIER in {"reduced", "paper"}:
+        for line in plan_lines(None, TIER):
+            print(line, file=sys.stderr)
