@@ -153,13 +153,11 @@ def costs(results: Results) -> Table:
                 f"{group['seconds'].sum():.4g}",
                 f"{speed:.4g}" if (speed := group["steps_per_second"].mean()) else "—",
                 f"{group['peak_memory_mib'].max():.4g}",
-                f"{group['flops'].sum():.3g}",
+                f"{flops:.3g}" if (flops := group["flops"].sum()) else "—",
             ]
         )
     measured = ["runs", "s / run", "s", "steps / s", "peak MiB", "FLOPs"]
-    notes = [
-        "FLOPs of the training steps' matrix products; experiments without steps measure only."
-    ]
+    notes = ["FLOPs of the training steps' matrix products, counted for runs of a minute or more."]
     return _table(["experiment", "tier", "device", *measured], rows, notes)
 
 
