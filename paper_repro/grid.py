@@ -98,9 +98,14 @@ def _product(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _labels(point: Mapping[str, Any]) -> list[str]:
-    """Readable parts of a cell id: texts as they are, numbers behind their name (``k5``)."""
+    """Readable parts of a cell id: texts as they are, numbers behind their name (``k5``).
+
+    How long a cell trains is a matter of the tier: a cell has one name at all of them.
+    """
     parts = []
     for name, value in point.items():
+        if name == "steps":
+            continue
         if isinstance(value, bool):
             parts += [name] if value else []
         elif isinstance(value, int | float):
