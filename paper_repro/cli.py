@@ -18,23 +18,24 @@ Command = Callable[[argparse.Namespace], None]
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train all seeds of a cell; finished runs come from the run store."""
-    cell = grid.find(args.study, args.tier, args.cell, args.seeds)
-    if args.seed is not None:
-        cell = replace(cell, seeds=(args.seed,))
+    """Train all seeds of one or more cells, in order; finished runs come from the run store."""
+    if args.out and len(args.cell) > 1:
+        raise UserError("--out: is the folder of one cell, but several are named")
+    cells = [grid.find(args.study, args.tier, name, args.seeds) for name in args.cell]
     from paper_repro.training.run import train_cell
 
-    train_cell(
-        cell,
-        args.store,
-        args.out,
-        device=args.device,
-        threads=args.threads,
-        sources=grid.sources(cell),
-        data_dir=args.data_dir,
-        download=not args.no_download,
-        log=args.log,
-    )
+    for cell in cells:
+        train_cell(
+            cell if args.seed is None else replace(cell, seeds=(args.seed,)),
+            args.store,
+            args.out,
+            device=args.device,
+            threads=args.threads,
+            sources=grid.sources(cell),
+            data_dir=args.data_dir,
+            download=not args.no_download,
+            log=args.log,
+        )
 
 
 def collect(args: argparse.Namespace) -> None:
@@ -150,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     sub = of_grid(command(train))
-    sub.add_argument("--cell", required=True)
+    sub.add_argument("--cell", required=True, nargs="+")
     sub.add_argument("--seed", type=int, help="this seed alone")
     sub.add_argument("--out", type=Path, help="folder of the cell; default as the workflow has it")
     sub.add_argument("--store", type=Path, default=Path("runs"), help="run store (default: runs)")
