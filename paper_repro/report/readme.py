@@ -33,6 +33,8 @@ def block(claims: Path) -> str:
     lines = ["| | claim | by | verdict | tier |", "| --- | --- | --- | --- | --- |"]
     for row in rows.to_dict("records"):
         verdict = f"{MARKS[row['verdict']]} {row['verdict']}"
+        if row["verdict"] == "inconclusive" and row["note"]:
+            verdict += f" ({row['note']})"
         owner = "the paper" if row["by"] == "paper" else "us"
         cells = [row["claim"], row["statement"], owner, verdict, row["tier"]]
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")

@@ -1,0 +1,39 @@
+"""What is shipped can be checked: rows carry their origin, figures follow from them."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "results/published"
+
+
+def test_every_published_row_says_where_it_comes_from() -> None:
+    for name in ("metrics.csv", "curves.csv.gz"):
+        rows = pd.read_csv(PUBLISHED / name, keep_default_na=False, dtype=str)
+        assert set(rows["tier"]) <= {"reduced", "paper"}
+        assert (rows[["unit", "status", "device", "steps", "torch", "run_id"]] != "").all().all()
+        real = rows[rows["dataset"] != ""]
+        assert set(real["dataset"]) <= {"mnist", "omniglot"}
+        assert (real["fingerprint"].str.len() == 12).all()
+
+
+def test_every_published_run_comes_from_a_clean_commit() -> None:
+    runs = pd.read_csv(PUBLISHED / "runs.csv", keep_default_na=False, dtype=str)
+    assert runs["commit"].str.fullmatch(r"[0-9a-f]{40}").all()
+
+
+def test_the_manifest_holds_the_hash_of_every_shipped_figure() -> None:
+    folder = ROOT / "figures/published"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    shipped = {str(p.relative_to(folder)) for p in folder.rglob("*.p*") if p.is_file()}
+    assert shipped == {name for name in manifest if not name.endswith(".json")}
+    for name, digest in manifest.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_published_results_stay_small() -> None:
+    size = sum(p.stat().st_size for p in PUBLISHED.rglob("*") if p.is_file())
+    assert size < 20e6
