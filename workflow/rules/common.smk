@@ -24,8 +24,7 @@ ROOTS = {
 }
 
 # Jobs use the Python that runs Snakemake, whether or not its environment is activated. On Linux they
-# keep freed memory: handing every large temporary back and taking it again cost a quarter of the
-# training time on a CPU (benchmarks/README.md).
+# keep freed memory, which makes evaluation 1.5 times as fast (docs/performance.md).
 shell.prefix(
     f"export PATH='{Path(sys.executable).parent}':\"$PATH\""
     " MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824; "
