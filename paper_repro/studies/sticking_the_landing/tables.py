@@ -153,7 +153,7 @@ def costs(results: Results) -> Table:
                 f"{group['seconds'].sum():.4g}",
                 f"{speed:.4g}" if (speed := group["steps_per_second"].mean()) else "—",
                 f"{group['peak_memory_mib'].max():.4g}",
-                f"{flops:.3g}" if (flops := group["flops"].sum()) else "—",
+                f"{group['flops'].sum():.3g}" if (group["flops"] > 0).all() else "—",
             ]
         )
     measured = ["runs", "s / run", "s", "steps / s", "peak MiB", "FLOPs"]
