@@ -61,6 +61,13 @@ class LayeredVAE:
             return {"z": (k, batch, self.latent)}
         return {"h1": (k, batch, self.first_units), "h2": (k, batch, self.latent)}
 
+    def draw_noise(self, k: int, x: Tensor, generator: Generator) -> dict[str, Tensor]:
+        """That noise for a batch x [B, pixels], on its device."""
+        return {
+            name: torch.randn(shape, generator=generator, device=x.device)
+            for name, shape in self.noise_shapes(k, len(x)).items()
+        }
+
     def bind(self, params: Params, x: Tensor) -> tuple[Posterior, LogJoint]:
         """q(.|x) and log p(x, .) of binary images x [B, pixels] at these weights."""
         posterior = self.posterior(params, x)

@@ -110,7 +110,7 @@ def gradient_variance(
         draws = p["gradient_draws"]
         for _ in range(draws):
             posterior, log_joint = model.bind(leaves, x)
-            noise = _noise(model, 1, x, generator)
+            noise = model.draw_noise(1, x, generator)
             terms = estimator.terms(posterior, log_joint, noise)
             elbo = (terms.log_likelihood + terms.log_prior - terms.log_posterior).mean()
             for total_, g in zip(mean, torch.autograd.grad(elbo, encoder), strict=True):
@@ -134,16 +134,8 @@ def log_weights(model: LayeredVAE, params: Params) -> Callable[[Tensor, int, Gen
     return weights
 
 
-def _noise(model: LayeredVAE, k: int, x: Tensor, generator: Generator) -> dict[str, Tensor]:
-    shapes = model.noise_shapes(k, len(x))
-    return {
-        name: torch.randn(shape, generator=generator, device=x.device)
-        for name, shape in shapes.items()
-    }
-
-
 def _sample(
     model: LayeredVAE, params: Params, x: Tensor, k: int, generator: Generator
 ) -> tuple[Any, Any, Any]:
     posterior, log_joint = model.bind(params, x)
-    return posterior.rsample(_noise(model, k, x, generator)), posterior, log_joint
+    return posterior.rsample(model.draw_noise(k, x, generator)), posterior, log_joint

@@ -74,17 +74,13 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     estimator = registry.load("estimators", p["estimator"])
     objective = registry.load("objectives", p["objective"])
     size, k = min(p["batch_size"], len(train)), p["k"]
-    shapes = model.noise_shapes(k, size)
     offsets = len(train) // size
 
     def draw(step: int) -> dict[str, Tensor]:
         start = step % offsets * size
         x = train[order[start : start + size]]
         batch = {"x": batches.binarise(x, data.levels, _uniform(x, noise))}
-        return batch | {
-            name: torch.randn(shape, generator=noise, device=device)
-            for name, shape in shapes.items()
-        }
+        return batch | model.draw_noise(k, x, noise)
 
     def loss(
         params: dict[str, Tensor], state: dict[str, Tensor], batch: dict[str, Tensor]
