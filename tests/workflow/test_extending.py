@@ -79,3 +79,9 @@ def test_the_examples_name_only_files_inside_their_folder() -> None:
     paths = [Path(match["path"]) for match in BLOCK.finditer(text)]
     outside = [p for p in paths if p.parts[:3] != ("paper_repro", "studies", "example")]
     assert outside == [Path("paper_repro/estimators/half.py")]
+
+
+def test_the_readme_shows_the_estimator_that_is_tried_here() -> None:
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    (code,) = [m["text"] for m in BLOCK.finditer(text) if m["path"].endswith("half.py")]
+    assert code in (ROOT / "README.md").read_text(encoding="utf-8")
