@@ -19,28 +19,14 @@ from matplotlib.figure import Figure
 from paper_repro import atomic
 from paper_repro.analysis import style
 from paper_repro.analysis.results import Results, load
-from paper_repro.registry import STUDIES
 
 CAPTIONS = "captions.json"
-
-
-def studies_with_figures() -> list[str]:
-    """Names of the studies that have a ``figures.py``, sorted."""
-    return sorted(path.parent.name for path in STUDIES.glob("*/figures.py"))
 
 
 def figures_of(study: str) -> dict[str, Callable[[Results], Figure]]:
     """The drawing functions of a study by figure id."""
     module = importlib.import_module(f"paper_repro.studies.{study}.figures")
     return dict(module.FIGURES)
-
-
-def draw(root: Path, out: Path) -> Path:
-    """Draw every figure of every study from `root` (results/<tier>) under `out`
-    (figures/<tier>); returns the path of the manifest."""
-    for study in studies_with_figures():
-        draw_study(study, root, out / study)
-    return write_manifest(out, out / "manifest.json")
 
 
 def draw_study(study: str, root: Path, out: Path) -> list[Path]:

@@ -46,7 +46,8 @@ def results(root: Path) -> Results:
 @pytest.fixture(scope="module")
 def drawn(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("figures")
-    draw.draw(root, out)
+    draw.draw_study("sticking_the_landing", root, out / "sticking_the_landing")
+    draw.write_manifest(out, out / "manifest.json")
     return out
 
 
