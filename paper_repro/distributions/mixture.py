@@ -1,4 +1,4 @@
-"""A mixture of diagonal Gaussians whose component is summed out, never sampled.
+"""Mixture of diagonal Gaussians, its component summed out, never sampled (Roeder et al. 2017).
 
 Roeder, Wu and Duvenaud, "Sticking the Landing" (NIPS 2017), treat the ELBO of a mixture as
 sum_c pi_c E_{q_c}[...]: draw z_c by reparameterisation inside every component and weight by pi_c,
@@ -13,7 +13,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from paper_repro.distributions.gaussian import normal_log_prob
+from paper_repro.distributions.moments import CentralMoments
 from paper_repro.distributions.posterior import Noise, require_noise, require_trailing
+
+COMPONENT = "posterior"
 
 
 @dataclass(frozen=True)
@@ -78,3 +81,23 @@ class GaussianMixture:
             expected = [weights.shape[0], "K", *weights.shape[2:]]
             raise ValueError(f"values: shape {list(values.shape)}, expected {expected}")
         return (weights * values).sum(0)
+
+    def mean_z(self) -> Tensor:
+        """E z: [*batch, D]."""
+        return self._average(self.means)
+
+    def central_moments(self) -> CentralMoments:
+        """Mean and central moments of every dimension, exact: each [*batch, D]."""
+        mean, variance = self.mean_z(), (2 * self.log_scales).exp()
+        offset = self.means - mean.unsqueeze(-2)
+        square = offset.square()
+        return CentralMoments(
+            mean,
+            self._average(square + variance),
+            self._average(offset * (square + 3 * variance)),
+            self._average(square.square() + 6 * square * variance + 3 * variance.square()),
+        )
+
+    def _average(self, values: Tensor) -> Tensor:
+        """sum_c pi_c values_c for values [*batch, C, D]: [*batch, D]."""
+        return (self.logits.softmax(-1).unsqueeze(-1) * values).sum(-2)

@@ -7,7 +7,7 @@ single target), then the latent dimension D: z is [K, *batch, D] and log-densiti
 
 Noise. All noise is standard normal, one named tensor per entry of `noise_shapes`; drawing it
 outside keeps posteriors pure functions that run under `torch.vmap` and lets estimators share
-common random numbers.
+common random numbers. Discrete families turn it into logistic or Gumbel noise.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Noise = Mapping[str, Tensor]
 
 
 class Posterior(Protocol):
-    """A reparameterisable q(z | x) whose parameters are explicit tensors."""
+    """A q(z | x) whose parameters are explicit tensors."""
 
     kind: ClassVar[str]
 
     def noise_shapes(self, samples: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of the standard-normal noise that `rsample` takes for K = samples."""
+        """Name and shape of the standard-normal noise that a draw takes for K = samples."""
 
     def rsample(self, noise: Noise) -> Latent:
-        """z = t(noise, parameters), differentiable in the parameters."""
+        """z = t(noise, parameters), differentiable in the parameters; no discrete family has it."""
 
     def log_prob(self, z: Latent) -> Tensor:
         """log q(z), summed over D: [K, *batch] (a mixture's own samples: [C, K, *batch])."""
@@ -41,6 +41,25 @@ class Posterior(Protocol):
 
     def expect(self, values: Tensor) -> Tensor:
         """Integrate what `rsample` stratified (a mixture's component axis); else the identity."""
+
+
+class Standard(Protocol):
+    """What a family with a standard prior offers besides: N(0, I), fair coins, fair dice."""
+
+    def sample(self, noise: Noise) -> Tensor:
+        """z [K, *batch, D] without gradient."""
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log p(z) under the standard prior, summed over D: [K, *batch]."""
+
+    def entropy(self) -> Tensor:
+        """H[q] in nats, exact: [*batch]."""
+
+    def kl_standard(self) -> Tensor:
+        """KL(q || standard prior) in nats, exact: [*batch]."""
+
+    def scaled(self, weight: float | Tensor) -> Self:
+        """The same posterior, whose parameters receive `weight` times their gradient."""
 
 
 def require_noise(
@@ -62,3 +81,9 @@ def require_trailing(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     """ValueError naming the argument unless `tensor` ends in `shape`."""
     if tensor.ndim < len(shape) or tuple(tensor.shape[tensor.ndim - len(shape) :]) != shape:
         raise ValueError(f"{name}: shape {list(tensor.shape)} must end in {list(shape)}")
+
+
+def scale_gradient(value: Tensor, weight: float | Tensor) -> Tensor:
+    """`value` itself; the gradient that passes through it is multiplied by `weight`."""
+    scaled = weight * value
+    return value.detach() + (scaled - scaled.detach())

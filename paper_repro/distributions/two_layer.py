@@ -1,4 +1,4 @@
-"""Two stochastic layers, q(h1, h2 | x) = q(h1 | x) q(h2 | h1), both diagonal Gaussians.
+"""Two stochastic Gaussian layers, q(h1, h2 | x) = q(h1 | x) q(h2 | h1) (Burda et al. 2016).
 
 Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders" (ICLR 2016), section 5. The
 second conditional needs a network; its weights are an explicit argument, because the path
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from paper_repro.distributions.gaussian import DiagonalGaussian, normal_log_prob
 from paper_repro.distributions.posterior import Noise, require_noise, require_trailing
+
+COMPONENT = "posterior"
 
 Params = Mapping[str, Tensor]
 ConditionalNet = Callable[[Params, Tensor], tuple[Tensor, Tensor]]
