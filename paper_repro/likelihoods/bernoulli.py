@@ -1,16 +1,29 @@
-"""Bernoulli likelihood of binary pixels, parametrised by logits."""
+"""Bernoulli likelihood of binary pixels, from logits (Kingma and Welling, ICLR 2014, app. C.1)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from paper_repro.likelihoods.normal import require_output
 
-def log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
+COMPONENT = "likelihood"
+OUTPUTS = 1
+OPTIONS: dict[str, object] = {}
+
+
+def log_likelihood(x: Tensor, logits: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
     """log p(x|z) summed over pixels, in nats/image.
 
-    x: [B, D] in {0, 1}; logits: [..., B, D]. Returns [..., B]. ValueError if the pixels differ.
+    x: [B, D] in {0, 1}; logits: [..., B, D]; it has no params. Returns [..., B]. ValueError if the
+    pixels or the batches differ.
     """
-    if x.shape[-1] != logits.shape[-1]:
-        raise ValueError(f"logits: {logits.shape[-1]} pixels, but x has {x.shape[-1]}")
+    require_output(x, logits, OUTPUTS, "logits")
     return (x * logits - torch.nn.functional.softplus(logits)).sum(-1)
+
+
+def mean(logits: Tensor) -> Tensor:
+    """E[x|z], the probability of each pixel: [..., D]."""
+    return torch.sigmoid(logits)
