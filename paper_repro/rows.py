@@ -14,6 +14,8 @@ UNITS = frozenset(
         "nats^2",  # variance, or trace of covariance, of a gradient of nats
         "bits/dim",
         "mse/pixel",
+        "rmse/pixel",
+        "sse/image",  # squared error summed over the pixels of one image
         "1",  # dimensionless: ratios, z scores, counts, probabilities
         "s",
         "steps/s",
