@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from paper_repro.distributions.posterior import Noise, Posterior
+from paper_repro.distributions.posterior import Noise, Reparameterised
 from paper_repro.estimators.terms import LogJoint, Terms, assemble, require_kind
 
 SUPPORTS = ("gaussian", "mixture", "two_layer", "flow")
 OBJECTIVES = ("elbo",)
+OPTIONS = {"c": 0.3}
 
 
-def terms(posterior: Posterior, log_joint: LogJoint, noise: Noise, *, c: float | Tensor) -> Terms:
+def terms(posterior: Reparameterised, log_joint: LogJoint, noise: Noise, *, c: float | Tensor) -> Terms:
     """Terms [K, *batch]; `c` is a number or a 0-d tensor (a schedule, a running estimate)."""
     require_kind("control_variate", SUPPORTS, posterior)
     if isinstance(c, Tensor) and c.ndim:

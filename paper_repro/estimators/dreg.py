@@ -11,14 +11,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from paper_repro.distributions.posterior import Latent, Noise, Posterior
+from paper_repro.distributions.posterior import Latent, Noise, Reparameterised
 from paper_repro.estimators.terms import LogJoint, Terms, assemble, require_kind, with_gradient
 
 SUPPORTS = ("gaussian", "two_layer", "flow")
 OBJECTIVES = ("iwae",)
 
 
-def terms(posterior: Posterior, log_joint: LogJoint, noise: Noise) -> Terms:
+def terms(posterior: Reparameterised, log_joint: LogJoint, noise: Noise) -> Terms:
     """Terms [K, *batch] whose samples pass on W_i times the gradient that reaches them.
 
     The bound itself contributes the other W_i. Costs one more forward pass of `log_joint`: the

@@ -26,12 +26,15 @@ def terms(posterior: GaussianMixture, log_joint: LogJoint, noise: Noise) -> Term
     require_kind("partial", SUPPORTS, posterior)
     chosen = _choose(posterior, noise)
     z = (chosen.movedim(-1, 0).unsqueeze(-1) * posterior.rsample(noise)).sum(0)
-    log_likelihood, log_prior, log_q = checked(log_joint(z), posterior.log_prob(z))
-    log_ratio = (log_likelihood + log_prior - log_q).detach()
     own_score = (chosen * posterior.component_log_probs(z.detach())).sum(-1)
-    choice_score = log_ratio * (chosen * posterior.logits.log_softmax(-1)).sum(-1)
-    log_posterior = with_gradient(log_q, log_q - own_score - choice_score)
-    return Terms(log_likelihood, log_prior, log_posterior)
+    choice = (chosen * posterior.logits.log_softmax(-1)).sum(-1)
+    # Each term carries its own share of the choice's score, so that any weighting of the three
+    # (a beta-ELBO's, say) stays unbiased.
+    log_likelihood, log_prior, log_q = (
+        with_gradient(term, term + term.detach() * choice)
+        for term in checked(log_joint(z), posterior.log_prob(z))
+    )
+    return Terms(log_likelihood, log_prior, with_gradient(log_q, log_q - own_score))
 
 
 def _choose(posterior: GaussianMixture, noise: Noise) -> Tensor:

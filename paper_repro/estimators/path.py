@@ -9,14 +9,15 @@ Reparameterized Gradient Estimators", ICLR 2019); `dreg` is the unbiased counter
 
 from __future__ import annotations
 
-from paper_repro.distributions.posterior import Noise, Posterior
+from paper_repro.distributions.posterior import Noise, Reparameterised
 from paper_repro.estimators.terms import LogJoint, Terms, assemble, require_kind
 
-SUPPORTS = ("gaussian", "mixture", "two_layer", "flow")
+SUPPORTS = ("gaussian", "mixture", "two_layer", "flow", "convdraw")
 OBJECTIVES = ("elbo", "iwae")
+UNBIASED = ("elbo",)
 
 
-def terms(posterior: Posterior, log_joint: LogJoint, noise: Noise) -> Terms:
+def terms(posterior: Reparameterised, log_joint: LogJoint, noise: Noise) -> Terms:
     """Terms [K, *batch] whose log q carries no gradient but the one through z."""
     require_kind("path", SUPPORTS, posterior)
     z = posterior.rsample(noise)

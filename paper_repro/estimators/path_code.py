@@ -14,6 +14,7 @@ from paper_repro.estimators.terms import LogJoint, Terms, assemble, require_kind
 
 SUPPORTS = ("two_layer",)
 OBJECTIVES = ("elbo", "iwae")
+UNBIASED = ("elbo",)
 
 
 def terms(posterior: TwoLayer, log_joint: LogJoint, noise: Noise) -> Terms:

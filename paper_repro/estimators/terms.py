@@ -9,13 +9,23 @@ it declares, and logged bounds are comparable between estimators.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from paper_repro.distributions.posterior import Latent, Posterior
 
 LogJoint = Callable[[Latent], tuple[Tensor, Tensor]]
+
+
+class ExpectedLogJoint(Protocol):
+    """A log joint whose likelihood has a closed-form expectation under the posterior."""
+
+    def __call__(self, z: Latent) -> tuple[Tensor, Tensor]:
+        """(log p(x | z), log p(z)), each [K, *batch]."""
+
+    def expected_log_likelihood(self, posterior: Posterior) -> Tensor:
+        """E_q log p(x | z) in nats: [*batch]."""
 
 
 class Terms(NamedTuple):

@@ -7,14 +7,14 @@ score, whose covariance is the Fisher information of q: it does not vanish there
 
 from __future__ import annotations
 
-from paper_repro.distributions.posterior import Noise, Posterior
+from paper_repro.distributions.posterior import Noise, Reparameterised
 from paper_repro.estimators.terms import LogJoint, Terms, assemble, require_kind
 
-SUPPORTS = ("gaussian", "mixture", "two_layer", "flow")
+SUPPORTS = ("gaussian", "mixture", "two_layer", "flow", "convdraw")
 OBJECTIVES = ("elbo", "iwae")
 
 
-def terms(posterior: Posterior, log_joint: LogJoint, noise: Noise) -> Terms:
+def terms(posterior: Reparameterised, log_joint: LogJoint, noise: Noise) -> Terms:
     """Terms [K, *batch] differentiated as they stand."""
     require_kind("total", SUPPORTS, posterior)
     z = posterior.rsample(noise)

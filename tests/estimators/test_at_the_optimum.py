@@ -5,6 +5,8 @@ Roeder et al. (NIPS 2017). Variances are exact up to Monte Carlo error.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -15,39 +17,29 @@ from paper_repro.distributions.gaussian import (
     standard_normal_log_prob,
 )
 from paper_repro.distributions.two_layer import TwoLayer
+from paper_repro.studies.conformance import measure
+from paper_repro.studies.conformance.problems import ExactProblem
 from tests.estimators import toys
 
-LOG_EVIDENCE = -3.7  # any constant: the target need not be normalised
 
-
-def own_target(kind: str) -> tuple[toys.Toy, dict[str, Tensor]]:
+def own_target(kind: str) -> tuple[ExactProblem, dict[str, Tensor]]:
     """The family's toy with its own density, unnormalised, as the target."""
-    toy = toys.TOYS[kind]
-    params = {name: p for name, p in toy.params.items() if name != "theta"}
-    target = toy.posterior(params)
-
-    def log_joint(_) -> object:
-        def densities(z):
-            log_p = target.log_prob(z)
-            return LOG_EVIDENCE + 0.25 * log_p, 0.75 * log_p
-
-        return densities
-
-    return toys.Toy(params, toy.posterior, log_joint), params
+    toy = measure.own_target(toys.TOYS[kind])
+    return toy, toy.params
 
 
-def conjugate() -> toys.Toy:
+def conjugate() -> ExactProblem:
     """x ~ N(z, I), z ~ N(0, I) in two dimensions: the posterior is N(x / 2, I / 2)."""
     x = torch.tensor([1.0, -0.6], dtype=torch.float64)
     params = {"mean": x / 2, "log_scale": torch.full_like(x, 0.5).log() / 2}
-    return toys.Toy(
+    return toys.toy(
         params,
         lambda p: DiagonalGaussian(p["mean"], p["log_scale"]),
         lambda p: lambda z: (normal_log_prob(x, z, 0 * x), standard_normal_log_prob(z)),
     )
 
 
-def two_layer_chain() -> toys.Toy:
+def two_layer_chain() -> ExactProblem:
     """h2 ~ N(0, 1), h1 ~ N(h2, 1), x ~ N(h1, 1), all scalar, with the exact posterior as q:
     h1 | x ~ N(2x/3, 2/3) and h2 | h1 ~ N(h1/2, 1/2)."""
     x = torch.tensor([0.9], dtype=torch.float64)
@@ -71,16 +63,18 @@ def two_layer_chain() -> toys.Toy:
         prior = standard_normal_log_prob(h2) + normal_log_prob(h1, h2, torch.zeros_like(x))
         return normal_log_prob(x, h1, torch.zeros_like(x)), prior
 
-    return toys.Toy(params, posterior, lambda _: densities)
+    return toys.toy(params, posterior, lambda _: densities)
 
 
-def draws_of(name: str, toy: toys.Toy, objective: str = "elbo", samples: int = 1, n: int = 2000):
+def draws_of(
+    name: str, toy: ExactProblem, objective: str = "elbo", samples: int = 1, n: int = 2000
+):
     function = toys.bound(toys.terms_of(name), objective, toy)
     noise = toys.draw_noise(toy, samples, seed=200, draws=n)
     return toys.gradient_draws(function, toy.params, noise)
 
 
-@pytest.mark.parametrize("kind", toys.TOYS)
+@pytest.mark.parametrize("kind", toys.CONTINUOUS)
 def test_path_gradient_is_zero_for_every_sample_at_the_optimum(kind):
     toy, params = own_target(kind)
     assert toys.flatten(draws_of("path", toy), 1).abs().max() < 1e-10
@@ -92,11 +86,11 @@ def test_path_gradient_is_zero_at_the_exact_posterior_of_a_conjugate_model():
     assert toys.flatten(draws_of("path", conjugate()), 1).abs().max() < 1e-10
 
 
-@pytest.mark.parametrize("kind", toys.TOYS)
+@pytest.mark.parametrize("kind", toys.CONTINUOUS)
 def test_path_gradient_is_not_zero_off_the_optimum(kind):
     toy, params = own_target(kind)
     moved = {name: p + 0.1 for name, p in params.items()}
-    draws = draws_of("path", toys.Toy(moved, toy.posterior, toy.log_joint))
+    draws = draws_of("path", replace(toy, params=moved))
     assert toys.flatten(draws, 1).var(0).sum() > 1e-6
 
 

@@ -13,19 +13,21 @@ import pytest
 import torch
 from torch import Tensor
 
+from paper_repro import registry
 from paper_repro.distributions.gaussian import (
     DiagonalGaussian,
     normal_log_prob,
     standard_normal_log_prob,
 )
+from paper_repro.studies.conformance.problems import ExactProblem
 from tests.estimators import toys
 
 ONE = torch.ones(1, dtype=torch.float64)
 
 
-def toy_at(mean: float, variance: float) -> toys.Toy:
+def toy_at(mean: float, variance: float) -> ExactProblem:
     """x = 1, x | z ~ N(z, 1), z ~ N(0, 1); the posterior is N(1/2, 1/2)."""
-    return toys.Toy(
+    return toys.toy(
         {"mean": mean * ONE, "log_scale": 0.5 * math.log(variance) * ONE},
         lambda p: DiagonalGaussian(p["mean"], p["log_scale"]),
         lambda p: lambda z: (normal_log_prob(ONE, z, 0 * ONE), standard_normal_log_prob(z)),
@@ -37,7 +39,7 @@ def _product(values: Tensor, k: int) -> Tensor:
     return torch.stack(torch.meshgrid(*[values] * k, indexing="ij")).flatten(1)
 
 
-def expected_gradient(name: str, toy: toys.Toy, k: int, nodes: int) -> Tensor:
+def expected_gradient(name: str, toy: ExactProblem, k: int, nodes: int) -> Tensor:
     points, weights = (torch.as_tensor(a) for a in np.polynomial.hermite_e.hermegauss(nodes))
     grid = _product(points, k).unsqueeze(-1)
     weight = _product(weights / weights.sum(), k).prod(0)
@@ -46,7 +48,7 @@ def expected_gradient(name: str, toy: toys.Toy, k: int, nodes: int) -> Tensor:
         # every grid point is one row of a batch whose posteriors are equal
         batch = {name: p.expand(len(weight), 1) for name, p in params.items()}
         terms = toys.terms_of(name)(toy.posterior(batch), toy.log_joint(batch), {"z": grid})
-        return weight @ toys.registry.load("objectives", "iwae").bound(terms)
+        return weight @ registry.load("objectives", "iwae").bound(terms, None)
 
     return toys.flatten(torch.func.grad(objective)(toy.params))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
+from paper_repro.studies.conformance import measure
 from tests.estimators import toys
 
 MEMBERS = 3
-CASES = [(o, *pair) for o in ("elbo", "iwae") for pair in toys.pairs(o)]
+CASES = [(o, *pair) for o in measure.FAMILIES for pair in toys.pairs(o)]
 
 
-@pytest.mark.parametrize(("objective", "name", "kind"), CASES)
-def test_stacked_members_have_the_loss_and_gradient_of_a_loop(objective, name, kind):
-    toy = toys.TOYS[kind]
+@pytest.mark.parametrize(("objective", "name", "problem"), CASES)
+def test_stacked_members_have_the_loss_and_gradient_of_a_loop(objective, name, problem):
+    toy = toys.TOYS[problem]
     function = toys.bound(toys.terms_of(name), objective, toy)
     stacked = {
         key: torch.stack([p + toys.normal(m, *p.shape, scale=0.1) for m in range(MEMBERS)])
