@@ -30,9 +30,6 @@ class Posterior(Protocol):
     def noise_shapes(self, samples: int) -> dict[str, tuple[int, ...]]:
         """Name and shape of the standard-normal noise that a draw takes for K = samples."""
 
-    def rsample(self, noise: Noise) -> Latent:
-        """z = t(noise, parameters), differentiable in the parameters; no discrete family has it."""
-
     def log_prob(self, z: Latent) -> Tensor:
         """log q(z), summed over D: [K, *batch] (a mixture's own samples: [C, K, *batch])."""
 
@@ -41,6 +38,13 @@ class Posterior(Protocol):
 
     def expect(self, values: Tensor) -> Tensor:
         """Integrate what `rsample` stratified (a mixture's component axis); else the identity."""
+
+
+class Reparameterised(Posterior, Protocol):
+    """A posterior whose draws pass on a gradient: any but the discrete ones."""
+
+    def rsample(self, noise: Noise) -> Latent:
+        """z = t(noise, parameters), differentiable in the parameters."""
 
 
 class Standard(Protocol):
