@@ -19,7 +19,7 @@ from paper_repro.distributions.gaussian import (
     normal_log_prob,
     standard_normal_log_prob,
 )
-from paper_repro.distributions.posterior import Posterior
+from paper_repro.distributions.posterior import Reparameterised
 from paper_repro.distributions.two_layer import TwoLayer
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.likelihoods.bernoulli import log_likelihood
@@ -68,7 +68,7 @@ class LayeredVAE:
             for name, shape in self.noise_shapes(k, len(x)).items()
         }
 
-    def bind(self, params: Params, x: Tensor) -> tuple[Posterior, LogJoint]:
+    def bind(self, params: Params, x: Tensor) -> tuple[Reparameterised, LogJoint]:
         """q(.|x) and log p(x, .) of binary images x [B, pixels] at these weights."""
         posterior = self.posterior(params, x)
 
@@ -84,7 +84,7 @@ class LayeredVAE:
 
         return posterior, one_layer if self.layers == 1 else two_layers
 
-    def posterior(self, params: Params, x: Tensor) -> Posterior:
+    def posterior(self, params: Params, x: Tensor) -> Reparameterised:
         """q(z|x), or q(h1|x) q(h2|h1), of images x [B, pixels]."""
         first = DiagonalGaussian(*self._call("encoder", params, x))
         if self.layers == 1:

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from paper_repro import registry
 from paper_repro.cell import Cell
 from paper_repro.data import batches, catalogue
+from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from paper_repro.training.layered_vae import LayeredVAE
 from paper_repro.training.problem import Problem
@@ -25,7 +26,7 @@ from paper_repro.training.vae_evaluation import evaluate_vae, gradient_variance
 PARAMS = {
     "dataset": {"type": "string"},
     "estimator": {"type": "string"},
-    "objective": {"type": "string"},
+    "objective": {"enum": ["elbo", "iwae"]},
     "likelihood": {"enum": ["bernoulli"], "default": "bernoulli"},
     "model": {"enum": ["mlp"], "default": "mlp"},
     "layers": {"enum": [1, 2]},
@@ -73,6 +74,9 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     order = batches.order(len(train), stream(seed, "order", data.name)).to(device)
     estimator = registry.load("estimators", p["estimator"])
     objective = registry.load("objectives", p["objective"])
+    if hasattr(estimator, "STATE"):
+        raise UserError(f"estimator: {p['estimator']!r} has a memory; task composed_vae keeps it")
+    options = getattr(estimator, "OPTIONS", {})
     size, k = min(p["batch_size"], len(train)), p["k"]
     offsets = len(train) // size
 
@@ -86,8 +90,8 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         params: dict[str, Tensor], state: dict[str, Tensor], batch: dict[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         posterior, log_joint = model.bind(params, batch["x"])
-        terms = estimator.terms(posterior, log_joint, batch)
-        bound = objective.bound(terms)
+        terms = estimator.terms(posterior, log_joint, batch, **options)
+        bound = objective.bound(terms, posterior)
         elbo = (terms.log_likelihood + terms.log_prior - terms.log_posterior).detach().mean()
         logs = {"elbo": elbo, "bound": bound.detach().mean()}
         return -bound.sum(), state, logs  # the sum over the minibatch, as in the released code

@@ -1,0 +1,91 @@
+"""Images on the device and what a model sees of them, with an order of its own for every epoch.
+
+Pixels 0..L become k / L ("unit"), (k + u) / (L + 1) with u uniform on [0, 1) ("dequantised": a
+density of them is a probability of levels; Theis, van den Oord and Bethge, ICLR 2016, section
+3.1), or Bernoulli draws of mean k / L, anew at every visit ("binarised"; Salakhutdinov and Murray,
+ICML 2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import torch
+from torch import Generator, Tensor
+
+from paper_repro.data import batches, catalogue
+from paper_repro.errors import UserError
+from paper_repro.training.composed_model import Images
+from paper_repro.training.streams import stream
+
+FOR_VARIANCE = 1000  # images: the variance of pixels only says where a linear decoder starts
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A data set on a device: `train` and `test` are uint8 [N, C*H*W] in 0..levels."""
+
+    name: str
+    fingerprint: str
+    levels: int
+    preprocessing: str
+    train: Tensor
+    test: Tensor
+    images: Images
+
+    def seen(self, images: Tensor, generator: Generator) -> Tensor:
+        """What a model sees of uint8 images [B, C*H*W], in [0, 1]."""
+        if self.preprocessing == "unit":
+            return batches.scale(images, self.levels)
+        uniform = torch.rand(images.shape, generator=generator, device=images.device)
+        if self.preprocessing == "binarised":
+            return batches.binarise(images, self.levels, uniform)
+        return (images + uniform) / (self.levels + 1)
+
+    def order(self, seed: int, size: int) -> Callable[[int], Tensor]:
+        """step -> indices [size] into `train`; what is left of an epoch at its end is skipped."""
+        per_epoch = len(self.train) // size
+        if not per_epoch:
+            raise UserError(
+                f"batch_size: {size} exceeds the {len(self.train)} training images of {self.name}"
+            )
+
+        @lru_cache(maxsize=1)
+        def permutation(epoch: int) -> Tensor:
+            generator = stream(seed, "order", self.name, str(epoch))
+            return batches.order(len(self.train), generator).to(self.train.device)
+
+        def at(step: int) -> Tensor:
+            start = step % per_epoch * size
+            return permutation(step // per_epoch)[start : start + size]
+
+        return at
+
+
+@cache  # the seeds of a cell share it
+def load(name: str, preprocessing: str, device: str) -> Pixels:
+    """Read a data set. UserError naming it where its pixels are not whole numbers 0..levels, hence
+    no NaN either, or all images are equal."""
+    data = catalogue.load(name)
+    for split in (data.train, data.test):
+        if split.dtype != torch.uint8 or int(split.max()) > data.levels:
+            raise UserError(f"dataset {name}: pixels are not all whole numbers 0..{data.levels}")
+    mean = batches.train_mean(data)
+    if preprocessing == "dequantised":
+        mean = (mean * data.levels + 0.5) / (data.levels + 1)
+    some = batches.scale(data.train[:FOR_VARIANCE], data.levels).flatten(1)
+    variance = float((some - some.mean(0)).square().mean())
+    if not variance > 0:
+        raise UserError(f"dataset {name}: its first {len(some)} training images are all equal")
+    channels, height, width = data.shape
+    return Pixels(
+        name,
+        data.fingerprint,
+        data.levels,
+        preprocessing,
+        data.train.flatten(1).to(device),
+        data.test.flatten(1).to(device),
+        Images((channels, height, width), mean, variance),
+    )

@@ -1,0 +1,113 @@
+"""Settings that change over a run, as pure functions of the step: rates, temperatures, weights.
+
+A setting is a number, or ``{"schedule": shape, "from": a, "to": b, "start": s, "end": e}`` with
+times in fractions of the run, so that a tier may change the number of steps: it is a up to s, b
+from e on, and in between, with t rising from 0 to 1,
+
+- linear: a + (b - a) t;
+- exponential: a (b / a)^t;
+- cosine: b + (a - b) (1 + cos(pi t)) / 2 (Loshchilov and Hutter, SGDR, ICLR 2017, equation 5);
+- gqn: a precision whose standard deviation 1 / sqrt(value) is linear in t (Eslami et al., Neural
+  scene representation and rendering, Science 2018; there sigma falls from 2.0 to 0.7).
+
+``{"schedule": "halve", "from": a, "every": f}`` is halved after each fraction f of the run (Dai and
+Wipf, Diagnosing and Enhancing VAE Models, ICLR 2019, for the learning rate).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from paper_repro.errors import UserError
+
+Curve = Callable[[int], float]
+
+SHAPES: dict[str, Callable[[float, float, float], float]] = {
+    "linear": lambda a, b, t: a + (b - a) * t,
+    "exponential": lambda a, b, t: a * (b / a) ** t,
+    "cosine": lambda a, b, t: b + (a - b) * (1 + math.cos(math.pi * t)) / 2,
+    "gqn": lambda a, b, t: (a**-0.5 + (b**-0.5 - a**-0.5) * t) ** -2,
+}
+POSITIVE = ("exponential", "gqn")
+
+
+def is_schedule(value: object) -> bool:
+    """Whether a parameter's value is one of the objects above."""
+    return isinstance(value, Mapping) and "schedule" in value
+
+
+def curve(name: str, value: Any, steps: int) -> Curve:
+    """The setting `name` as a function of the step 0..steps.
+
+    `value` is a number or a schedule. UserError naming the setting and the key that is wrong.
+    """
+    if not is_schedule(value):
+        constant = _number(name, value)
+        return lambda step: constant
+    shape = value["schedule"]
+    if shape == "halve":
+        a, every = (_number(f"{name}.{key}", value.get(key)) for key in ("from", "every"))
+        _refuse_others(name, value, {"from", "every"})
+        if every <= 0:
+            raise UserError(f"{name}.every: a positive fraction of the run, got {every:g}")
+        return lambda step: a * 0.5 ** math.floor(step / (every * steps))
+    if shape not in SHAPES:
+        raise UserError(f"{name}.schedule: {shape!r} is not one of {', '.join(SHAPES)}, halve")
+    _refuse_others(name, value, {"from", "to", "start", "end"})
+    a, b, start, end = (
+        _number(f"{name}.{key}", {"start": 0, "end": 1, **value}.get(key))
+        for key in ("from", "to", "start", "end")
+    )
+    if not 0 <= start < end <= 1:
+        raise UserError(f"{name}: needs 0 <= start < end <= 1, got {start:g} and {end:g}")
+    if shape in POSITIVE and min(a, b) <= 0:
+        raise UserError(f"{name}: the schedule {shape!r} needs positive numbers")
+    between = SHAPES[shape]
+
+    def at(step: int) -> float:
+        t = (step / steps - start) / (end - start)
+        return a if t <= 0 else b if t >= 1 else between(a, b, t)
+
+    return at
+
+
+class Settings:
+    """Options of one part, of which some follow a schedule.
+
+    A loss must be pure, so the values of a step enter it with the batch, as 0-d tensors.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any], steps: int) -> None:
+        """UserError, naming ``name.option``, where a schedule is none."""
+        self.constants = {key: v for key, v in options.items() if not is_schedule(v)}
+        self.curves = {
+            key: curve(f"{name}.{key}", v, steps) for key, v in options.items() if is_schedule(v)
+        }
+        self.entry = f"schedule/{name}."
+
+    def drawn(self, step: int, device: str) -> dict[str, Tensor]:
+        """This step's values of the options with a schedule, as entries of a batch."""
+        return {
+            self.entry + key: torch.full((), at(step), device=device)
+            for key, at in self.curves.items()
+        }
+
+    def read(self, batch: Mapping[str, Tensor]) -> dict[str, Any]:
+        """All options by name, those with a schedule as the batch has them."""
+        return self.constants | {key: batch[self.entry + key] for key in self.curves}
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"{name}: expected a finite number, got {value!r}")
+    return float(value)
+
+
+def _refuse_others(name: str, value: Mapping[str, Any], allowed: set[str]) -> None:
+    if unknown := sorted(value.keys() - {"schedule", *allowed}):
+        raise UserError(f"{name}.{unknown[0]}: a schedule takes {', '.join(sorted(allowed))}")

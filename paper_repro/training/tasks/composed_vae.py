@@ -1,0 +1,238 @@
+"""A variational autoencoder put together from parts that a cell names (Kingma and Welling 2014).
+
+Latent family, prior, networks, likelihood, objective and gradient estimator are independent
+choices; what each of them means stands in its own module, and what cannot go together is refused
+before anything trains. Options written as objects with a "schedule" change over the run, see
+`training.schedules`; so may the learning rate of Adam. The loss is the mean over a minibatch.
+Initial weights, data order and pixel noise depend on seed and data set alone, so that runs which
+differ in estimator or objective are pairs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from paper_repro import registry
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError
+from paper_repro.estimators.terms import LogJoint, Terms
+from paper_repro.rows import Row
+from paper_repro.training import composed_data
+from paper_repro.training.composed_evaluation import NO_DENSITY, evaluate_composed
+from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
+from paper_repro.training.lagrangian import Lagrangian, constraint
+from paper_repro.training.problem import Problem
+from paper_repro.training.schedules import Settings, curve
+from paper_repro.training.streams import stream
+
+PARAMS = {
+    "dataset": {"type": "string"},
+    "preprocessing": {"enum": ["unit", "dequantised", "binarised"], "default": "unit"},
+    "model": {"type": "string", "default": "mlp"},  # networks of encoder and decoder
+    "decoder": {"type": "string", "default": ""},  # "": as the encoder
+    "sizes": {"type": "object", "default": {}},  # what differs from the networks' SIZES
+    "centre": {"type": "boolean", "default": False},  # encode x - mean image, add it when decoding
+    "latent": {"enum": ["gaussian", "bernoulli", "categorical"], "default": "gaussian"},
+    "latent_options": {"type": "object", "default": {}},
+    "dim": {"type": "integer", "minimum": 1},
+    "prior": {"enum": ["standard", "flow"], "default": "standard"},
+    "prior_options": {"type": "object", "default": {}},  # layers, hidden, depth
+    "likelihood": {"type": "string"},
+    "likelihood_options": {"type": "object", "default": {}},
+    "variance_form": {"enum": ["L0", "EXP", "EXP2", "SQ"], "default": "EXP"},  # linear decoders
+    "guide": {"enum": ["", "linear"], "default": ""},  # a second decoder, for `annealed`
+    "objective": {"type": "string"},
+    "objective_options": {"type": "object", "default": {}},
+    "constraints": {"type": "array", "items": {"type": "object"}, "default": []},  # of geco
+    "estimator": {"type": "string"},
+    "estimator_options": {"type": "object", "default": {}},
+    "compare": {"type": "array", "maxItems": 0, "default": []},  # nothing is compared here
+    "k": {"type": "integer", "minimum": 1, "default": 1},
+    "steps": {"type": "integer", "minimum": 1},
+    "batch_size": {"type": "integer", "minimum": 2, "default": 128},
+    "lr": {"type": ["number", "object"], "default": 1e-3},  # of Adam
+    "samples": {"type": "integer", "minimum": 1, "default": 16},  # an image, in evaluations
+    "test_images": {"type": "integer", "minimum": 2, "default": 10000},
+    "train_images": {"type": "integer", "minimum": 2, "default": 10000},
+    # evaluations before the last one, as fractions of the steps
+    "marks": {
+        "type": "array",
+        "items": {"type": "number", "minimum": 0, "maximum": 1},
+        "default": [],
+    },
+}
+POSTERIOR = {
+    "latent": {"gaussian": "gaussian", "bernoulli": "bernoulli", "categorical": "categorical"}
+}
+
+Tensors = dict[str, Tensor]
+
+
+def build(cell: Cell, seed: int, device: str) -> Problem:
+    """The run of `seed`: its model, its batches and its measurements.
+
+    UserError, naming the parameter, for parts or options that do not fit together.
+    """
+    p = cell.params
+    data = composed_data.load(p["dataset"], p["preprocessing"], device)
+    order = data.order(seed, p["batch_size"])
+    estimator = registry.load("estimators", p["estimator"])
+    objective = registry.load("objectives", p["objective"])
+
+    def init(part: str) -> Generator:
+        return stream(seed, "init", data.name, part)
+
+    model = ComposedVAE(p, data.images, init, guided=bool(p["guide"])).to(device)
+    lagrangian = _lagrangian(p, objective, model, device)
+    settings, goals = _settings(p, "estimator", estimator), _settings(p, "objective", objective)
+    if "pixels" in inspect.signature(objective.bound).parameters:
+        goals.constants["pixels"] = model.pixels
+    pixel_noise = stream(seed, "noise", data.name, "pixels", device=device)
+    latent_noise = stream(seed, "noise", data.name, "latents", device=device)
+    shapes = model.noise_shapes(p["k"], p["batch_size"])
+    buffers, units = model.buffers_by_name(), _log_units(p, objective, model, lagrangian)
+    memory = {n: torch.tensor(v, device=device) for n, v in getattr(estimator, "STATE", {}).items()}
+    rate = curve("lr", p["lr"], p["steps"])
+
+    def draw(step: int) -> Tensors:
+        batch = {"x": data.seen(data.train[order(step)], pixel_noise)}
+        for name, shape in shapes.items():
+            batch[name] = torch.randn(shape, generator=latent_noise, device=device)
+        return batch | settings.drawn(step, device) | goals.drawn(step, device)
+
+    def loss(params: Tensors, state: Tensors, batch: Tensors) -> tuple[Tensor, Tensors, Tensors]:
+        moved = {name: state[name].clone() for name in buffers}
+        weights, x = {**params, **moved}, batch["x"]
+        posterior = model.posterior(weights, x)
+        remembered, multipliers = entries("estimator", state), entries("objective", state)
+        options = settings.read(batch) | remembered
+        if p["guide"]:
+            options["guide"] = model.guide(weights, x, posterior)
+        joint: LogJoint
+        if lagrangian:
+            joint = lagrangian.joint(model, weights, x, posterior, multipliers)
+        else:
+            joint = model.log_joint(weights, x, posterior)
+        terms = estimator.terms(posterior, joint, batch, **options)
+        bound = objective.bound(terms, posterior, **goals.read(batch)).mean()
+        logs = {"bound": bound, **_means(terms, params)}
+        if remembered:
+            moved |= prefixed("estimator", estimator.advance(terms, **remembered))
+        if lagrangian:
+            multipliers, found = lagrangian.advance(joint, multipliers)
+            moved |= prefixed("objective", multipliers)
+            logs |= found
+        return -bound, moved, {name: logs[name].detach() for name in units}
+
+    def evaluate(params: Tensors, state: Tensors, step: int) -> list[Row]:
+        weights = {**params, **{name: state[name] for name in buffers}}
+        with model.evaluating():
+            return evaluate_composed(model, weights, data, objective, p, seed, step)
+
+    problem = Problem(
+        params=model.parameters_by_name(),
+        loss=loss,
+        draw=draw,
+        evaluate=evaluate,
+        generators={"pixels": pixel_noise, "latents": latent_noise},
+        state={
+            **buffers,
+            **prefixed("estimator", memory),
+            **prefixed("objective", lagrangian.state() if lagrangian else {}),
+        },
+        optimizer={"name": "adam", "lr": rate(0)},
+        learning_rate=rate,
+        log_units=units,
+        progress="bound",
+        fingerprint=data.fingerprint,
+        evaluate_at=tuple(round(mark * p["steps"]) for mark in p["marks"]),
+    )
+    _rehearse(problem, data, model.noise_shapes(p["k"], 2), settings, goals)
+    return problem
+
+
+def _rehearse(
+    problem: Problem,
+    data: composed_data.Pixels,
+    shapes: Mapping[str, tuple[int, ...]],
+    *settings: Settings,
+) -> None:
+    """Differentiate the loss of two images: what the parts refuse, they refuse before training.
+
+    UserError also where a parameter is not trained at all, as a likelihood's in an objective
+    that has no likelihood.
+    """
+    device = data.train.device
+    batch = {"x": data.seen(data.train[:2], stream(0, "rehearsal", device=device))}
+    batch |= {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
+    for part in settings:
+        batch |= part.drawn(0, str(device))
+    with naming("estimator or objective"):
+        loss, _, _ = problem.loss(problem.params, problem.state, batch)
+    found = torch.autograd.grad(loss, list(problem.params.values()), allow_unused=True)
+    idle = [name for name, g in zip(problem.params, found, strict=True) if g is None]
+    if idle:
+        raise UserError(f"objective: with this estimator it does not train {', '.join(idle)}")
+
+
+def _settings(p: Mapping[str, Any], part: str, module: ModuleType) -> Settings:
+    """Options of the estimator or objective, the module's OPTIONS where the cell gives none."""
+    options = {**getattr(module, "OPTIONS", {}), **p[f"{part}_options"]}
+    if hasattr(module, "ConstrainedJoint"):
+        options = {}  # they are the multipliers', not the bound's
+    return Settings(f"{part}_options", options, p["steps"])
+
+
+def _lagrangian(
+    p: Mapping[str, Any], objective: ModuleType, model: ComposedVAE, device: str
+) -> Lagrangian | None:
+    """The multipliers, where the objective has constraints; UserError for what has no use then."""
+    if p["guide"] and p["estimator"] != "annealed":
+        raise UserError(f"guide: serves estimator 'annealed' alone, not {p['estimator']!r}")
+    constrained = hasattr(objective, "ConstrainedJoint")
+    if not constrained and p["constraints"]:
+        raise UserError(f"constraints: objective {p['objective']!r} takes none")
+    if not constrained:
+        return None
+    if p["guide"]:
+        raise UserError(f"guide: its likelihood has no place in objective {p['objective']!r}")
+    if model.likelihood.OUTPUTS != 1:
+        raise UserError(
+            f"likelihood: objective {p['objective']!r} constrains the mean alone; nothing would "
+            f"train the second output of {p['likelihood']!r}"
+        )
+    listed = [constraint(spec, model.shape) for spec in p["constraints"]]
+    return Lagrangian(listed, p["objective_options"], device)
+
+
+def _log_units(
+    p: Mapping[str, Any], objective: ModuleType, model: ComposedVAE, lagrangian: Lagrangian | None
+) -> dict[str, str]:
+    """Names and units of the training curves: what has a meaning for this combination."""
+    nats = "nats/image"
+    if getattr(objective, "LIKE", "elbo") == "autoencoder":
+        return {"bound": "1", "sse": "sse/image"}
+    if lagrangian:
+        return {"bound": nats, "rate": nats, **lagrangian.units}
+    if p["likelihood"] in NO_DENSITY:
+        return {"bound": nats, "rate": nats, "sse": "sse/image"}
+    units = {"bound": nats, "elbo": nats, "rate": nats, "distortion": nats}
+    learned = hasattr(model.likelihood, "init_params")
+    return units | ({"gamma": "mse/pixel"} if learned else {})
+
+
+def _means(terms: Terms, params: Tensors) -> Tensors:
+    """Everything that may be logged of an estimator's terms."""
+    log_likelihood, log_prior, log_posterior = (term.mean() for term in terms)
+    rate = log_posterior - log_prior
+    logs = {"elbo": log_likelihood - rate, "rate": rate}
+    logs |= {"distortion": -log_likelihood, "sse": -log_likelihood}
+    if "likelihood.log_gamma" in params:
+        logs["gamma"] = params["likelihood.log_gamma"].exp()
+    return logs
