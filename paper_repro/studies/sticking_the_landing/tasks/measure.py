@@ -16,14 +16,14 @@ import torch
 from torch import Generator, Tensor
 
 from paper_repro import registry
-from paper_repro.distributions.posterior import Posterior
+from paper_repro.distributions.posterior import Reparameterised
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.metrics.gradient_stats import Moments, chunks, moments, per_sample_gradients
 from paper_repro.rows import Row
 from paper_repro.training.problem import Problem
 
 Tensors = dict[str, Tensor]
-Model = Callable[[Tensors], tuple[Posterior, LogJoint]]
+Model = Callable[[Tensors], tuple[Reparameterised, LogJoint]]
 Value = Callable[[Tensors, Tensors], Tensor]
 Gradients = dict[str, Tensors]  # estimator -> parameter -> [S, *parameter shape]
 
@@ -47,7 +47,7 @@ def estimate(model: Model, estimator: str, objective: str = "elbo", **options: A
 
     def value(params: Tensors, noise: Tensors) -> Tensor:
         posterior, log_joint = model(params)
-        return bound(terms(posterior, log_joint, noise, **options)).sum()
+        return bound(terms(posterior, log_joint, noise, **options), posterior).sum()
 
     return value
 
