@@ -11,18 +11,20 @@ from paper_repro.data.names import DATASETS
 
 
 def lines() -> Iterator[str]:
-    """Estimators, objectives, tasks, data sets and studies, one line each with its citation."""
-    for kind in ("estimators", "objectives"):
+    """Every component, data set, study and task, one line each with its citation; in brackets
+    the latents that an estimator or objective serves."""
+    for kind in ("estimators", "objectives", "latents", "likelihoods", "models"):
         yield f"{kind}:"
         for name in registry.names(kind):
             serves = registry.constant(kind, name, "SUPPORTS") or []
-            yield f"  {name:<18} {registry.describe(kind, name)}  [{', '.join(serves)}]"
+            line = f"  {name:<20} {registry.describe(kind, name)}"
+            yield line + (f"  [{', '.join(serves)}]" if serves else "")
     yield "data sets:"
-    yield from (f"  {name:<18} {entry['line']}" for name, entry in DATASETS.items())
+    yield from (f"  {name:<20} {entry['line']}" for name, entry in DATASETS.items())
     yield "studies:"
     for study in grid.study_names():
         text = (registry.STUDIES / study / "grid.yaml").read_text(encoding="utf-8")
-        yield f"  {study:<18} {yaml.safe_load(text)['title']}"
+        yield f"  {study:<20} {yaml.safe_load(text)['title']}"
         for task in registry.names("tasks", study):
             yield f"    task {task:<20} {registry.describe('tasks', task, study)}"
 

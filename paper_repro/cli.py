@@ -117,7 +117,7 @@ def import_(args: argparse.Namespace) -> None:
 
 
 def list_(args: argparse.Namespace) -> None:
-    """Print estimators, objectives, tasks, data sets and studies, a line each."""
+    """Print estimators, objectives, latents, likelihoods, models, data sets and studies."""
     from paper_repro.catalogue import lines
 
     print("\n".join(lines()))

@@ -21,6 +21,8 @@ from paper_repro.errors import UserError
 from paper_repro.schemas import check_schema, schema
 
 TIERS = ("smoke", "quick", "reduced", "paper")
+# Options of an estimator that name other estimators.
+NESTED = ("first", "second")
 # Parameters that every task understands; a task's own PARAMS are added to these.
 COMMON = {
     "dataset": {"type": "string", "default": ""},
@@ -98,7 +100,8 @@ def _product(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _labels(point: Mapping[str, Any]) -> list[str]:
-    """Readable parts of a cell id: texts as they are, numbers behind their name (``k5``).
+    """Readable parts of a cell id: texts as they are, numbers behind their name (``k5``), those
+    inside objects (options) and lists of objects likewise.
 
     How long a cell trains is a matter of the tier: a cell has one name at all of them.
     """
@@ -112,6 +115,12 @@ def _labels(point: Mapping[str, Any]) -> list[str]:
             parts.append(f"{name}{value:g}")
         elif isinstance(value, str) and value:
             parts.append(value)
+        elif isinstance(value, Mapping):
+            parts += _labels(value)
+        elif isinstance(value, list):
+            parts += [
+                part for entry in value if isinstance(entry, Mapping) for part in _labels(entry)
+            ]
     return parts
 
 
@@ -129,35 +138,65 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
     return {name: params.get(name, rule.get("default")) for name, rule in properties.items()}
 
 
+def components(params: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The registry's components that a cell names, as (room, name): estimators, objective, latent,
+    likelihood and networks, those inside an estimator's options included."""
+    options = params.get("estimator_options") or {}
+    named = {
+        "estimators": [
+            params["estimator"],
+            *params["compare"],
+            *(value for key, value in options.items() if key in NESTED),
+        ],
+        "objectives": [params["objective"]],
+        "likelihoods": [params["likelihood"]],
+        "latents": [params.get("latent", "")],
+        "models": [params["model"], params.get("decoder", ""), params.get("guide", "")],
+    }
+    return [  # task `vae` calls its number of latent units `latent`
+        (room, name)
+        for room, found in named.items()
+        for name in found
+        if name and isinstance(name, str)
+    ]
+
+
 def check_parts(cell: Cell, where: str) -> None:
     """Refuse parts that do not fit together: UserError naming the part and what is allowed."""
     from paper_repro.data.names import DATASETS
 
-    params = cell.params
-    chosen = [
-        ("dataset", params["dataset"], list(DATASETS)),
-        ("objective", params["objective"], registry.names("objectives")),
-        *(
-            ("estimator", name, registry.names("estimators"))
-            for name in (params["estimator"], *params["compare"])
-        ),
-    ]
-    for part, name, known in chosen:
+    params, chosen = cell.params, components(cell.params)
+    allowed_names = [("dataset", params["dataset"], list(DATASETS))]
+    allowed_names += [(room[:-1], name, registry.names(room)) for room, name in chosen]
+    for part, name, known in allowed_names:
         if name and name not in known:
             raise UserError(f"{where}: {part} {name!r} is not one of {', '.join(known)}")
+    objective = params["objective"]
     served = {
         "SUPPORTS": ("posterior", posterior_kind(cell)),
-        "OBJECTIVES": ("objective", params["objective"]),
+        "OBJECTIVES": ("objective", objective and family(objective)),
         "LIKELIHOODS": ("likelihood", params["likelihood"]),
+        "PRIORS": ("prior", params.get("prior", "")),
+        "MODELS": ("decoder", params.get("decoder") or params["model"]),
     }
-    for part, name, _ in chosen[1:]:
-        for key, (other, value) in served.items():
-            allowed = registry.constant(f"{part}s", name, key) if name else None
+    guided = params.get("guide") and (params.get("estimator_options") or {}).get("first")
+    for room, name in chosen:
+        part = room[:-1]
+        # beside a guide the first of two estimators sees the guide, not the decoder
+        own = {"MODELS": ("decoder", params["guide"])} if name == guided else {}
+        for key, (other, value) in {**served, **own}.items():
+            allowed = registry.constant(room, name, key)
             if allowed and value and value not in allowed:
                 raise UserError(
                     f"{where}: {part} {name!r} cannot serve {other} {value!r}; "
                     f"it serves {', '.join(allowed)}"
                 )
+
+
+def family(objective: str) -> str:
+    """The kind of estimate an objective asks of a gradient estimator: its literal LIKE
+    (``elbo``: an expectation, ``iwae``: the log of a mean), by default its own name."""
+    return str(registry.constant("objectives", objective, "LIKE") or objective)
 
 
 def posterior_kind(cell: Cell) -> str:
@@ -179,12 +218,10 @@ def sources(cell: Cell) -> list[Path]:
         registry.PACKAGE / "training" / "run.py",
         registry.path_of("tasks", cell.task, cell.study),
     ]
-    for kind in ("estimators", "objectives"):
-        named = [params[kind.removesuffix("s")]] if params[kind.removesuffix("s")] else []
-        if kind == "estimators":
-            named += params["compare"]
-        named += registry.constant("tasks", cell.task, kind.upper(), cell.study) or []
-        parts += [registry.path_of(kind, name) for name in named]
+    parts += [registry.path_of(room, name) for room, name in components(params)]
+    for room in ("estimators", "objectives"):
+        named = registry.constant("tasks", cell.task, room.upper(), cell.study) or []
+        parts += [registry.path_of(room, name) for name in named]
     if params["dataset"]:
         module = DATASETS[params["dataset"]]["module"]
         parts.append(registry.PACKAGE.parent / (module.replace(".", "/") + ".py"))

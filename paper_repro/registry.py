@@ -22,10 +22,11 @@ STUDIES = PACKAGE / "studies"
 
 
 def rooms(kind: str, study: str = "") -> list[Path]:
-    """Folders that hold components of `kind`: ``estimators``, ``objectives`` or ``tasks``."""
+    """Folders that hold components of `kind`: ``estimators``, ``objectives``, ``latents``,
+    ``likelihoods``, ``models`` or ``tasks``."""
     if kind == "tasks":
         return [PACKAGE / "training" / "tasks", STUDIES / study / "tasks"][: 2 if study else 1]
-    return [PACKAGE / kind]
+    return [PACKAGE / ("distributions" if kind == "latents" else kind)]
 
 
 def names(kind: str, study: str = "") -> list[str]:
@@ -125,6 +126,18 @@ def _imports(path: Path) -> list[Path]:
                 f.resolve() for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()
             )
     return sorted(found)
+
+
+def product(study: str, name: str) -> str:
+    """Name of a study's table among those of all studies, ``<study>_<id>``; the one that bears the
+    study's own name stands for the whole study and is called by it."""
+    return study if name == study else f"{study}_{name}"
+
+
+def drawing(study: str, name: str) -> str:
+    """Path of a figure, without suffix, below figures/<tier>: ``<study>/<id>``, and ``<study>`` for
+    the one that bears the study's own name."""
+    return study if name == study else f"{study}/{name}"
 
 
 def keys(path: Path, name: str) -> list[str]:

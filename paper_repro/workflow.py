@@ -64,9 +64,18 @@ def cell_sources(cell: Cell) -> list[str]:
     return [local(file) for file in grid.sources(cell)]
 
 
-def products(study: str, kind: str) -> list[str]:
-    """Ids of a study's figures or tables: the keys of FIGURES or TABLES in its module."""
-    return registry.keys(registry.STUDIES / study / f"{kind.lower()}.py", kind)
+def figures(study: str, root: str) -> list[str]:
+    """Files of a study's figures below figures/<tier>: the keys of FIGURES in its module."""
+    names = registry.keys(registry.STUDIES / study / "figures.py", "FIGURES")
+    stems = [registry.drawing(study, name) for name in names]
+    return [f"{root}/{stem}.{kind}" for stem in stems for kind in ("pdf", "png")]
+
+
+def tables(study: str, root: str) -> list[str]:
+    """Files of a study's tables below results/<tier>: the keys of TABLES in its module."""
+    names = registry.keys(registry.STUDIES / study / "tables.py", "TABLES")
+    stems = [registry.product(study, name) for name in names]
+    return [f"{root}/tables/{stem}.{kind}" for stem in stems for kind in ("csv", "md", "tex")]
 
 
 def gpus(device: str) -> int:

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from paper_repro import atomic
 from paper_repro.analysis import style
 from paper_repro.analysis.results import Results, load
+from paper_repro.registry import drawing
 
 CAPTIONS = "captions.json"
 
@@ -30,13 +31,14 @@ def figures_of(study: str) -> dict[str, Callable[[Results], Figure]]:
 
 
 def draw_study(study: str, root: Path, out: Path) -> list[Path]:
-    """Draw one study from the rows under `root` into ``out/<id>.{pdf,png}``, with the captions in
-    ``out/captions.json``; returns the paths of all files written."""
+    """Draw one study from the rows under `root` into its folder `out` of a tier's figures:
+    ``out/<id>.{pdf,png}`` (`registry.drawing`), with the captions in ``out/captions.json``; returns
+    the paths of all files written."""
     results, written, captions = load(root), [], {}
     for name, function in figures_of(study).items():
         with style.settings():
             made = function(results)
-            written += style.save(made, out / name)
+            written += style.save(made, out.parent / study if name == study else out / name)
         captions[name] = str(made.get_label())
     _write_json(out / CAPTIONS, captions)
     return [*written, out / CAPTIONS]
@@ -55,7 +57,8 @@ def write_manifest(figures: Path, out: Path) -> Path:
     files = []
     for captions in figures.glob(f"*/{CAPTIONS}"):
         names = captions_of(captions.parent)
-        files += [captions.with_name(f"{name}.{kind}") for name in names for kind in ("pdf", "png")]
+        stems = [drawing(captions.parent.name, name) for name in names]
+        files += [figures / f"{stem}.{kind}" for stem in stems for kind in ("pdf", "png")]
     hashes = {
         path.relative_to(figures).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(files)

@@ -155,8 +155,17 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Parameters fit for a column: a list spans coordinates of the rows and is no setting."""
-    return {name: v for name, v in params.items() if not isinstance(v, list | dict)}
+    """Parameters fit for a column: an object's entries as ``name.entry``. A list of values spans
+    coordinates of the rows and is no setting; one of objects is numbered, ``name.0.entry``."""
+    found: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, list):
+            value = {str(i): entry for i, entry in enumerate(value) if isinstance(entry, dict)}
+        if isinstance(value, dict):
+            found |= {f"{name}.{entry}": v for entry, v in _plain(value).items()}
+        else:
+            found[name] = value
+    return found
 
 
 def _coordinates(at: str) -> dict[str, str]:

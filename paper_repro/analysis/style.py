@@ -86,6 +86,14 @@ LOOKS = {
     "control_variate": Look("control variate", BROWN, (0, (1.2, 1.2)), "P"),
     "optimal_c": Look("optimal c", BROWN, (0, (1.2, 1.2)), "P"),
     "score": Look("score", GREY, (0, (1.2, 1.2)), "v"),
+    "silent": Look("silent (analytic)", GREEN, "-", "*"),
+    "score_function": Look("score function", GREY, "-", "v"),
+    "reinforce": Look("REINFORCE", SKY, "-", "v"),
+    "rloo": Look("RLOO", RED, (0, (5, 1, 1, 1)), "^"),
+    "gumbel_softmax": Look("Gumbel-Softmax", PINK, (0, (4, 1.2)), "o"),
+    "gumbel_softmax_st": Look("Gumbel-Softmax ST", BROWN, (0, (1.2, 1.2)), "D"),
+    "straight_through": Look("straight-through", "#000000", (0, (2.5, 2.5)), "x"),
+    "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
 }
 
 

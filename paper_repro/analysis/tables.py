@@ -20,6 +20,7 @@ from paper_repro import atomic
 from paper_repro.analysis.files import MISSING, csv_text
 from paper_repro.analysis.results import Results, load
 from paper_repro.analysis.statistics import t_interval
+from paper_repro.registry import product
 
 NOT_RUN = "not run"
 LATEX = {
@@ -88,13 +89,13 @@ def estimate(values: ArrayLike, lost: Sequence[str] = ()) -> Entry:
 
 
 def render_study(study: str, root: Path, out: Path) -> None:
-    """Write every table of a study as ``out/<study>_<id>.{csv,md,tex}``."""
+    """Write every table of a study as ``out/<study>_<id>.{csv,md,tex}`` (`registry.product`)."""
     results = load(root)
     tables: dict[str, Callable[[Results], Table]] = importlib.import_module(
         f"paper_repro.studies.{study}.tables"
     ).TABLES
     for name, function in tables.items():
-        render(function(results), out / f"{study}_{name}")
+        render(function(results), out / product(study, name))
 
 
 def render(table: Table, stem: Path) -> None:

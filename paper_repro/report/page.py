@@ -18,7 +18,7 @@ from pandas import DataFrame
 from paper_repro import atomic, grid
 from paper_repro.analysis.draw import captions_of
 from paper_repro.analysis.results import Results, load
-from paper_repro.registry import STUDIES
+from paper_repro.registry import STUDIES, drawing
 from paper_repro.report import content
 
 WIDTH = 825  # pixels on the page of a figure as wide as the text column
@@ -67,7 +67,7 @@ def _study(results: Results, study: str, verdicts: DataFrame, figures: Path) -> 
 def _tables(folder: Path, study: str) -> list[dict[str, Any]]:
     """The rendered tables of a study with their notes."""
     found = []
-    for path in sorted(folder.glob(f"{study}_*.md")):
+    for path in sorted([*folder.glob(f"{study}.md"), *folder.glob(f"{study}_*.md")]):
         table, notes = content.markdown_table(path)
         found.append({"id": path.stem.removeprefix(f"{study}_"), "content": table, "notes": notes})
     return found
@@ -75,7 +75,7 @@ def _tables(folder: Path, study: str) -> list[dict[str, Any]]:
 
 def _figure(folder: Path, name: str, caption: str) -> dict[str, Any]:
     """A figure as base64 with the width it should have on the page."""
-    path = folder / f"{name}.png"
+    path = folder.parent / f"{drawing(folder.name, name)}.png"
     if not path.is_file():
         return {"id": name, "caption": caption, "image": "", "width": 0}
     raw = path.read_bytes()

@@ -27,9 +27,16 @@ def update(readme: Path, claims: Path) -> None:
 
 
 def block(claims: Path) -> str:
-    """The verdicts as a Markdown table, one row a claim; its checks are left to the report."""
+    """The verdicts as a Markdown table a study, one row a claim; its checks are left to the
+    report."""
     rows = pd.read_csv(claims, keep_default_na=False, dtype=str)
     rows = rows[~rows["claim"].str.contains(".", regex=False)]
+    studies = rows.groupby("study", sort=False)
+    parts = [f"**`{study}`**\n\n{_table(group)}" for study, group in studies]
+    return "\n\n".join(parts)
+
+
+def _table(rows: pd.DataFrame) -> str:
     lines = ["| | claim | by | verdict | tier |", "| --- | --- | --- | --- | --- |"]
     for row in rows.to_dict("records"):
         verdict = f"{MARKS[row['verdict']]} {row['verdict']}"

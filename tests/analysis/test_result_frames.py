@@ -36,6 +36,14 @@ def test_coordinates_and_parameters_become_numeric_columns(tmp_path):
     assert pd.api.types.is_numeric_dtype(frame["k"])
 
 
+def test_settings_inside_options_become_columns(tmp_path):
+    one = cell(options={"variance": 0.1}, constraints=[{"name": "RE", "kappa": 0.06}], seeds=1)
+    frame = results(tmp_path, [one], measured).frame("made", metric="snr")
+    assert set(frame["options.variance"]) == {0.1}
+    assert set(frame["constraints.0.kappa"]) == {0.06}
+    assert set(frame["constraints.0.name"]) == {"RE"}
+
+
 def test_progress_and_kind_tell_curves_from_finals(tmp_path):
     found = results(tmp_path, [cell(seeds=1)], measured)
     frame = found.frame("made", metric="kl")

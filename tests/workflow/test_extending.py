@@ -20,7 +20,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A copy of the checkout with every file of docs/extending.md written into it."""
     made = copy_checkout(tmp_path_factory.mktemp("extended"))
     found = list(BLOCK.finditer((ROOT / "docs/extending.md").read_text(encoding="utf-8")))
-    assert len(found) == 7
+    assert len(found) == 8
     for match in found:
         path = made.folder / match["path"]
         assert not path.exists()
@@ -65,20 +65,37 @@ def test_the_estimator_tests_pick_a_new_estimator_up(extended: Clone) -> None:
     assert re.search(r"[1-9]\d* passed", output)
 
 
+def test_a_new_objective_is_listed_and_trained(extended: Clone) -> None:
+    assert "free_bits" in python(extended, "-m", "paper_repro", "list")
+    target = "results/smoke/runs/example/digits-free_bits"
+    extended.snakemake(target, "--cores", "1", "--config", "tier=smoke", "studies=example")
+    rows = pd.read_csv(extended.folder / target / "seed0/metrics.csv")
+    assert set(rows["status"]) == {"ok"}
+
+
+def test_the_examples_are_short(extended: Clone) -> None:
+    for name in ("estimators/half.py", "objectives/free_bits.py"):
+        text = (extended.folder / "paper_repro" / name).read_text(encoding="utf-8")
+        assert len(text.splitlines()) < 40
+
+
 def test_a_new_paper_is_a_folder_and_nothing_else(extended: Clone) -> None:
     extended.snakemake("example", "--cores", "2", "--config", "tier=smoke", "studies=example")
     claims = pd.read_csv(extended.folder / "results/smoke/studies/example/claims.csv")
     assert claims["claim"].tolist() == ["E1"]
     assert claims["verdict"].item() in {"supported", "contradicted", "inconclusive"}
-    assert (extended.folder / "figures/smoke/example/nll.png").is_file()
-    assert (extended.folder / "results/smoke/tables/example_nll.md").is_file()
+    assert (extended.folder / "figures/smoke/example/rate.png").is_file()
+    assert (extended.folder / "results/smoke/tables/example_rate.md").is_file()
 
 
 def test_the_examples_name_only_files_inside_their_folder() -> None:
     text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
     paths = [Path(match["path"]) for match in BLOCK.finditer(text)]
     outside = [p for p in paths if p.parts[:3] != ("paper_repro", "studies", "example")]
-    assert outside == [Path("paper_repro/estimators/half.py")]
+    assert outside == [
+        Path("paper_repro/estimators/half.py"),
+        Path("paper_repro/objectives/free_bits.py"),
+    ]
 
 
 def test_the_readme_shows_the_estimator_that_is_tried_here() -> None:

@@ -50,11 +50,16 @@ VAE = {
 }
 
 
-def expand_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> list[grid.Cell]:
+def expand_with(
+    monkeypatch: pytest.MonkeyPatch,
+    task: str = "vae",
+    params: dict[str, object] = VAE,
+    **changes: object,
+) -> list[grid.Cell]:
     written = {
         "study": "sticking_the_landing",
         "title": "t",
-        "experiments": {"e": {"task": "vae", "title": "t", "seeds": 1, "params": VAE | changes}},
+        "experiments": {"e": {"task": task, "title": "t", "seeds": 1, "params": params | changes}},
     }
     monkeypatch.setattr(grid, "_grid", lambda study: yaml.safe_load(yaml.safe_dump(written)))
     return grid.expand("sticking_the_landing", "paper")
@@ -64,8 +69,8 @@ def expand_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> list[grid
     ("changes", "message"),
     [
         ({"dataset": "mnits"}, "dataset 'mnits' is not one of digits"),
-        ({"estimator": "pathh"}, "estimator 'pathh' is not one of control_variate"),
-        ({"objective": "iwea"}, "objective 'iwea' is not one of elbo, iwae"),
+        ({"estimator": "pathh"}, "estimator 'pathh' is not one of annealed, control_variate"),
+        ({"objective": "iwea"}, "objective: 'iwea' is not one of elbo, iwae"),
         ({"layerz": 2}, "unknown key 'layerz'; allowed: "),
         ({"k": 0}, "k: 0 is less than the minimum of 1"),
         ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of bernoulli"),
@@ -90,6 +95,101 @@ def test_an_impossible_cell_is_refused_by_name(
         expand_with(monkeypatch, **changes)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+COMPOSED = {
+    "dataset": "digits",
+    "model": "mlp",
+    "latent": "gaussian",
+    "dim": 4,
+    "likelihood": "gaussian",
+    "objective": "elbo",
+    "estimator": "exact_kl",
+    "steps": 10,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latent": "two_layer"}, "latent: 'two_layer' is not one of gaussian, bernoulli"),
+        ({"model": "mlpp"}, "model 'mlpp' is not one of conv, convdraw, infogan, linear, mlp"),
+        ({"likelihood": "gauss"}, "likelihood 'gauss' is not one of baggins, bernoulli"),
+        ({"model": "convdraw"}, "model 'convdraw' cannot serve posterior 'gaussian'"),
+        (
+            {"estimator": "silent"},
+            "estimator 'silent' cannot serve decoder 'mlp'; it serves linear",
+        ),
+        (
+            {"estimator": "silent", "decoder": "linear", "likelihood": "bernoulli"},
+            "estimator 'silent' cannot serve likelihood 'bernoulli'",
+        ),
+        ({"prior": "flow"}, "estimator 'exact_kl' cannot serve prior 'flow'"),
+        (
+            {"estimator": "gumbel_softmax"},
+            "estimator 'gumbel_softmax' cannot serve posterior 'gaussian'",
+        ),
+        (
+            {"latent": "bernoulli", "objective": "bilbo", "estimator": "rloo", "k": 2},
+            "objective 'bilbo' cannot serve posterior 'bernoulli'; it serves gaussian",
+        ),
+        (
+            {"estimator": "annealed", "estimator_options": {"first": "silent", "second": "rloo"}},
+            "estimator 'silent' cannot serve decoder 'mlp'",
+        ),
+        (
+            {"estimator": "annealed", "estimator_options": {"first": "silnt", "second": "rloo"}},
+            "estimator 'silnt' is not one of annealed",
+        ),
+        ({"objective": "autoencoder"}, "cannot serve"),
+    ],
+)
+def test_parts_that_do_not_compose_are_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        expand_with(monkeypatch, "composed_vae", COMPOSED, **changes)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"estimator": "silent", "decoder": "linear"},
+        {  # the guide is linear where the decoder is not
+            "estimator": "annealed",
+            "estimator_options": {"first": "silent", "second": "exact_kl", "alpha": 0.5},
+            "guide": "linear",
+        },
+        {"estimator": "total", "prior": "flow"},
+    ],
+)
+def test_parts_that_compose_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    (cell,) = expand_with(monkeypatch, "composed_vae", COMPOSED, **changes)
+    names = {path.stem for path in grid.sources(cell)}
+    assert {"gaussian", "mlp", "elbo", cell.params["estimator"]} <= names
+    assert set(changes.get("estimator_options", {}).values()) - {0.5} <= names
+
+
+def test_settings_inside_options_stand_in_the_name_of_a_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = {"e": {
+        "task": "composed_vae", "title": "t", "seeds": 1, "params": COMPOSED,
+        "axes": {"noise": [{"likelihood_options": {"variance": 0.1}},
+                           {"likelihood_options": {"variance": 1.0}}],
+                 "constraints": [[], [{"name": "RE", "kappa": 0.06}]]},
+    }}  # fmt: skip
+    monkeypatch.setattr(
+        grid, "_grid", lambda study: {"study": study, "title": "t", "experiments": written}
+    )
+    found = [cell.id for cell in grid.expand("sticking_the_landing", "paper")]
+    assert found == [
+        "e-variance0.1", "e-variance0.1-RE-kappa0.06", "e-variance1", "e-variance1-RE-kappa0.06",
+    ]  # fmt: skip
 
 
 def test_the_unchanged_cell_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:

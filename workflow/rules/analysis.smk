@@ -8,13 +8,7 @@ for study in STUDIES:
             [f"{ROOTS[study]}/{table}" for table in TABLES],
             code=sources(f"studies/{study}/figures.py", "analysis/draw.py"),
         output:
-            expand(
-                "{root}/{study}/{id}.{format}",
-                root=FIGURES,
-                study=study,
-                id=products(study, "FIGURES"),
-                format=["pdf", "png"],
-            ),
+            figures(study, FIGURES),
             captions=f"{FIGURES}/{study}/captions.json",
         log:
             f"logs/{TIER}/figures/{study}.log",
@@ -36,13 +30,7 @@ for study in STUDIES:
             reported=local(STUDY_FOLDERS / study / "reported.csv"),
             code=sources(f"studies/{study}/tables.py", "analysis/tables.py"),
         output:
-            expand(
-                "{root}/tables/{study}_{id}.{format}",
-                root=RESULTS,
-                study=study,
-                id=products(study, "TABLES"),
-                format=["csv", "md", "tex"],
-            ),
+            tables(study, RESULTS),
         log:
             f"logs/{TIER}/tables/{study}.log",
         conda:

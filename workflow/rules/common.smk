@@ -6,11 +6,12 @@ from paper_repro.catalogue import plan_lines
 from paper_repro.registry import STUDIES as STUDY_FOLDERS
 from paper_repro.workflow import (
     cell_sources,
+    figures,
     gpus,
     load_cells,
     local,
-    products,
     sources,
+    tables,
 )
 
 CELLS = load_cells(config)
