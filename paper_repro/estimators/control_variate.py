@@ -18,7 +18,9 @@ OBJECTIVES = ("elbo",)
 OPTIONS = {"c": 0.3}
 
 
-def terms(posterior: Reparameterised, log_joint: LogJoint, noise: Noise, *, c: float | Tensor) -> Terms:
+def terms(
+    posterior: Reparameterised, log_joint: LogJoint, noise: Noise, *, c: float | Tensor
+) -> Terms:
     """Terms [K, *batch]; `c` is a number or a 0-d tensor (a schedule, a running estimate)."""
     require_kind("control_variate", SUPPORTS, posterior)
     if isinstance(c, Tensor) and c.ndim:

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from paper_repro.distributions.gaussian import DiagonalGaussian, normal_log_prob
-from paper_repro.distributions.posterior import Posterior
+from paper_repro.distributions.posterior import Reparameterised
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.metrics.gradient_stats import Moments
 from paper_repro.studies.sticking_the_landing.tasks.measure import (
@@ -47,7 +47,7 @@ def toy(generator: Generator, *, points: int, dim: int, device: str) -> Toy:
     log_scale = torch.full_like(x, 0.5 * math.log(VARIANCE))
     unit = torch.zeros_like(x)
 
-    def model(params: Tensors) -> tuple[Posterior, LogJoint]:
+    def model(params: Tensors) -> tuple[Reparameterised, LogJoint]:
         def log_joint(z: Tensor) -> tuple[Tensor, Tensor]:
             return normal_log_prob(x, z, unit), normal_log_prob(z, params["decoder"], unit[0])
 

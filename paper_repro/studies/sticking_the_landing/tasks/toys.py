@@ -21,7 +21,7 @@ from paper_repro.distributions.gaussian import (
     standard_normal_log_prob,
 )
 from paper_repro.distributions.mixture import GaussianMixture
-from paper_repro.distributions.posterior import Posterior
+from paper_repro.distributions.posterior import Reparameterised
 from paper_repro.distributions.two_layer import TwoLayer
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import random_target
@@ -63,7 +63,7 @@ def mixture_model(log_density: Callable[[Tensor], Tensor]) -> Model:
     """q = mixture of Gaussians (logits, means, log_scales) against any density."""
     log_joint = with_standard_prior(log_density)
 
-    def model(params: Tensors) -> tuple[Posterior, LogJoint]:
+    def model(params: Tensors) -> tuple[Reparameterised, LogJoint]:
         return GaussianMixture(params["logits"], params["means"], params["log_scales"]), log_joint
 
     return model
@@ -123,7 +123,7 @@ def vae_linear(generator: Generator, dtype: torch.dtype, device: str, images: in
         mean = z @ fixed["decoder"].T + fixed["offset"]
         return normal_log_prob(fixed["x"], mean, log_scale), standard_normal_log_prob(z)
 
-    def model(params: Tensors) -> tuple[Posterior, LogJoint]:
+    def model(params: Tensors) -> tuple[Reparameterised, LogJoint]:
         mean = fixed["x"] @ params["weight"].T + params["bias"]
         return DiagonalGaussian(mean, params["log_scale"].expand_as(mean)), log_joint
 
@@ -158,7 +158,7 @@ def two_layer(generator: Generator, dtype: torch.dtype, device: str) -> Toy:
         mean = weights["slope"] * h1 + weights["bias"]
         return mean, weights["log_scale2"].expand_as(mean)
 
-    def model(params: Tensors) -> tuple[Posterior, LogJoint]:
+    def model(params: Tensors) -> tuple[Reparameterised, LogJoint]:
         first = DiagonalGaussian(params["mean"], params["log_scale"])
         second = {name: params[name] for name in ("slope", "bias", "log_scale2")}
         return TwoLayer(first, net, second, 1), log_joint  # type: ignore[arg-type]
