@@ -32,8 +32,14 @@ def block(claims: Path) -> str:
     rows = pd.read_csv(claims, keep_default_na=False, dtype=str)
     rows = rows[~rows["claim"].str.contains(".", regex=False)]
     studies = rows.groupby("study", sort=False)
-    parts = [f"**`{study}`**\n\n{_table(group)}" for study, group in studies]
-    return "\n\n".join(parts)
+    return "\n".join(_section(str(study), group) for study, group in studies)
+
+
+def _section(study: str, rows: pd.DataFrame) -> str:
+    counts = rows["verdict"].value_counts()
+    tally = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS if verdict in counts)
+    head = f"<details><summary><code>{study}</code>: {tally}</summary>"
+    return f"{head}\n\n{_table(rows)}\n\n</details>"
 
 
 def _table(rows: pd.DataFrame) -> str:

@@ -83,7 +83,11 @@ def check(problem: Problem) -> None:
     Moves the problem's generators, which the loop sets anew. ValueError naming what is broken.
     """
     params = {name: p.detach().clone().requires_grad_() for name, p in problem.params.items()}
-    loss, state, logs = problem.loss(params, problem.state, problem.draw(0))
+    batch = problem.draw(0)
+    for name, tensor in batch.items():  # later ones are not looked at: they end as "diverged"
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"Problem.draw: {name!r} of the first batch has NaN or infinity")
+    loss, state, logs = problem.loss(params, problem.state, batch)
     if loss.ndim or any(log.ndim for log in logs.values()):
         raise ValueError("Problem.loss: the loss and every log must be 0-d")
     promises: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [

@@ -120,6 +120,7 @@ def test_checkpoints_come_when_due_and_hold_the_step(tmp_path: Path) -> None:
         ({"state": {"average": torch.zeros(())}, "loss": "forgets"}, "state"),
         ({"params": {"w": torch.zeros(1), "idle": torch.zeros(1)}}, "does not depend on idle"),
         ({"loss": "batched"}, "0-d"),
+        ({"draw": lambda step: {"x": torch.tensor([0.0, float("nan")])}}, "'x' of the first batch"),
     ],
 )
 def test_a_broken_promise_of_a_problem_is_named(change: dict[str, Any], message: str) -> None:
