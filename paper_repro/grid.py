@@ -38,8 +38,9 @@ COMMON = {
 
 
 def study_names() -> list[str]:
-    """Studies that have a grid, sorted by name."""
-    return sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
+    """Studies that have a grid, sorted by name: papers first, then what is `ours`."""
+    names = sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
+    return sorted(names, key=lambda name: bool(_grid(name).get("ours")))
 
 
 @cache

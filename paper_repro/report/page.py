@@ -47,10 +47,12 @@ def _study(results: Results, study: str, verdicts: DataFrame, figures: Path) -> 
     rows = verdicts[verdicts["study"] == study] if len(verdicts) else verdicts
     found = content.claims(results, rows)
     captions = captions_of(figures)
-    title = yaml.safe_load((STUDIES / study / "grid.yaml").read_text(encoding="utf-8"))["title"]
+    about = yaml.safe_load((STUDIES / study / "grid.yaml").read_text(encoding="utf-8"))
+    title = about["title"]
     readme = STUDIES / study / "README.md"
     return {
         "name": study,
+        "ours": about.get("ours", False),
         "title": title.split(":")[0],
         "long_title": title,
         "claims": found,

@@ -126,7 +126,7 @@ def test_every_claim_stands_with_statement_verdict_estimate_and_checks(
 def test_badges_count_as_many_verdicts_as_claims_csv(raw: str, root: Path) -> None:
     whole = [row for row in claims(root) if "." not in row["claim"]]
     for verdict in content.SYMBOLS:
-        badge = f'<span class="badge {verdict.replace(" ", "-")}">'
+        badge = f'<td><span class="badge {verdict.replace(" ", "-")}">'
         assert raw.count(badge) == sum(row["verdict"] == verdict for row in whole)
 
 
