@@ -92,7 +92,7 @@ LOOKS = {
     "rloo": Look("RLOO", RED, (0, (5, 1, 1, 1)), "^"),
     "gumbel_softmax": Look("Gumbel-Softmax", PINK, (0, (4, 1.2)), "o"),
     "gumbel_softmax_st": Look("Gumbel-Softmax ST", BROWN, (0, (1.2, 1.2)), "D"),
-    "straight_through": Look("straight-through", "#000000", (0, (2.5, 2.5)), "x"),
+    "straight_through": Look("straight-through", "#000000", (0, (1, 1.5)), "X"),
     "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
 }
 
