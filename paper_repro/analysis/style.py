@@ -87,7 +87,7 @@ LOOKS = {
     "optimal_c": Look("optimal c", BROWN, (0, (1.2, 1.2)), "P"),
     "score": Look("score", GREY, (0, (1.2, 1.2)), "v"),
     "silent": Look("silent (analytic)", GREEN, "-", "*"),
-    "score_function": Look("score function", GREY, "-", "v"),
+    "score_function": Look("score function", GREY, "-", "<"),
     "reinforce": Look("REINFORCE", SKY, "-", "v"),
     "rloo": Look("RLOO", RED, (0, (5, 1, 1, 1)), "^"),
     "gumbel_softmax": Look("Gumbel-Softmax", PINK, (0, (4, 1.2)), "o"),
