@@ -1,4 +1,4 @@
-"""Data sets that lie on disk as one file per image: Omniglot, CelebA, an ImageNet folder.
+"""Data sets that lie on disk as one file per image: Omniglot, CelebA, ImageNet folders.
 
 Files are taken in the order of their sorted relative paths. Decoding is exact for PNG; for JPEG it
 is that of the installed Pillow, which the fingerprint records.
@@ -10,11 +10,16 @@ is that of the installed Pillow, which the fingerprint records.
   of 160x160, antialiased bilinear resize to 64x64.
 - ``imagenet32``: ``train/`` and ``val/`` with any subfolders, box-resized to 32x32 without regard
   to aspect as Chrabaszcz et al. (2017); val tests, a twentieth of train validates.
+- ``tiny_imagenet32`` (Le and Yang 2015): the 64x64 images of Tiny-ImageNet-200, box-resized to
+  32x32, all 110,000 or any part of them. val tests; of the sorted images of each class the first
+  of every twenty validates. Classes may hold their images in ``images/`` or directly. These are
+  other images than those of the ImageNet 32x32 benchmark: likelihoods do not compare.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,15 +31,21 @@ from paper_repro.data.pool import Pool, Rows, fault
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 SEED = 123
+VALIDATES = 20  # of Tiny-ImageNet's training images, one in so many
 
 
 def read(name: str, root: Path) -> Pool:
-    """The pool of ``omniglot``, ``celeba`` or ``imagenet32`` below `root`.
+    """The pool of image set `name` below `root`.
 
     Raises UserError (one line with the path) for a missing or undecodable file or a wrong count.
     """
-    reader = {"omniglot": omniglot, "celeba": celeba, "imagenet32": imagenet32}[name]
-    return reader(root / DATASETS[name]["folder"])
+    readers = {
+        "omniglot": omniglot,
+        "celeba": celeba,
+        "imagenet32": imagenet32,
+        "tiny_imagenet32": tiny_imagenet32,
+    }
+    return readers[name](root / DATASETS[name]["folder"])
 
 
 def omniglot(folder: Path) -> Pool:
@@ -78,6 +89,32 @@ def imagenet32(folder: Path) -> Pool:
         _decode("imagenet32", train + test, _box32, (3, 32, 32)),
         _held_out(len(train), max(1, len(train) // 20), len(test)),
         note=f"file list SHA-256 {hashlib.sha256(names.encode()).hexdigest()}",
+    )
+
+
+def tiny_imagenet32(folder: Path) -> Pool:
+    """Every image below train/ and val/, [N, 3, 32, 32]; the unlabelled test/ is left alone."""
+    train = _listed("tiny_imagenet32", folder / "train")
+    # By name, not by path: sorting val/ into classes must not change the set.
+    test = sorted(_listed("tiny_imagenet32", folder / "val"), key=lambda file: file.name)
+    seen: Counter[Path] = Counter()
+    held = np.zeros(len(train), dtype=bool)
+    for row, file in enumerate(train):
+        held[row] = seen[file.parent] % VALIDATES == 0
+        seen[file.parent] += 1
+    names = "\n".join(file.name for file in train + test)
+    random = np.random.RandomState(SEED)
+    order = random.permutation(len(train))
+    return Pool(
+        _decode("tiny_imagenet32", train + test, _tiny, (3, 32, 32)),
+        {
+            "train": order[~held[order]],
+            "validation": order[held[order]],
+            "test": len(train) + random.permutation(len(test)),
+        },
+        note=f"{len(train):,} of 100,000 training and {len(test):,} of 10,000 validation images "
+        "of Tiny-ImageNet-200 at 32x32, not the ImageNet 32x32 benchmark; "
+        f"file list SHA-256 {hashlib.sha256(names.encode()).hexdigest()}",
     )
 
 
@@ -138,6 +175,11 @@ def _face(image: Image.Image) -> Image.Image:
 
 def _box32(image: Image.Image) -> Image.Image:
     return image.convert("RGB").resize((32, 32), Image.Resampling.BOX)
+
+
+def _tiny(image: Image.Image) -> Image.Image:
+    _expect(image, (64, 64))
+    return _box32(image)
 
 
 def _expect(image: Image.Image, size: tuple[int, int]) -> None:

@@ -7,7 +7,9 @@ A name always means the same images. Per set:
   as the user's folder holds);
 - ``folder``: the folder that a data directory must hold, in torchvision's layout ("" for sets
   embedded in the package or its dependencies);
-- ``fingerprint``: `catalogue.fingerprint` of the complete set ("" where we cannot vouch for one).
+- ``fingerprint``: `catalogue.fingerprint` of the complete set ("" where we cannot vouch for one);
+- ``showable``: False where the terms of the images do not clearly allow publishing them, so that
+  no figure shows an original (absent: True).
 """
 
 from __future__ import annotations
@@ -99,6 +101,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [162770, 19867, 19962],
         "folder": "celeba",
         "fingerprint": "",
+        "showable": False,
     },
     "imagenet32": {
         "module": "paper_repro.data.image_folders",
@@ -108,5 +111,16 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [],
         "folder": "imagenet32",
         "fingerprint": "",
+        "showable": False,
+    },
+    "tiny_imagenet32": {
+        "module": "paper_repro.data.image_folders",
+        "line": "Tiny-ImageNet-200 (Le & Yang 2015) or a part of it, box-resized from 64x64; not "
+        "the ImageNet 32x32 benchmark",
+        "shape": [3, 32, 32],
+        "counts": [],
+        "folder": "tiny-imagenet-200",
+        "fingerprint": "",
+        "showable": False,
     },
 }

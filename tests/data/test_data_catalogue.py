@@ -36,9 +36,15 @@ def test_the_table_of_names_is_a_literal_and_complete():
     table = ast.literal_eval(value)  # type: ignore[arg-type]
     assert table == DATASETS
     for entry in table.values():
-        assert set(entry) == {"module", "line", "shape", "counts", "folder", "fingerprint"}
+        known = {"module", "line", "shape", "counts", "folder", "fingerprint"}
+        assert set(entry) - {"showable"} == known
         assert "\n" not in entry["line"]
         assert len(entry["shape"]) == 3
+
+
+def test_originals_of_photographs_under_restrictive_terms_are_not_shown():
+    hidden = {name for name, entry in DATASETS.items() if not entry.get("showable", True)}
+    assert hidden == {"celeba", "imagenet32", "tiny_imagenet32"}
 
 
 def test_names_and_embedded_sets_need_no_heavy_imports():

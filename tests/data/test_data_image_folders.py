@@ -1,4 +1,4 @@
-"""Omniglot, CelebA and ImageNet folders, on small folders in torchvision's layout."""
+"""Omniglot, CelebA and two ImageNet folders, on small folders in torchvision's layout."""
 
 from __future__ import annotations
 
@@ -208,3 +208,100 @@ def test_an_image_folder_without_images_is_refused(folder_of_images, tmp_path):
     for path in (folder_of_images / "val").rglob("*.png"):
         path.unlink()
     assert "val: 0 images, expected at least one" in refusal("imagenet32", tmp_path)
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Path:
+    """Tiny-ImageNet's official layout: three classes of 41, 20 and 3 training images and 5 of val/,
+    each of one grey level of its own (3 n); the second of each class is a one-channel JPEG."""
+    root = tmp_path / "tiny-imagenet-200"
+    level = iter(range(0, 256, 3))
+    for wnid, count in (("n01", 41), ("n02", 20), ("n03", 3)):
+        folder = root / "train" / wnid / "images"
+        folder.mkdir(parents=True)
+        (folder.parent / f"{wnid}_boxes.txt").write_text("n01_0.JPEG 0 0 62 62\n")
+        for number in range(count):
+            grey = next(level)
+            mode, colour = ("L", grey) if number == 1 else ("RGB", (grey,) * 3)
+            Image.new(mode, (64, 64), colour).save(folder / f"{wnid}_{number:02d}.JPEG")
+    for part in ("val", "test"):
+        (root / part / "images").mkdir(parents=True)
+    for number in range(5):
+        picture = Image.new("RGB", (64, 64), (next(level),) * 3)
+        picture.save(root / "val" / "images" / f"val_{number}.JPEG")
+    (root / "test" / "images" / "test_0.JPEG").write_bytes(b"unlabelled, and never opened")
+    return root
+
+
+def greys(split: torch.Tensor) -> list[int]:
+    """The one grey level of each image, sorted."""
+    assert split.eq(split[:, :1, :1, :1]).all()
+    return sorted(split[:, 0, 0, 0].tolist())
+
+
+def test_one_in_twenty_of_each_class_of_tiny_imagenet_validates_and_val_tests(tiny, tmp_path):
+    data = load("tiny_imagenet32", tmp_path, download=False)
+    assert data.shape == (3, 32, 32)
+    held = [0, 20, 40, 41, 61]  # images 0, 20 and 40 of n01, 0 of n02, 0 of n03
+    assert greys(data.validation) == [3 * row for row in held]
+    assert greys(data.train) == [3 * row for row in range(64) if row not in held]
+    assert greys(data.test) == [3 * row for row in range(64, 69)]
+
+
+def test_the_first_images_of_tiny_imagenets_train_split_are_of_many_classes(tiny, tmp_path):
+    first = load("tiny_imagenet32", tmp_path, download=False).train[:20, 0, 0, 0]
+    assert first.lt(3 * 41).any()
+    assert first.ge(3 * 41).any()
+
+
+def test_tiny_imagenet_sorted_into_class_folders_is_the_same_set(tiny, tmp_path):
+    before = load("tiny_imagenet32", tmp_path, download=False)
+    for images in (tiny / "train").glob("*/images"):
+        for path in images.iterdir():
+            path.rename(images.parent / path.name)
+        images.rmdir()
+    for number, path in enumerate(sorted((tiny / "val" / "images").iterdir())):
+        folder = tiny / "val" / f"n0{3 - number % 3}"
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+    after = load("tiny_imagenet32", tmp_path, download=False)
+    assert after.fingerprint == before.fingerprint
+    assert after.note == before.note
+
+
+def test_a_pixel_of_tiny_imagenet32_is_the_mean_of_four(tiny, tmp_path):
+    path = tiny / "val" / "images" / "val_3.JPEG"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    decoded = np.asarray(Image.open(path), dtype=float)
+    expected = decoded.reshape(32, 2, 32, 2, 3).mean((1, 3)).transpose(2, 0, 1)
+    found = load("tiny_imagenet32", tmp_path, download=False).test.double().numpy()
+    closest = min(found, key=lambda image: abs(image - expected).max())
+    np.testing.assert_allclose(closest, expected, atol=1)  # Pillow rounds rows, then columns
+
+
+def test_a_part_of_tiny_imagenet_has_another_note(tiny, tmp_path):
+    before = load("tiny_imagenet32", tmp_path, download=False).note
+    assert before.startswith("64 of 100,000 training and 5 of 10,000 validation images")
+    assert "not the ImageNet 32x32 benchmark" in before
+    (tiny / "train" / "n02" / "images" / "n02_07.JPEG").unlink()
+    after = load("tiny_imagenet32", tmp_path, download=False)
+    assert after.counts == {"train": 58, "validation": 5, "test": 5}
+    assert after.note.startswith("63 of 100,000")
+    assert after.note[-64:] != before[-64:]
+
+
+def test_a_broken_or_resized_image_of_tiny_imagenet_is_refused_by_name(tiny, tmp_path):
+    path = tiny / "train" / "n02" / "images" / "n02_05.JPEG"
+    content = path.read_bytes()
+    Image.new("RGB", (32, 32)).save(path)
+    assert f"{path}: cannot be decoded (32x32 pixels, expected 64x64)" in refusal(
+        "tiny_imagenet32", tmp_path
+    )
+    path.write_bytes(content[: len(content) // 2])
+    assert f"{path}: cannot be decoded" in refusal("tiny_imagenet32", tmp_path)
+
+
+def test_tiny_imagenet_without_its_val_folder_is_refused(tiny, tmp_path):
+    (tiny / "val").rename(tiny / "elsewhere")
+    assert "val: 0 images, expected at least one" in refusal("tiny_imagenet32", tmp_path)

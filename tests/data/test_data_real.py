@@ -242,3 +242,18 @@ def test_omniglot_is_complete_and_has_thin_white_ink():
     assert data.counts == {"train": 17935, "validation": 1345, "test": 13180}
     assert 0.05 < data.train.float().mean() / 255 < 0.15
     assert "not the 24,345/8,070 split of Burda" in data.note
+
+
+@real_set("tiny_imagenet32")
+def test_real_tiny_imagenet_is_split_by_class_and_holds_colour():
+    folder = HERE / DATASETS["tiny_imagenet32"]["folder"]
+    classes = [len(list(wnid.rglob("*.JPEG"))) for wnid in (folder / "train").iterdir()]
+    held = sum(-(-count // 20) for count in classes)  # the first, 21st, 41st...
+    test = len(list((folder / "val").rglob("*.JPEG")))
+    data = load("tiny_imagenet32", HERE, download=False)
+    assert len(classes) == 200
+    assert data.counts == {"train": sum(classes) - held, "validation": held, "test": test}
+    for split in (data.train, data.validation, data.test):
+        grey = split.eq(split[:, :1]).all(dim=1).flatten(1).all(dim=1).double().mean()
+        assert 0 < grey < 0.1  # a few photographs are black and white
+        assert 0.35 < split.float().mean() / 255 < 0.55

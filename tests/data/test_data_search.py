@@ -75,9 +75,10 @@ def test_without_leave_to_download_a_missing_set_is_one_line_with_the_remedy(nam
     assert not (tmp_path / "data").exists()
 
 
-def test_a_set_without_a_public_download_says_so():
+@pytest.mark.parametrize("name", ["imagenet32", "tiny_imagenet32"])
+def test_a_set_without_a_public_download_says_so(name):
     with pytest.raises(UserError, match="it cannot be downloaded"):
-        search.locate("imagenet32", download=True)
+        search.locate(name, download=True)
 
 
 def test_a_download_goes_into_data_once(monkeypatch):
