@@ -20,18 +20,20 @@ from paper_repro.errors import UserError
 from paper_repro.training.composed_model import Images
 from paper_repro.training.streams import stream
 
+NOT_SHOWN = ("celeba", "imagenet", "tiny_imagenet")  # photographs that are not ours to reprint
 FOR_VARIANCE = 1000  # images: the variance of pixels only says where a linear decoder starts
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """A data set on a device: `train` and `test` are uint8 [N, C*H*W] in 0..levels."""
+    """A data set on a device: the three splits are uint8 [N, C*H*W] in 0..levels."""
 
     name: str
     fingerprint: str
     levels: int
     preprocessing: str
     train: Tensor
+    validation: Tensor
     test: Tensor
     images: Images
 
@@ -43,6 +45,17 @@ class Pixels:
         if self.preprocessing == "binarised":
             return batches.binarise(images, self.levels, uniform)
         return (images + uniform) / (self.levels + 1)
+
+    def shown(self, seen: Tensor) -> Tensor:
+        """Images [N, C*H*W] on the scale of `seen`, such as means, as pictures."""
+        if self.preprocessing == "dequantised":  # back to the middle of its level
+            seen = (seen * (self.levels + 1) - 0.5) / self.levels
+        return as_pictures(seen, self.images.shape)
+
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether the data set's own images may stand in a figure."""
+        return not self.name.startswith(NOT_SHOWN)
 
     def order(self, seed: int, size: int) -> Callable[[int], Tensor]:
         """step -> indices [size] into `train`; what is left of an epoch at its end is skipped."""
@@ -64,12 +77,17 @@ class Pixels:
         return at
 
 
+def as_pictures(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Images [N, C*H*W], clipped to [0, 1], as uint8 [N, C, H, W] of 256 levels."""
+    return (x.clamp(0, 1) * 255).round().byte().unflatten(1, shape)
+
+
 @cache  # the seeds of a cell share it
 def load(name: str, preprocessing: str, device: str) -> Pixels:
     """Read a data set. UserError naming it where its pixels are not whole numbers 0..levels, hence
     no NaN either, or all images are equal."""
     data = catalogue.load(name)
-    for split in (data.train, data.test):
+    for split in (data.train, data.validation, data.test):
         if split.dtype != torch.uint8 or int(split.max()) > data.levels:
             raise UserError(f"dataset {name}: pixels are not all whole numbers 0..{data.levels}")
     mean = batches.train_mean(data)
@@ -86,6 +104,7 @@ def load(name: str, preprocessing: str, device: str) -> Pixels:
         data.levels,
         preprocessing,
         data.train.flatten(1).to(device),
+        data.validation.flatten(1).to(device),
         data.test.flatten(1).to(device),
         Images((channels, height, width), mean, variance),
     )

@@ -2,9 +2,9 @@
 
 ELBO, rate and distortion are those of Alemi et al. (ICML 2018), the importance bound on log p(x)
 that of Burda et al. (ICLR 2016). Every image gets `samples` draws of z, discrete ones hard, from
-which all is estimated that has no closed form. All runs see the same test images. Since bounds
-under different likelihoods do not compare, there is also an ELBO ``refitted``: under a Gaussian
-likelihood of one variance, the mean squared error on the training images (our choice).
+which all is estimated that has no closed form. All runs see the same images of a split. Since
+bounds under different likelihoods do not compare, there is also an ELBO ``refitted``: under a
+Gaussian likelihood of one variance, the mean squared error on the training images (our choice).
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from paper_repro.data import batches
 from paper_repro.metrics.bounds import bits_per_dim
 from paper_repro.metrics.mmd import mmd
 from paper_repro.metrics.units import (
@@ -28,10 +30,10 @@ from paper_repro.metrics.units import (
     informative_units,
 )
 from paper_repro.rows import Row, coordinates
-from paper_repro.training.composed_data import Pixels
+from paper_repro.training.composed_data import Pixels, as_pictures
 from paper_repro.training.composed_model import ComposedVAE, Weights
 from paper_repro.training.streams import stream
-from paper_repro.training.trained_vae import Draws, TrainedVAE
+from paper_repro.training.trained_vae import Draws, TrainedVAE, standard_normal
 
 VALUES = {"cpu": 4_000_000, "cuda": 200_000_000}  # pixels decoded at a time: cache or memory
 NO_DENSITY = ("squared_error",)
@@ -47,35 +49,88 @@ def evaluate_composed(
     seed: int,
     step: int,
 ) -> list[Row]:
-    """All rows of the test images at these weights, within ``model.evaluating()``.
+    """All rows of the cell's `splits` at these weights, within ``model.evaluating()``.
 
-    `p` are the cell's parameters; rows taken before the last step are of kind "curve".
+    `p` are the cell's parameters; rows taken before the last step are of kind "curve". No number
+    of the test images depends on which other splits are measured.
     """
     device = data.test.device
     fixed = stream(0, "evaluation", data.name, "pixels", device=device)
-    test = data.seen(data.test[: p["test_images"]], fixed)
-    train = data.seen(data.train[: p["train_images"]], fixed)
-    noise = stream(seed, "evaluation", data.name, str(step), device=device)
+    seen = {
+        "test": data.seen(data.test[: p["test_images"]], fixed),
+        "train": data.seen(data.train[: p["train_images"]], fixed),
+    }
+    if "validation" in p["splits"]:
+        seen["validation"] = data.seen(data.validation[: p["test_images"]], fixed)
+
+    def noise(*split: str) -> Generator:
+        return stream(seed, "evaluation", data.name, str(step), *split, device=device)
+
     trained = TrainedVAE(model, weights, max(1, VALUES[device.type] // model.pixels))
-    posterior, gaussian = trained.posterior(test), p["latent"] == "gaussian"
-    rows = _units(posterior)
-    if gaussian:
-        rows += _errors((test - trained.mean(posterior.mean_z())).square().sum(-1), model, z="mean")
+    own, mse = {"test": noise()}, None
     if getattr(objective, "LIKE", "elbo") != "autoencoder":  # there z has no distribution
-        mse = trained.settle(objective, train, noise)
-        draws = trained.draw(test, p["samples"], noise)
-        rows += _errors(draws.sse, model, z="sampled")
-        rows += _bounds(trained, test, posterior, draws, mse, data, p)
-        rows += _gamma(trained)
-        if gaussian:
-            rows.append(_distance(draws.z, trained.prior, noise))
+        mse = trained.settle(objective, seen["train"], own["test"])
+    own |= {split: noise(split) for split in p["splits"] if split != "test"}
     kind = "final" if step == p["steps"] else "curve"
-    return [replace(row, split="test", kind=kind) for row in rows]
+    return [
+        replace(row, split=split, kind=kind)
+        for split in p["splits"]
+        for row in _split(trained, seen[split], mse, own[split], split, data, p)
+    ]
+
+
+def reconstructions(
+    model: ComposedVAE, weights: Weights, data: Pixels, count: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Pictures uint8 [count, C, H, W], within ``model.evaluating()``: ``pictures_<split>``, E[x|z]
+    of the first test and validation images, and these as ``originals_<split>`` where they may be
+    shown. z is the posterior mean of a Gaussian and a draw of a discrete posterior."""
+    device, found = data.test.device, {}
+    for split, images in (("test", data.test), ("validation", data.validation)):
+        first = images[:count]
+        fixed, noise = (
+            stream(s, "evaluation", data.name, "pictures", split, device=device) for s in (0, seed)
+        )
+        posterior = model.posterior(weights, data.seen(first, fixed))
+        if posterior.kind == "gaussian":
+            z = posterior.mean_z()
+        else:
+            z = posterior.sample(standard_normal(posterior, 1, noise)).squeeze(0)
+        found[f"pictures_{split}"] = data.shown(model.mean(weights, z))
+        if data.may_be_shown:
+            original = batches.scale(first, data.levels)
+            found[f"originals_{split}"] = as_pictures(original, data.images.shape)
+    return {name: picture.cpu().numpy() for name, picture in found.items()}
+
+
+def _split(
+    trained: TrainedVAE,
+    x: Tensor,
+    mse: Tensor | None,
+    noise: Generator,
+    split: str,
+    data: Pixels,
+    p: Mapping[str, Any],
+) -> list[Row]:
+    """The rows of one split's images x [N, pixels]; without `mse`, of an autoencoder."""
+    posterior, gaussian = trained.posterior(x), p["latent"] == "gaussian"
+    rows, model = _units(posterior), trained.model
+    if gaussian:
+        rows += _errors((x - trained.mean(posterior.mean_z())).square().sum(-1), model, z="mean")
+    if mse is None:
+        return rows
+    draws = trained.draw(x, p["samples"], noise)
+    rows += _errors(draws.sse, model, z="sampled")
+    rows += _bounds(trained, x, posterior, draws, mse, data, p)
+    rows += _gamma(trained)
+    if gaussian and split == "test":  # its time grows with the square of the images
+        rows.append(_distance(draws.z, trained.prior, noise))
+    return rows
 
 
 def _bounds(
     trained: TrainedVAE,
-    test: Tensor,
+    x: Tensor,
     posterior: Any,
     draws: Draws,
     mse: Tensor,
@@ -83,7 +138,7 @@ def _bounds(
     p: Mapping[str, Any],
 ) -> list[Row]:
     """The rate and, for each likelihood that is a density, distortion, ELBO and bits/dim."""
-    pixels, sampled = test.shape[1], {"samples": p["samples"]}
+    pixels, sampled = x.shape[1], {"samples": p["samples"]}
     closed = trained.rate(posterior)
     rate = _mean(draws.log_ratio if closed is None else closed)
     where = coordinates(**(sampled if closed is None else CLOSED_FORM))
@@ -102,7 +157,7 @@ def _bounds(
         add(-_mean(draws.log_likelihood), **sampled)
         evidence = _mean(draws.log_evidence)
         rows.append(Row("iwae", evidence, "nats/image", at=coordinates(**sampled)))
-        if (distortion := trained.closed_distortion(test, posterior)) is not None:
+        if (distortion := trained.closed_distortion(x, posterior)) is not None:
             add(_mean(distortion), **CLOSED_FORM)
     if p["preprocessing"] != "binarised":
         constant = 0.5 * pixels * (math.log(2 * math.pi) + mse.log())

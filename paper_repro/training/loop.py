@@ -13,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from paper_repro.rows import Row
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.checkpoint import Snapshot
 from paper_repro.training.interrupt import Interrupt, Stop
+from paper_repro.training.optimizers import clip_by_module
 from paper_repro.training.problem import Problem
 
 MAX_CURVE_POINTS = 200
@@ -196,7 +198,8 @@ def stepper(bundle: Bundle) -> Callable[[], None]:
     )
     constant = first.optimizer["lr"]
     rate = first.learning_rate or (lambda _: constant)
-    names = tuple(first.log_units)
+    names, params = tuple(first.log_units), tuple(bundle.params)
+    clip = first.optimizer.get("clip", 0)
 
     def step() -> None:
         batch = bundle.draw(bundle.step)
@@ -205,7 +208,10 @@ def stepper(bundle: Bundle) -> Callable[[], None]:
         # layout, on which the fused optimiser relies.
         (losses.sum() if bundle.stacked else losses).backward()
         with torch.no_grad():
-            optimizer.update([p.grad for p in leaves], rate(bundle.step))  # type: ignore[misc]
+            gradients: list[Tensor] = [p.grad for p in leaves]  # type: ignore[misc]
+            if clip:
+                clip_by_module(params, gradients, clip, stacked=bundle.stacked)
+            optimizer.update(gradients, rate(bundle.step))
             sums.add_(torch.stack([losses, *[logs[name] for name in names]]))
         for p in leaves:
             p.grad = None

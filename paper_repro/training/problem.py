@@ -68,7 +68,7 @@ class Problem:
     """The log shown on progress lines."""
 
     arrays: Callable[[Tensors], dict[str, np.ndarray]] | None = None
-    """params -> small arrays (pictures, surfaces) saved once at the end."""
+    """Parameters and state of the end, in one dictionary -> small arrays (pictures, surfaces)."""
 
     fingerprint: str = ""
     """SHA-256 of the data, empty where there is none."""

@@ -182,10 +182,10 @@ def _train(job: Job, members: list[tuple[Run, Snapshot]], together: bool) -> lis
 
 def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
     """File the result of a run that has ended."""
-    params = {name: p.to(job.device) for name, p in snapshot.params.items()}
     arrays = None
     if run.problem.arrays and snapshot.status == "ok":
-        arrays = run.problem.arrays(params)
+        ended = {**snapshot.state, **snapshot.params}
+        arrays = run.problem.arrays({name: t.to(job.device) for name, t in ended.items()})
     seconds = snapshot.seconds
     flops = provenance.flops_per_step(run.problem) if seconds >= COUNT_FLOPS else None
     record: dict[str, Any] = {

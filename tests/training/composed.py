@@ -83,7 +83,9 @@ def agrees_with_its_members(build: Callable[[int], Problem]) -> bool:
     def run(*seeds: int, stacked: bool) -> Bundle:
         members = [build(seed) for seed in seeds]
         for member in members:
-            member.optimizer, member.learning_rate = {"name": "sgd", "lr": 1e-3}, None
+            clip = member.optimizer["clip"]
+            member.optimizer = {"name": "sgd", "lr": 1e-3, "clip": clip}
+            member.learning_rate = None
         return steps(bundle(*members, stacked=stacked), 3)
 
     together = run(0, 1, stacked=True)

@@ -79,11 +79,41 @@ def test_a_member_that_is_not_finite_leaves_the_others_alone(name: str, start: T
     torch.testing.assert_close(pair[0], _run(settings, start), rtol=1e-14, atol=1e-14)
 
 
+def test_clipping_is_torch_s_module_by_module() -> None:
+    generator = torch.Generator().manual_seed(1)
+    names = ["encoder.a.weight", "encoder.b", "decoder.a.weight", "likelihood.log_gamma"]
+    shapes = [(3, 4), (5,), (4, 3), ()]
+    gradients = [5 * torch.randn(shape, generator=generator) for shape in shapes]
+    gradients[2] *= 0.01  # short: stays
+    expected = []
+    for module in ("encoder", "decoder", "likelihood"):
+        own = [i for i, name in enumerate(names) if name.startswith(module)]
+        leaves = [torch.zeros(shapes[i], requires_grad=True) for i in own]
+        for leaf, i in zip(leaves, own, strict=True):
+            leaf.grad = gradients[i].clone()
+        torch.nn.utils.clip_grad_norm_(leaves, 0.7)
+        expected += [leaf.grad for leaf in leaves]
+    pair = [torch.stack([g, torch.full_like(g, math.nan), 3 * g]) for g in gradients]
+    again = [3 * g for g in gradients]
+    short = gradients[2].clone()
+    optimizers.clip_by_module(names, gradients, 0.7)
+    torch.testing.assert_close(gradients, expected, rtol=1e-6, atol=0)
+    assert torch.equal(gradients[2], short)
+    optimizers.clip_by_module(names, again, 0.7)
+    optimizers.clip_by_module(names, pair, 0.7, stacked=True)  # each member as if alone
+    for member, alone in ((0, gradients), (2, again)):
+        torch.testing.assert_close([g[member] for g in pair], alone, rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"name": "adamw", "lr": 1.0}, "optimizer.name: 'adamw' is not one of adam, adam_burda"),
-        ({"name": "sgd", "lr": 1.0, "betas": [0.9, 0.9]}, "optimizer.betas: sgd takes lr, name"),
+        (
+            {"name": "sgd", "lr": 1.0, "betas": [0.9, 0.9]},
+            "betas: sgd takes clip, lr, name",
+        ),
+        ({"name": "sgd", "lr": 1.0, "clip": -1}, "optimizer.clip: 0 for none or a positive norm"),
     ],
 )
 def test_a_mistaken_setting_is_named(settings: dict[str, Any], message: str) -> None:

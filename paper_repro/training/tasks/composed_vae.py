@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -23,8 +24,8 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint, Terms
 from paper_repro.rows import Row
-from paper_repro.training import composed_data
-from paper_repro.training.composed_evaluation import NO_DENSITY, evaluate_composed
+from paper_repro.training import composed_data, composed_gradients
+from paper_repro.training.composed_evaluation import NO_DENSITY, evaluate_composed, reconstructions
 from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
 from paper_repro.training.lagrangian import Lagrangian, constraint
 from paper_repro.training.problem import Problem
@@ -52,11 +53,19 @@ PARAMS = {
     "constraints": {"type": "array", "items": {"type": "object"}, "default": []},  # of geco
     "estimator": {"type": "string"},
     "estimator_options": {"type": "object", "default": {}},
-    "compare": {"type": "array", "maxItems": 0, "default": []},  # nothing is compared here
     "k": {"type": "integer", "minimum": 1, "default": 1},
     "steps": {"type": "integer", "minimum": 1},
     "batch_size": {"type": "integer", "minimum": 2, "default": 128},
     "lr": {"type": ["number", "object"], "default": 1e-3},  # of Adam
+    "clip": {"type": "number", "minimum": 0, "default": 0},  # norm of each part's gradient; 0: none
+    # what is measured; validation takes `test_images` too
+    "splits": {
+        "type": "array",
+        "items": {"enum": ["train", "validation", "test"]},
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["test"],
+    },
     "samples": {"type": "integer", "minimum": 1, "default": 16},  # an image, in evaluations
     "test_images": {"type": "integer", "minimum": 2, "default": 10000},
     "train_images": {"type": "integer", "minimum": 2, "default": 10000},
@@ -66,6 +75,8 @@ PARAMS = {
         "items": {"type": "number", "minimum": 0, "maximum": 1},
         "default": [],
     },
+    "gradient_draws": {"type": "integer", "minimum": 0, "default": 0},  # of each of `compare`
+    "pictures": {"type": "integer", "minimum": 0, "default": 0},  # saved of each split
 }
 POSTERIOR = {
     "latent": {"gaussian": "gaussian", "bernoulli": "bernoulli", "categorical": "categorical"}
@@ -131,9 +142,16 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         return -bound, moved, {name: logs[name].detach() for name in units}
 
     def evaluate(params: Tensors, state: Tensors, step: int) -> list[Row]:
-        weights = {**params, **{name: state[name] for name in buffers}}
+        moved = {name: state[name] for name in buffers}
         with model.evaluating():
-            return evaluate_composed(model, weights, data, objective, p, seed, step)
+            rows = evaluate_composed(model, {**params, **moved}, data, objective, p, seed, step)
+        if p["compare"]:
+            rows += composed_gradients.at_mark(model, params, moved, data, p, seed, step)
+        return rows
+
+    def arrays(tensors: Tensors) -> dict[str, np.ndarray]:
+        with model.evaluating():
+            return reconstructions(model, tensors, data, p["pictures"], seed)
 
     problem = Problem(
         params=model.parameters_by_name(),
@@ -146,14 +164,16 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
             **prefixed("estimator", memory),
             **prefixed("objective", lagrangian.state() if lagrangian else {}),
         },
-        optimizer={"name": "adam", "lr": rate(0)},
+        optimizer={"name": "adam", "lr": rate(0), "clip": p["clip"]},
         learning_rate=rate,
         log_units=units,
         progress="bound",
+        arrays=arrays if p["pictures"] else None,
         fingerprint=data.fingerprint,
         evaluate_at=tuple(round(mark * p["steps"]) for mark in p["marks"]),
     )
     _rehearse(problem, data, model.noise_shapes(p["k"], 2), settings, goals)
+    composed_gradients.check(model, data, p)
     return problem
 
 
