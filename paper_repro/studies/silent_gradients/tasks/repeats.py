@@ -1,0 +1,76 @@
+"""One gradient of training taken many times: same images, same weights, new noise.
+
+Shao, Liu and Van den Broeck, "Silent Gradients" (arXiv 2508.03587): with a linear decoder the
+encoder's gradient has no sampling noise. The runs are those of E1, the loss is the one that
+training differentiates, in its precision and on its device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from paper_repro import grid
+from paper_repro.cell import Cell
+from paper_repro.rows import Row, coordinates
+from paper_repro.training.problem import Problem
+from paper_repro.training.tasks import composed_vae
+
+ESTIMATORS = {
+    "gaussian": ("silent", "exact_kl"),
+    "bernoulli": ("silent", "gumbel_softmax", "gumbel_softmax_st", "reinforce"),
+    "categorical": ("silent", "gumbel_softmax", "gumbel_softmax_st", "reinforce"),
+}
+DIMS = {"gaussian": 32, "bernoulli": 64, "categorical": 16}
+
+
+def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
+    """For each latent and estimator whether all `repeats` gradients agree bit by bit, and the
+    largest difference of an entry from the first gradient's."""
+    for latent, estimators in ESTIMATORS.items():
+        for name in estimators:
+            problem = composed_vae.build(_run(p, latent, name), seed, device)
+            identical, difference = repeat(problem, p["repeats"])
+            at = coordinates(latent=latent)
+            yield Row("repeat_identical", float(identical), "1", at=at, estimator=name)
+            yield Row("repeat_max_difference", difference, "1", at=at, estimator=name)
+
+
+def repeat(problem: Problem, repeats: int) -> tuple[bool, float]:
+    """Whether `repeats` gradients on the first batch's images are equal, and by how much not."""
+    images = problem.draw(0)["x"]
+    first, identical, difference = _gradient(problem, images), True, 0.0
+    for _ in range(repeats - 1):
+        for mine, other in zip(first, _gradient(problem, images), strict=True):
+            identical &= torch.equal(mine, other)
+            difference = max(difference, float((mine - other).abs().max()))
+    return identical, difference
+
+
+def _gradient(problem: Problem, images: Tensor) -> tuple[Tensor, ...]:
+    loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), "x": images})
+    return torch.autograd.grad(loss, list(problem.params.values()))
+
+
+def _run(p: Mapping[str, Any], latent: str, estimator: str) -> Cell:
+    """A run of E1 with this latent and estimator; estimators have their own OPTIONS."""
+    own = {
+        "dataset": p["dataset"],
+        "model": p["model"],
+        "decoder": p["decoder"],
+        "sizes": p["sizes"],
+        "centre": True,
+        "latent": latent,
+        "dim": DIMS[latent],
+        "likelihood": p["likelihood"],
+        "likelihood_options": {"variance": p["variance"]},
+        "objective": p["objective"],
+        "estimator": estimator,
+        "steps": 1,
+        "batch_size": p["batch_size"],
+    }
+    complete = grid.complete("silent_gradients", "composed_vae", own, f"exactness: {estimator}")
+    return Cell("silent_gradients", "exactness", "", "", "composed_vae", complete)
