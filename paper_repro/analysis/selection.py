@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro.analysis.filters import matches, passes
+from paper_repro.analysis.reach import to_target
 from paper_repro.analysis.results import FINISHED, Results
+from paper_repro.analysis.tuning import chosen
 from paper_repro.errors import UserError
 
 # Two runs are comparable only at the same seed, scale and data.
@@ -51,12 +54,17 @@ def sample(
 ) -> Sample:
     """The numbers a check is about.
 
-    `select` holds column filters: a value, a list of values, or {min, max}. `versus` overrides some
-    of them to name the other side of a pair, or names a source in the study's reported.csv;
-    `pairing` says difference (default) or ratio. Partners share the `units` columns and COMMON.
+    `select` holds column filters: a value, a list of values, or {min, max}; `progress` of 0.05
+    means the point after 5 % of the steps. `versus` overrides some of them to name the other side
+    of a pair, or names a source in the study's reported.csv. `pairing` says difference (default),
+    ratio, or reach: the progress at which a run is first as good as its partner was at the end,
+    infinite if never. Partners share the `units` columns and COMMON.
+
+    `tuned` (`over`, `metric`, `select`, `best`: see `tuning.chosen`) leaves, on either side, only
+    the cells whose parameter `over` was best on validation data.
     """
-    filters = check["select"]
-    rows, gaps = _choose(results, study, filters)
+    filters, tuned = check["select"], check.get("tuned")
+    rows, gaps = _choose(results, study, filters, tuned)
     units = check.get("units", [])
     rows = rows.assign(unit=_unit(rows, units))
     used = [rows]
@@ -68,12 +76,12 @@ def sample(
             other = _reported(reported, versus["reported"], filters, units)
             on = ["unit"]
         else:
-            other, _ = _choose(results, study, {**filters, **versus})
+            other, _ = _choose(results, study, {**filters, **versus}, tuned)
             other = other.assign(unit=_unit(other, units))
             on = ["unit", *COMMON]
             _unique(rows, on, where)
         _unique(other, on, where)
-        rows, lonely, partners = _pair(rows, other, on, check.get("pairing", "difference"))
+        rows, lonely, partners = _pair(results, rows, other, on, check)
         if "reported" not in versus:  # what nobody reported is no gap in our runs
             gaps |= lonely
             used.append(partners)
@@ -83,9 +91,10 @@ def sample(
 
 
 def _choose(
-    results: Results, study: str, filters: Mapping[str, Any]
+    results: Results, study: str, filters: Mapping[str, Any], tuned: Mapping[str, Any] | None
 ) -> tuple[pd.DataFrame, set[str]]:
-    """Rows with a usable value that pass the filters, and the runs that should have had some."""
+    """Rows with a usable value that pass the filters, and the runs that should have had some; of
+    cells that were `tuned`, the chosen ones' and, where none could be chosen, those that lack."""
     wanted = dict(filters)
     experiment, metric = wanted.pop("experiment"), wanted.pop("metric")
     if wanted.pop("kind", "final") == "final":
@@ -93,41 +102,32 @@ def _choose(
     else:
         rows = results.frame(study, experiment, metric, "curve")
         rows = rows[rows["status"] == FINISHED]
-    rows = rows[_matches(rows, wanted)]
+    rows = rows[matches(rows, wanted)]
     runs = results.unfinished(study, experiment)
     planned = runs["cell"].isin(set(rows["cell"])) | _planned(runs, wanted)
+    gaps = _names(runs[planned])
+    if tuned:  # a chosen cell has all its runs; what others lack is a gap where none is chosen
+        picked = _tuned(results, study, experiment, tuned)
+        meant = {*rows["cell"], *runs.loc[planned, "cell"]}
+        open_groups = picked[(picked["cell"] == "") & ~picked["candidates"].map(meant.isdisjoint)]
+        gaps = {run for lost in open_groups["lost"] for run in lost}
+        rows = rows[rows["cell"].isin(set(picked["cell"]))]
     finite = np.isfinite(rows["value"])
-    return rows[finite], _names(runs[planned]) | _names(rows[~finite])
+    return rows[finite], gaps | _names(rows[~finite])
 
 
-def _matches(rows: pd.DataFrame, filters: Mapping[str, Any]) -> pd.Series:
-    passed = pd.Series(True, index=rows.index)
-    for column, wanted in filters.items():
-        values = rows[column] if column in rows else pd.Series("", rows.index, dtype=object)
-        passed &= _passes(values, wanted)
-    return passed
-
-
-def _passes(values: pd.Series, wanted: Any) -> pd.Series:
-    if isinstance(wanted, list):
-        return pd.concat([_passes(values, one) for one in wanted], axis=1).any(axis=1)
-    if isinstance(wanted, dict):
-        numbers = pd.to_numeric(values, errors="coerce")
-        low, high = wanted.get("min", -np.inf), wanted.get("max", np.inf)
-        return (numbers >= low) & (numbers <= high)
-    if isinstance(wanted, bool | str):
-        return values.astype(object).fillna("").astype(str) == str(wanted)
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    return pd.Series(np.isclose(numbers, wanted, rtol=1e-9, atol=0.0), values.index)
+def _tuned(results: Results, study: str, experiment: str, tuned: Mapping[str, Any]) -> pd.DataFrame:
+    given = {name: tuned[name] for name in ("over", "metric", "best")}
+    return chosen(results, study, experiment, filters=tuned["select"], **given)
 
 
 def _planned(runs: pd.DataFrame, filters: Mapping[str, Any]) -> pd.Series:
     """Whether runs without rows belong to a selection, judged by the settings of their cells."""
     settings = {name: value for name, value in filters.items() if name in runs}
     estimator = settings.pop("estimator", None)
-    passed = _matches(runs, settings)
+    passed = matches(runs, settings)
     if estimator is not None:  # a cell without its own estimator measures several
-        passed &= _passes(runs["estimator"], estimator) | (runs["estimator"] == "")
+        passed &= passes(runs["estimator"], estimator) | (runs["estimator"] == "")
     return passed
 
 
@@ -151,16 +151,27 @@ def _unique(rows: pd.DataFrame, on: Sequence[str], where: str) -> None:
 
 
 def _pair(
-    rows: pd.DataFrame, other: pd.DataFrame, on: Sequence[str], pairing: str
+    results: Results,
+    rows: pd.DataFrame,
+    other: pd.DataFrame,
+    on: Sequence[str],
+    check: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, set[str], pd.DataFrame]:
     """Rows whose value is compared with their partner's, rows without a (finite) result, and the
     partners used."""
     partner = [*on, "value", *(["cell"] if "cell" in other else [])]
     merged = rows.merge(other[partner], on=list(on), how="left", suffixes=("", "_other"))
     mine, theirs = (merged[name].to_numpy(float) for name in ("value", "value_other"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        merged["value"] = mine / theirs if pairing == "ratio" else mine - theirs
-    paired = np.isfinite(merged["value"])
+    pairing = check.get("pairing", "difference")
+    if pairing == "reach":
+        paired = np.isfinite(theirs)  # what never gets there is infinite, and stays
+        better = check["rule"]["better"]
+        found = to_target(results, merged[paired], theirs[paired], better)["progress"]
+        merged["value"] = found.reindex(merged.index)
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            merged["value"] = mine / theirs if pairing == "ratio" else mine - theirs
+        paired = np.isfinite(merged["value"].to_numpy())
     done = merged[paired]
     used = done.assign(cell=done["cell_other"]) if "cell_other" in done else done.iloc[:0]
     return done, _names(merged[~paired]), used
@@ -182,5 +193,5 @@ def _reported(
     if chosen.empty:
         raise UserError(f"{path}: no id begins with {source}-")
     known = {name: filters[name] for name in ("metric", "estimator") if name in filters}
-    chosen = chosen[_matches(chosen, known)]
+    chosen = chosen[matches(chosen, known)]
     return chosen.assign(unit=_unit(chosen, units))[["unit", "value"]]

@@ -7,6 +7,10 @@ A study's claims.yaml fixes beforehand what decides each claim:
   `selection.sample`), a `statistic` (`checks.STATISTICS`) and a `rule`: one region (`below`,
   `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or `at_most` so
   many `of` a fixed number, `seeds` (the fewest that may decide) and `x` (abscissa of a slope);
+  where the pairing is reach, which values are `better` (lower or higher);
+- a check may be `tuned`: {`over` a parameter, by `metric`, on the rows of `select`, `best` lowest
+  or highest}; of cells that differ in that parameter alone, only the one best on validation data
+  counts (`tuning.chosen`);
 - a check with `decides: false` is reported with its verdict and does not count for the claim's;
 - `coordinates`: the names under which rows carry coordinates, so that a typo is found.
 
@@ -38,7 +42,7 @@ from paper_repro.analysis.checks import (
 )
 from paper_repro.analysis.files import COLUMNS, csv_text
 from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.selection import Sample, sample
+from paper_repro.analysis.selection import COUNTING, Sample, sample
 from paper_repro.analysis.statistics import ALPHA, holm
 from paper_repro.analysis.wording import describe
 from paper_repro.errors import UserError
@@ -48,7 +52,7 @@ CLAIM_COLUMNS = (
     *("study", "claim", "statement", "source", "rule", "estimate", "ci_low", "ci_high"),
     *("p_value", "n", "verdict", "figure", "runs", "p_holm", "by", "tier", "note"),
 )
-SHOWN = 4  # cells and gaps that a row names before it only counts them
+SHOWN = 4  # cells, gaps and checks that a row names before it only counts them
 REGIONS = {"below", "above", "within", "outside"}
 
 
@@ -84,11 +88,10 @@ def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
                 for check, (finding, _, _) in zip(claim["checks"], parts, strict=True)
                 if check.get("decides", True)
             }
-            words = "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
             whole: dict[str, Any] = {
                 "rule": f"all of {', '.join(verdicts)}",
                 "verdict": combine(list(verdicts.values())),
-                "note": words,
+                "note": _summary(verdicts),
             }
             whole["n"] = max(finding.n for finding, _, _ in parts)
             rows.append(_row(study, claim, claim["id"], whole, [used for _, _, used in parts]))
@@ -102,6 +105,16 @@ def combine(verdicts: list[str]) -> str:
     if len(set(verdicts)) == 1:
         return verdicts[0]
     return INCONCLUSIVE
+
+
+def _summary(verdicts: Mapping[str, str]) -> str:
+    """The verdict of each check, or, of many, how many have which: "5 of 9 supported, 4 ..."."""
+    if len(verdicts) <= SHOWN:
+        return "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
+    found = Counter(verdicts.values())
+    kinds = (CONTRADICTED, INCONCLUSIVE, NOT_RUN)
+    others = [f"{found[kind]} {kind}" for kind in kinds if found[kind]]
+    return ", ".join([f"{found[SUPPORTED]} of {len(verdicts)} {SUPPORTED}", *others])
 
 
 def load_claims(path: Path, study: str) -> dict[str, Any]:
@@ -129,20 +142,44 @@ def _check_check(check: Mapping[str, Any], known: set[str], where: str) -> None:
     if len(REGIONS & rule.keys()) != 1:
         raise UserError(f"{where}: a rule names one of {', '.join(sorted(REGIONS))}")
     needs, allows = STATISTICS[statistic].needs, STATISTICS[statistic].allows
-    extra = rule.keys() - REGIONS
+    extra = rule.keys() - REGIONS - {"better"}
     if odd := sorted(extra - needs - allows):
         raise UserError(f"{where}: rule key {odd[0]!r} means nothing to {statistic!r}")
     if lacking := sorted(needs - extra):
         raise UserError(f"{where}: {statistic!r} needs rule key {lacking[0]!r}")
     if allows >= BOUNDS and len(BOUNDS & extra) != 1:
         raise UserError(f"{where}: {statistic!r} needs one of at_least, at_most")
+    _check_reach(check, where)
     columns = [*check["select"], *check.get("versus", {}), *check.get("units", [])]
     columns += [rule["x"]] if "x" in rule else []
+    if tuned := check.get("tuned"):
+        if tuned["over"] in columns:
+            raise UserError(f"{where}: {tuned['over']!r} is tuned; it has no place in the check")
+        columns += [*tuned["select"], tuned["over"].partition(".")[0]]
     for column in columns:
         if column not in known | {"kind", "reported"}:
             raise UserError(
                 f"{where}: unknown column {column!r}; allowed: {', '.join(sorted(known))}"
             )
+
+
+def _check_reach(check: Mapping[str, Any], where: str) -> None:
+    """What pairing 'reach' needs and does not bear, and `better`, which it alone does."""
+    if check.get("pairing") != "reach":
+        if "better" in check["rule"]:
+            raise UserError(f"{where}: rule key 'better' goes with pairing 'reach' alone")
+        return
+    if "better" not in check["rule"]:
+        raise UserError(f"{where}: pairing 'reach' needs rule key 'better'")
+    if "versus" not in check:
+        raise UserError(f"{where}: pairing 'reach' needs versus")
+    if {"kind", "progress", "step"} & check["select"].keys():
+        raise UserError(f"{where}: pairing 'reach' looks at all of a curve; select no part of it")
+    if check["statistic"] not in COUNTING:  # what never gets there has no mean
+        raise UserError(
+            f"{where}: pairing 'reach' goes with {', '.join(sorted(COUNTING))}, "
+            f"not {check['statistic']!r}"
+        )
 
 
 def _known_columns(study: str) -> set[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from paper_repro.analysis.checks import BOUNDS, INTERVAL, STATISTICS, Region
 
+WORSE = {"lower": "higher", "higher": "lower"}
+
 
 def describe(check: Mapping[str, Any]) -> str:
     """Numbers, filters, statistic and region of a check in one line."""
@@ -15,11 +17,16 @@ def describe(check: Mapping[str, Any]) -> str:
     where = {n: v for n, v in select.items() if n not in {"experiment", "metric", "kind"}}
     where = {n: v for n, v in where.items() if n not in check.get("versus", {})}
     if where:
-        what += f" [{', '.join(f'{name} {_words(value)}' for name, value in where.items())}]"
+        what += f" [{_list(where)}]"
     if versus := check.get("versus"):
         sides = [_said(select, versus), _said(versus, versus)]
-        over = "over" if check.get("pairing") == "ratio" else "minus"
-        what = f"{what}{f' of {sides[0]}' if sides[0] else ''} {over} that of {sides[1]}"
+        what += f" of {sides[0]}" if sides[0] else ""
+        if check.get("pairing") == "reach":
+            what = f"progress at which {what} is no longer {WORSE[rule['better']]} than the final"
+            what += f" one of {sides[1]}"
+        else:
+            over = "over" if check.get("pairing") == "ratio" else "minus"
+            what += f" {over} that of {sides[1]}"
     bound = "at least" if "at_least" in rule else "at most"
     bound += f" {rule.get('at_least', rule.get('at_most'))} of {rule.get('of')}"
     text = STATISTICS[check["statistic"]].words.format(
@@ -27,7 +34,20 @@ def describe(check: Mapping[str, Any]) -> str:
     )
     if "of" in rule and not BOUNDS & rule.keys():
         text += f", {rule['of']} units"
-    return f"{what}: {text}" + (f", at least {rule['seeds']} seeds" if "seeds" in rule else "")
+    text += f", at least {rule['seeds']} seeds" if "seeds" in rule else ""
+    return f"{what}: {text}" + (f", {_tuning(tuned)}" if (tuned := check.get("tuned")) else "")
+
+
+def _tuning(tuned: Mapping[str, Any]) -> str:
+    """How the cells compared were chosen, as "at the learning rate best on validation (...)"."""
+    where = {name: value for name, value in tuned["select"].items() if name != "split"}
+    score = " ".join([tuned["best"], tuned["metric"], *([f"at {_list(where)}"] if where else [])])
+    over = "learning rate" if tuned["over"].partition(".")[0] == "lr" else tuned["over"]
+    return f"at the {over} best on validation ({score})"
+
+
+def _list(filters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_words(value)}" for name, value in filters.items())
 
 
 def _words(value: Any) -> str:

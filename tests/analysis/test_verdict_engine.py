@@ -200,3 +200,20 @@ def test_rows_name_their_runs_and_tiers(tmp_path):
         "kl of estimator path minus that of estimator total: mean < 0 (95 % t interval over seeds)"
     )
     assert list(found) == list(CLAIM_COLUMNS)
+
+
+def test_a_claim_of_many_checks_counts_them_and_each_has_its_own_verdict(tmp_path):
+    good, bad = {**MEAN, "rule": {"below": 0}}, {**MEAN, "rule": {"above": 0}}
+    open_one = {**MEAN, "rule": {"below": -1.14}}
+    nine = [{**c, "name": f"cell_{i}"} for i, c in enumerate([good] * 5 + [bad] * 2 + [open_one])]
+    nine.append({**good, "name": "absent", "select": {**SELECT, "metric": "nll"}})
+    found = verdicts(tmp_path, {"path": better, "total": worse}, nine)
+    assert len(found) == 10
+    assert [found[f"A1.cell_{i}"]["verdict"] for i in (0, 6, 7)] == [
+        SUPPORTED, CONTRADICTED, INCONCLUSIVE,
+    ]  # fmt: skip
+    assert found["A1"]["verdict"] == CONTRADICTED
+    assert found["A1"]["note"] == "5 of 9 supported, 2 contradicted, 1 inconclusive, 1 not run"
+    # Eight have a p value; the smallest is multiplied by them all.
+    first = found["A1.cell_0"]
+    assert first["p_holm"] == pytest.approx(8 * first["p_value"], rel=1e-6)
