@@ -23,6 +23,8 @@ from paper_repro.errors import UserError
 
 # Two runs are comparable only at the same seed, scale and data.
 COMMON = ["seed", "tier", "steps", "fingerprint"]
+# Another experiment, such as a bound computed from the data alone, has steps and seeds of its own.
+PER_DATA = ["tier", "fingerprint"]
 # These look at every value, whatever unit it belongs to; the others need one per unit and seed.
 COUNTING = {"every", "count"}
 
@@ -58,7 +60,8 @@ def sample(
     means the point after 5 % of the steps. `versus` overrides some of them to name the other side
     of a pair, or names a source in the study's reported.csv. `pairing` says difference (default),
     ratio, or reach: the progress at which a run is first as good as its partner was at the end,
-    infinite if never. Partners share the `units` columns and COMMON.
+    infinite if never. Partners share the `units` columns and COMMON; one of another experiment is one
+    number for all seeds on the same data.
 
     `tuned` (`over`, `metric`, `select`, `best`: see `tuning.chosen`) leaves, on either side, only
     the cells whose parameter `over` was best on validation data.
@@ -78,8 +81,8 @@ def sample(
         else:
             other, _ = _choose(results, study, {**filters, **versus}, tuned)
             other = other.assign(unit=_unit(other, units))
-            on = ["unit", *COMMON]
-            _unique(rows, on, where)
+            on = ["unit", *(PER_DATA if "experiment" in versus else COMMON)]
+            _unique(rows, ["unit", *COMMON], where)
         _unique(other, on, where)
         rows, lonely, partners = _pair(results, rows, other, on, check)
         if "reported" not in versus:  # what nobody reported is no gap in our runs

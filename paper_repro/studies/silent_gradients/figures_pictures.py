@@ -1,0 +1,221 @@
+"""Figures 2 to 5: reconstructions, with the mean squared error as the number behind each row.
+
+Pictures are the decoder's mean at the posterior's mean (Gaussian latents) or at a hard sample
+(others), saved by the runs. Original images stand beside them only where a data set may be shown:
+photographs of ImageNet never are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from paper_repro.analysis import panels, style
+from paper_repro.analysis.files import MISSING
+from paper_repro.analysis.panels import pick
+from paper_repro.analysis.results import Results
+from paper_repro.analysis.tables import NOT_RUN
+from paper_repro.studies.silent_gradients import methods
+from paper_repro.studies.silent_gradients.figures_rows import (
+    by_method,
+    main,
+    of_cells,
+    setting,
+    shown,
+)
+from paper_repro.studies.silent_gradients.tables_scores import (
+    FIXED,
+    LEARNED,
+    STUDY,
+    judged_scores,
+    last,
+    lost,
+    scores,
+    tuned,
+)
+
+MAY_BE_SHOWN = ("digits", "patches", "mnist", "cifar10")  # originals of all others are not drawn
+PICTURES = 10  # a row
+# White between two pictures, room for the labels and for the numbers, in widths of a picture.
+GAP, LABEL, NUMBER = 0.1, 3.2, 2.1
+ERROR = """MSE: mean squared error per pixel of all {} images evaluated, mean over seeds ± half
+        width of the 95 % t interval; the pictures are those of the first seed"""
+Z = {"Gaussian": "mean"}  # where reconstructions are taken; others: "sampled"
+
+
+class Strip(NamedTuple):
+    """One row of a figure: a method by family and name; several names mean the best of them."""
+
+    family: str
+    names: tuple[str, ...]
+
+
+FIRST = (
+    Strip("Gaussian", (methods.SILENT,)),
+    Strip("Gaussian", (methods.REPARAM,)),
+    Strip("Bernoulli", (methods.SILENT,)),
+    Strip("Bernoulli", (methods.GUMBEL, methods.GUMBEL_ST)),
+    Strip("Bernoulli", (methods.REINFORCE,)),
+)
+SECOND = tuple(
+    Strip(family, (name,)) for family, *pair in methods.PAIRS for name in pair
+)  # each baseline, then the same with silent
+
+
+def f2_fixed_variance(results: Results) -> Figure:
+    """Figure 2: validation images through the linear decoder of E1."""
+    every = main(tuned(results, FIXED))
+    data = setting(every) or "First experiment"
+    made, where = _figure(results, FIXED, "validation", every, FIRST, data)
+    return style.caption(
+        made,
+        f"""Reconstructions of validation images after training with each method (the rows are those
+        of the paper's Figure 2): first experiment, one linear decoder of fixed variance, each
+        method at its best learning rate on validation images; of the two Gumbel-Softmax estimators
+        the one that is better there. Gaussian latents are decoded at their mean, Bernoulli latents
+        at a hard sample. {ERROR.format("validation")} ({"; ".join([where, data])}).
+        Data, sizes and rates are ours.""",
+    )
+
+
+def f3_mnist(results: Results) -> Figure:
+    """Figure 3: MNIST through the nonlinear decoder of E2 (digits at small scale)."""
+    return _second(results, 3, "mnist", "digits")
+
+
+def f4_imagenet(results: Results) -> Figure:
+    """Figure 4: Tiny-ImageNet at 32x32 in place of ImageNet; model outputs only."""
+    return _second(results, 4, "tiny_imagenet32", "")
+
+
+def f5_cifar10(results: Results) -> Figure:
+    """Figure 5: CIFAR-10 through the nonlinear decoder of E2 (patches at small scale)."""
+    return _second(results, 5, "cifar10", "patches")
+
+
+def _second(results: Results, number: int, wanted: str, instead: str) -> Figure:
+    every = tuned(results, LEARNED)
+    known = set(every["dataset"])
+    dataset = instead if wanted not in known and instead in known else wanted
+    data = shown(dataset)
+    if dataset != wanted:
+        data += f" in place of {shown(wanted)}"
+    mine = pick(every, dataset=dataset)
+    made, where = _figure(results, LEARNED, "test", mine, SECOND, data)
+    if wanted == "tiny_imagenet32":
+        data += """, not the paper's ImageNet but fewer classes and images; its photographs are not
+        reprinted, only what the models make of them"""
+    return style.caption(
+        made,
+        f"""Test images reconstructed by the nonlinear decoder after training with each estimator,
+        alone and with the silent gradient of a linear guide annealed away (Figure {number} of the
+        paper). Data: {data}. Gaussian latents are decoded at their mean, Bernoulli latents at a
+        hard sample. {ERROR.format("test")}, each method at its best learning rate on validation
+        images ({where}). Data, networks and rates are ours.""",
+    )
+
+
+def _figure(
+    results: Results,
+    experiment: str,
+    split: str,
+    every: DataFrame,
+    strips: Sequence[Strip],
+    data: str,
+) -> tuple[Figure, str]:
+    """A strip of originals, where they may be shown, and one per method; also what `style.origin`
+    says. `every` are the cells that stand for methods, of one data set."""
+    validation = last(of_cells(judged_scores(results, experiment, "validation"), every))
+    gone = of_cells(lost(results, experiment), every)
+    drawn = []
+    if len(every) and every["dataset"].iloc[0] in MAY_BE_SHOWN:
+        originals = _saved(results, every, f"originals_{split}")
+        drawn.append(("originals", originals, "" if len(originals) else NOT_RUN))
+    for strip in strips:
+        rows = _best(every, validation, strip)
+        name = rows["method"].iloc[0] if len(rows) else strip.names[-1]
+        pictures = _saved(results, rows, f"pictures_{split}")
+        errors = scores(results, experiment, "mse", split, z=Z.get(strip.family, "sampled"))
+        text = _error(last(of_cells(errors, rows))) if len(pictures) else _lost(gone, strip)
+        drawn.append((f"{name}\n({strip.family})", pictures, text))
+    count = max(len(pictures) for _, pictures, _ in drawn) or PICTURES
+    width = LABEL + count * (1 + GAP) + NUMBER
+    made, grid = style.figure(len(drawn), 1, 0.5 + len(drawn) * (style.WIDTH / width + 0.06))
+    made.get_layout_engine().set(hspace=0, h_pad=0.03)  # type: ignore[union-attr, call-arg]
+    for axes, (label, pictures, text) in zip(grid[:, 0], drawn, strict=True):
+        axes.set(xlim=(-LABEL, width - LABEL), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
+        axes.axis("off")
+        _strip(axes, label, pictures, text, count)
+    made.suptitle(f"{data}, {split} images", x=0.012, ha="left", fontsize=8, fontweight="bold")
+    where = style.origin(validation, gone)
+    style.mark(made, where)
+    return made, where
+
+
+def _best(every: DataFrame, validation: DataFrame, strip: Strip) -> DataFrame:
+    """Validation scores of a strip's method; of several names that of the highest mean, since
+    only strips of E1 have several and ELBOs are to be high."""
+    mine = pick(every, family=strip.family)
+    mine = mine[mine["method"].isin(strip.names)]
+    found = [rows for _, rows in by_method(mine, validation)]
+    return max(found, key=lambda rows: float(rows["value"].mean()), default=mine.iloc[:0])
+
+
+def _saved(results: Results, rows: DataFrame, name: str) -> NDArray[np.uint8]:
+    """Pictures [n, C, H, W] of the first run of the cells of `rows` that saved some; n = 0 where
+    none did."""
+    runs = of_cells(results.runs[results.runs["study"] == STUDY], rows)
+    for cell, seed in runs.sort_values(["seed", "cell"])[["cell", "seed"]].itertuples(index=False):
+        saved = results.arrays(STUDY, cell, seed)
+        if name in saved:
+            return saved[name][:PICTURES]
+    return np.empty((0, 1, 1, 1), dtype=np.uint8)
+
+
+def _strip(axes: Axes, label: str, pictures: NDArray[np.uint8], text: str, count: int) -> None:
+    """Pictures side by side with a label before and a text behind them; without pictures the text
+    stands in their place."""
+    axes.text(-0.25, 0.5, label, ha="right", va="center", fontsize=6.5)
+    for place, picture in enumerate(pictures):
+        image, left = picture.transpose(1, 2, 0), place * (1 + GAP)
+        axes.imshow(
+            image if image.shape[-1] == 3 else image[..., 0],
+            cmap="gray",
+            vmin=0,
+            vmax=255,
+            extent=(left, left + 1, 0, 1),
+            interpolation="nearest",
+            zorder=2,
+        )
+    width = count * (1 + GAP) - GAP
+    axes.set(xlim=(-LABEL, width + NUMBER), ylim=(0, 1))  # imshow has moved them
+    if len(pictures):
+        axes.text(width + 0.25, 0.5, text, ha="left", va="center", fontsize=6.5)
+        return
+    frame = Rectangle((0, 0.02), width, 0.96, facecolor="#f6f6f6", edgecolor="#a0a0a0",
+                      linestyle=(0, (3, 3)), linewidth=0.7)  # fmt: skip
+    axes.add_patch(frame)
+    axes.text(width / 2, 0.5, text, ha="center", va="center", fontsize=7, color=style.GREY)
+
+
+def _error(rows: DataFrame) -> str:
+    """``MSE 0.0123 ± 0.0004`` on two lines, over seeds."""
+    if rows.empty:
+        return ""
+    mean, low, _ = (float(end[0]) for end in panels.student(rows["value"].to_numpy()[None]))
+    return f"MSE {mean:.4f}" + (f"\n± {mean - low:.4f}" if np.isfinite(low) else "")
+
+
+def _lost(gone: DataFrame, strip: Strip) -> str:
+    """``3 runs diverged`` where that is why there are no pictures, else "not run"."""
+    mine = gone[(gone["family"] == strip.family) & gone["method"].isin(strip.names)]
+    failed = mine[mine["status"] != MISSING]["status"].value_counts().sort_index()
+    parts = [f"{n} run{'s' * (n != 1)} {status}" for status, n in failed.items()]
+    return ", ".join(parts) or NOT_RUN

@@ -1,0 +1,262 @@
+"""What the study's tables are made of: scores of runs, chosen learning rates, paired differences.
+
+A learning rate is chosen on validation images, per data set and method; the numbers in the tables
+are of test images. Runs of two methods that share seed, data and steps are pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paper_repro.analysis.files import MISSING
+from paper_repro.analysis.filters import matches
+from paper_repro.analysis.reach import SERIES, to_target
+from paper_repro.analysis.results import FINISHED, Results
+from paper_repro.analysis.selection import COMMON
+from paper_repro.analysis.style import seeds_text
+from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tuning import chosen
+from paper_repro.data.names import DATASETS
+from paper_repro.studies.silent_gradients import methods
+
+STUDY = "silent_gradients"
+FIXED, LEARNED = "fixed_variance", "learned_variance"  # E1 and E2
+VARIANCE = "likelihood_options.variance"
+# What an experiment is judged by. E1 has a closed form; E2 is evaluated by drawing (hard) samples
+# for the nonlinear decoder, under its own likelihood. `estimate` "": that coordinate is absent.
+CLOSED = {"metric": "elbo", "at": {"estimate": "closed_form"}, "better": "higher"}
+SAMPLED = {
+    "metric": "bits_per_dim",
+    "at": {"estimate": "", "likelihood": "gaussian_pixel"},
+    "better": "lower",
+}
+JUDGED: dict[str, dict[str, Any]] = {
+    **dict.fromkeys((FIXED, "sigma", "latent_size"), CLOSED),
+    **dict.fromkeys((LEARNED, "annealing", "guide_form", "variance_form"), SAMPLED),
+}
+BEST = {"higher": "highest", "lower": "lowest"}
+SETTINGS = ("dataset", VARIANCE, "dim", "lr", "variance_form", "guide")  # columns to rely on
+ROW = [*dict.fromkeys([*SERIES, *COMMON]), "step", "value", "kind", "status", "progress", "model"]
+SAME = ["dataset", VARIANCE, "dim", "family"]  # what compared methods share
+NONE = "—"  # does not apply
+LEVELS = 256  # of grey, by which nats become bits per dimension
+
+
+def cells(results: Results, experiment: str) -> pd.DataFrame:
+    """Settings of every cell of an experiment, run or not: a row per cell, with its `method`."""
+    return named(results.frame(STUDY, experiment, kind="final").drop_duplicates("cell"))
+
+
+def tuned(results: Results, experiment: str) -> pd.DataFrame:
+    """One cell per method and data set of E1 or E2: the learning rate that `chosen` names, and
+    with `rate` the text to show. Where none has all its runs, the one with the fewest lost."""
+    judged = JUDGED[experiment]
+    picked = chosen(
+        results,
+        STUDY,
+        experiment,
+        over="lr",
+        metric=judged["metric"],
+        filters={"split": "validation", **judged["at"]},
+        best=BEST[judged["better"]],
+    )
+    runs = results.runs[results.runs["study"] == STUDY]
+    gone = runs[runs["status"] != FINISHED]["cell"].value_counts()
+    begun = set(runs[runs["status"] != MISSING]["cell"])
+    rates = {}
+    for cell, value, candidates in picked[["cell", "value", "candidates"]].itertuples(index=False):
+        fewest = min(candidates, key=lambda c: gone.get(c, 0))
+        none = NOT_RUN if begun.isdisjoint(candidates) else "none complete"
+        rates[cell or fewest] = f"{value:g}" if cell else none
+    every = cells(results, experiment)
+    return every[every["cell"].isin(rates)].assign(rate=every["cell"].map(rates))
+
+
+def lost(results: Results, experiment: str) -> pd.DataFrame:
+    """Runs of an experiment without usable numbers, a row each, with their `status`."""
+    return named(results.unfinished(STUDY, experiment))
+
+
+def scores(
+    results: Results, experiment: str, metric: str, split: str = "test", **at: Any
+) -> pd.DataFrame:
+    """Values of a metric in finished runs, at every mark and at the last step: one row per run,
+    step and estimator. `at` are coordinates, "" for one that must be absent; ValueError where they
+    leave several values."""
+    rows = results.frame(STUDY, experiment, metric)
+    rows = rows[matches(rows, {"status": "ok", "split": split, **at})]
+    gone = results.unfinished(STUDY, experiment)[["cell", "seed"]]
+    ended = ~pd.MultiIndex.from_frame(rows[["cell", "seed"]]).isin(pd.MultiIndex.from_frame(gone))
+    first = rows[ended].sort_values("kind", key=lambda kind: kind != "final", kind="stable")
+    one = ["cell", "seed", "step", "estimator"]
+    found = first.drop_duplicates([*one, "at"])
+    if found.duplicated(one).any():
+        raise ValueError(f"{experiment}: several {metric} of one run with {at}")
+    return named(found)
+
+
+def judged_scores(results: Results, experiment: str, split: str = "test") -> pd.DataFrame:
+    """The scores by which E1 or E2 is judged."""
+    judged = JUDGED[experiment]
+    return scores(results, experiment, judged["metric"], split, **judged["at"])
+
+
+def named(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the frame that tables need, with those of `SETTINGS`, "" where a cell lacks
+    one, and `method`, `family`, `baseline` and `window`."""
+    names = {
+        "method": methods.label(frame),
+        "family": methods.family(frame),
+        "baseline": methods.baseline(frame),
+        "window": methods.window(frame),
+    }
+    known = {
+        name: frame[name].astype(object).where(frame[name].notna(), "") if name in frame else ""
+        for name in SETTINGS
+    }
+    return frame[[name for name in ROW if name in frame]].assign(**known, **names)
+
+
+def in_order(every: pd.DataFrame) -> Iterator[pd.Series]:
+    """Cells one by one: data sets as they come, then by variance, family, latents and method, and
+    where these agree as they come."""
+    datasets = list(dict.fromkeys(every["dataset"]))
+
+    def rank(cell: pd.Series) -> tuple[Any, ...]:
+        family, *rest = methods.order(cell["family"], cell["method"])
+        return (
+            datasets.index(cell["dataset"]),
+            _size(cell[VARIANCE]),
+            family,
+            _size(cell["dim"]),
+            *rest,
+        )
+
+    yield from sorted((cell for _, cell in every.iterrows()), key=rank)
+
+
+def of(rows: pd.DataFrame, cell: pd.Series | None) -> pd.DataFrame:
+    """The rows of one cell."""
+    return rows[rows["cell"] == cell["cell"]] if cell is not None else rows.iloc[:0]
+
+
+def partner(every: pd.DataFrame, cell: pd.Series, method: str) -> pd.Series | None:
+    """The cell of another method for the same data, variance, latents and family."""
+    same = matches(every, {**cell[SAME], "method": method})
+    return every[same].iloc[0] if method and same.any() else None
+
+
+def with_main(results: Results, experiment: str, main: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The cells of E1 or E2 with the data, rate and steps of an ablation's, and its own."""
+    own, usual = cells(results, experiment), cells(results, main)
+    shared = ["tier", "dataset", "lr", "steps"]
+    return usual[keys(usual, shared).isin(keys(own, shared))], own
+
+
+def keys(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """The entries of several columns as one text per row."""
+    return frame[list(columns)].astype(str).agg("|".join, axis=1) if len(frame) else frame["cell"]
+
+
+def last(rows: pd.DataFrame) -> pd.DataFrame:
+    """The scores at the end of the runs."""
+    return rows[rows["kind"] == "final"]
+
+
+def at_mark(rows: pd.DataFrame, progress: float) -> pd.DataFrame:
+    """The scores at a fraction of the run, none where there is no such mark."""
+    return rows[matches(rows, {"progress": progress})]
+
+
+def at_best(rows: pd.DataFrame, validation: pd.DataFrame) -> pd.DataFrame:
+    """The score of each run at the step at which its validation score (bits/dim) was lowest."""
+    run = ["cell", "seed"]
+    finite = validation[np.isfinite(validation["value"])]
+    best = finite.sort_values(["value", "step"]).drop_duplicates(run)
+    return rows.merge(best[[*run, "step"]], on=[*run, "step"])
+
+
+def measured(rows: pd.DataFrame, gone: pd.DataFrame) -> Entry:
+    """Mean over seeds of scores, one each; `gone` are the runs that should be in it."""
+    return estimate(rows["value"], list(gone["status"]))
+
+
+def difference(rows: pd.DataFrame, other: pd.DataFrame, gone: pd.DataFrame) -> Entry:
+    """Mean paired difference of two methods; a seed lost on either side counts once."""
+    return estimate(paired(rows, other), list(gone.drop_duplicates("seed")["status"]))
+
+
+def paired(rows: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+    """Differences of the scores of runs that are pairs, indexed by what pairs share."""
+    if rows.empty or other.empty:
+        return pd.Series(dtype=float)
+    mine, theirs = (side.set_index(COMMON)["value"] for side in (rows, other))
+    return (mine - theirs).dropna()
+
+
+def reached(
+    results: Results, experiment: str, mine: pd.DataFrame, other: pd.DataFrame
+) -> pd.DataFrame:
+    """When runs were first as good as their partners at the end, by validation scores; columns
+    `progress`, `seconds`, and `own`, the seconds of the partner's whole training.
+
+    `mine` and `other` are judged validation scores of one cell each.
+    """
+    if mine.empty or other.empty:
+        return pd.DataFrame({"progress": [], "seconds": [], "own": []}, dtype=float)
+    ends, goals = (last(side).set_index(COMMON) for side in (mine, other))
+    both = ends.index.intersection(goals.index)
+    both = both[np.isfinite(goals.loc[both, "value"])]
+    ends, goals = (side.loc[both].reset_index() for side in (ends, goals))
+    better = JUDGED[experiment]["better"]
+    points = replace(results, curves=mine[mine["kind"] == "curve"])  # spares a search in all curves
+    found = to_target(points, ends, goals["value"], better)
+    return found.assign(own=to_target(points, goals, goals["value"], better)["seconds"])
+
+
+def time_to(values: pd.Series) -> Entry:
+    """Mean of times that are infinite where the target was never reached, which is said."""
+    never = int(np.isinf(values).sum())
+    return f"never in {never} of {len(values)}" if never else estimate(values)
+
+
+def bits(rows: pd.DataFrame) -> pd.DataFrame:
+    """ELBOs in nats/image as nominal bits/dim: of pixels k/255 as if they were dequantised."""
+    dims = rows["dataset"].map({name: math.prod(d["shape"]) for name, d in DATASETS.items()})
+    return rows.assign(value=(-rows["value"] / dims + math.log(LEVELS)) / math.log(2))
+
+
+def said(setting: object) -> str:
+    """A setting as a table shows it."""
+    return f"{setting:g}" if isinstance(setting, int | float) else str(setting) or NONE
+
+
+def made(columns: Sequence[str], rows: Sequence[Sequence[Entry]], *notes: str) -> Table:
+    """A table that says so where nothing was run; empty notes are left out."""
+    empty: list[Entry] = [NOT_RUN] * len(columns)
+    return Table(columns, rows or [empty], [note for note in notes if note])
+
+
+def origin(*frames: pd.DataFrame) -> str:
+    """Where the numbers of a table come from: tier, steps and seeds of each data set."""
+    known = [frame for frame in frames if len(frame)]
+    if not known:
+        return ""
+    parts = []
+    for names, rows in pd.concat(known).groupby(["dataset", "tier", "steps"], sort=False):
+        dataset, tier, steps = map(str, names)
+        parts.append(f"{dataset}: tier {tier}, {int(steps):,} steps, {seeds_text(rows)}")
+    return (
+        f"Our runs ({'; '.join(parts)}); mean ± half width of the 95 % t interval over seeds. "
+        "No number of the paper is known to us; sizes, rates and schedules are our choice."
+    )
+
+
+def _size(setting: Any) -> float:
+    return float(setting) if setting != "" else math.inf

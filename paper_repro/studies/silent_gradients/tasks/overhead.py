@@ -1,0 +1,96 @@
+"""Time of a training step with the guide over that without: claim C11, measured side by side.
+
+Shao, Liu and Van den Broeck, "Silent Gradients" (arXiv 2508.03587) train a linear decoder beside the
+nonlinear one. Both runs of a pair take turns in one process, a few steps each, so that whatever
+else the machine does falls on both alike; the ratio is that of a round, and the median of the
+rounds counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from statistics import median
+from typing import Any
+
+import torch
+
+from paper_repro import grid
+from paper_repro.cell import Cell
+from paper_repro.rows import Row
+from paper_repro.studies.silent_gradients.tasks.measurement import measurement
+from paper_repro.training import checkpoint
+from paper_repro.training.bundle import Bundle
+from paper_repro.training.loop import stepper
+from paper_repro.training.problem import Problem
+from paper_repro.training.tasks import composed_vae
+
+PARAMS = {
+    "dataset": {"type": "string"},
+    "model": {"type": "string"},
+    "sizes": {"type": "object"},
+    "dims": {"type": "object"},  # latents by family
+    "batch_size": {"type": "integer", "minimum": 2, "default": 128},
+    "rounds": {"type": "integer", "minimum": 3, "default": 30},
+}
+STEPS, WARM_UP = 3, 2  # steps of a turn; rounds that do not count
+# latent, estimator of the nonlinear decoder, how the guide writes its variance
+PAIRS = (
+    ("gaussian", "exact_kl", "EXP"),
+    ("bernoulli", "gumbel_softmax_st", "EXP2"),
+    ("bernoulli", "reinforce", "EXP2"),
+)
+ESTIMATORS = ("annealed", "silent", "exact_kl", "gumbel_softmax_st", "reinforce")
+OBJECTIVES = ("elbo",)
+
+
+def build(cell: Cell, seed: int, device: str) -> Problem:
+    """Measure once, on the device that trains."""
+    return measurement(lambda: list(rows(cell.params, seed, device)))
+
+
+def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
+    """Seconds per step of each estimator alone, and the guided step's as a multiple of them."""
+    for latent, estimator, form in PAIRS:
+        alone = {"latent": latent, "dim": p["dims"][latent], "estimator": estimator}
+        options = {"first": "silent", "second": estimator, "alpha": 0.5}
+        guided = alone | {"estimator": "annealed", "estimator_options": options}
+        guided |= {"guide": "linear", "variance_form": form}
+        base, other = times([_run(p, own, seed, device) for own in (alone, guided)], p["rounds"])
+        ratio = median(b / a for a, b in zip(base, other, strict=True))
+        yield Row("seconds_per_step", median(base), "s", estimator=estimator)
+        yield Row("step_time_ratio", ratio, "1", estimator=estimator)
+
+
+def times(problems: list[Problem], rounds: int) -> list[list[float]]:
+    """Seconds per step of every problem in each round."""
+    bundles = [Bundle([made], [checkpoint.fresh(made)], stacked=False) for made in problems]
+    steps = [stepper(bundle) for bundle in bundles]
+    found: list[list[float]] = [[] for _ in problems]
+    for _ in range(rounds + WARM_UP):
+        for step, bundle, seconds in zip(steps, bundles, found, strict=True):
+            start = time.perf_counter()
+            for _ in range(STEPS):
+                step()
+            if bundle.sums.is_cuda:
+                torch.cuda.synchronize()
+            seconds.append((time.perf_counter() - start) / STEPS)
+    return [seconds[WARM_UP:] for seconds in found]
+
+
+def _run(p: Mapping[str, Any], own: Mapping[str, Any], seed: int, device: str) -> Problem:
+    """A run of E2 with these settings."""
+    shared = {name: p[name] for name in ("dataset", "model", "sizes", "batch_size")}
+    given = {
+        **shared,
+        **own,
+        "preprocessing": "dequantised",
+        "centre": True,
+        "likelihood": "gaussian_pixel",
+        "objective": "elbo",
+        "clip": 100,
+        "steps": 1000,
+    }
+    complete = grid.complete("silent_gradients", "composed_vae", given, "overhead")
+    cell = Cell("silent_gradients", "overhead", "", "", "composed_vae", complete)
+    return composed_vae.build(cell, seed, device)
