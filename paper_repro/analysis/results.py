@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Results:
     cells: pd.DataFrame
     runs: pd.DataFrame
     costs: pd.DataFrame
+    choices: dict[str, pd.DataFrame] = field(default_factory=dict)  # made once by `selection`
 
     def frame(
         self,

@@ -6,6 +6,7 @@ missing) is a gap. Gaps are counted, never skipped: survivors alone prove nothin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -23,7 +24,7 @@ from paper_repro.errors import UserError
 
 # Two runs are comparable only at the same seed, scale and data.
 COMMON = ["seed", "tier", "steps", "fingerprint"]
-# Another experiment, such as a bound computed from the data alone, has steps and seeds of its own.
+# What another experiment computes from the data alone holds for every seed and number of steps.
 PER_DATA = ["tier", "fingerprint"]
 # These look at every value, whatever unit it belongs to; the others need one per unit and seed.
 COUNTING = {"every", "count"}
@@ -60,8 +61,8 @@ def sample(
     means the point after 5 % of the steps. `versus` overrides some of them to name the other side
     of a pair, or names a source in the study's reported.csv. `pairing` says difference (default),
     ratio, or reach: the progress at which a run is first as good as its partner was at the end,
-    infinite if never. Partners share the `units` columns and COMMON; one of another experiment is one
-    number for all seeds on the same data.
+    infinite if never. Partners share the `units` columns and COMMON; what another experiment computes
+    without training is one number for all seeds on the same data.
 
     `tuned` (`over`, `metric`, `select`, `best`: see `tuning.chosen`) leaves, on either side, only
     the cells whose parameter `over` was best on validation data.
@@ -81,7 +82,8 @@ def sample(
         else:
             other, _ = _choose(results, study, {**filters, **versus}, tuned)
             other = other.assign(unit=_unit(other, units))
-            on = ["unit", *(PER_DATA if "experiment" in versus else COMMON)]
+            untrained = len(other) > 0 and bool((other["steps"] == 0).all())
+            on = ["unit", *(PER_DATA if "experiment" in versus and untrained else COMMON)]
             _unique(rows, ["unit", *COMMON], where)
         _unique(other, on, where)
         rows, lonely, partners = _pair(results, rows, other, on, check)
@@ -120,8 +122,13 @@ def _choose(
 
 
 def _tuned(results: Results, study: str, experiment: str, tuned: Mapping[str, Any]) -> pd.DataFrame:
-    given = {name: tuned[name] for name in ("over", "metric", "best")}
-    return chosen(results, study, experiment, filters=tuned["select"], **given)
+    """`chosen`, once for all checks that ask the same."""
+    key = json.dumps([study, experiment, dict(tuned)], sort_keys=True)
+    if key not in results.choices:
+        given = {name: tuned[name] for name in ("over", "metric", "best")}
+        found = chosen(results, study, experiment, filters=tuned["select"], **given)
+        results.choices[key] = found
+    return results.choices[key]
 
 
 def _planned(runs: pd.DataFrame, filters: Mapping[str, Any]) -> pd.Series:

@@ -14,7 +14,7 @@ from paper_repro.grid import study_names
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "results/published"
 STUDIES = study_names()
-REAL = {"mnist", "omniglot"}
+REAL = {"mnist", "omniglot", "cifar10"}
 
 
 def test_every_published_row_says_where_it_comes_from() -> None:

@@ -1,7 +1,7 @@
 """Time of a training step with the guide over that without: claim C11, measured side by side.
 
-Shao, Liu and Van den Broeck, "Silent Gradients" (arXiv 2508.03587) train a linear decoder beside the
-nonlinear one. Both runs of a pair take turns in one process, a few steps each, so that whatever
+Shao, Liu and Van den Broeck, "Silent Gradients" (arXiv 2508.03587) train a linear decoder beside
+the nonlinear one. Both runs of a pair take turns in one process, a few steps each, so that whatever
 else the machine does falls on both alike; the ratio is that of a round, and the median of the
 rounds counts.
 """
