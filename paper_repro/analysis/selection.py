@@ -61,8 +61,8 @@ def sample(
     means the point after 5 % of the steps. `versus` overrides some of them to name the other side
     of a pair, or names a source in the study's reported.csv. `pairing` says difference (default),
     ratio, or reach: the progress at which a run is first as good as its partner was at the end,
-    infinite if never. Partners share the `units` columns and COMMON; what another experiment computes
-    without training is one number for all seeds on the same data.
+    infinite if never. Partners share the `units` columns and COMMON; what another experiment
+    computes without training is one number for all seeds on the same data.
 
     `tuned` (`over`, `metric`, `select`, `best`: see `tuning.chosen`) leaves, on either side, only
     the cells whose parameter `over` was best on validation data.
