@@ -19,7 +19,7 @@ from paper_repro import grid
 from paper_repro.cell import Cell
 from paper_repro.rows import Row
 from paper_repro.studies.silent_gradients.tasks.measurement import measurement
-from paper_repro.training import checkpoint
+from paper_repro.training import checkpoint, composed_data
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.loop import stepper
 from paper_repro.training.problem import Problem
@@ -46,7 +46,8 @@ OBJECTIVES = ("elbo",)
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once, on the device that trains."""
-    return measurement(lambda: list(rows(cell.params, seed, device)))
+    data = composed_data.load(cell.params["dataset"], "dequantised", device)
+    return measurement(lambda: list(rows(cell.params, seed, device)), fingerprint=data.fingerprint)
 
 
 def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
