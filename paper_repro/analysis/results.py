@@ -41,7 +41,7 @@ class Results:
     cells: pd.DataFrame
     runs: pd.DataFrame
     costs: pd.DataFrame
-    choices: dict[str, pd.DataFrame] = field(default_factory=dict)  # made once by `selection`
+    choices: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)  # by `selection`
 
     def frame(
         self,
