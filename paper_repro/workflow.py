@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from snakemake.exceptions import WorkflowError
 
 from paper_repro import config as configuration
-from paper_repro import grid, registry
+from paper_repro import grid, handed, registry
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 
@@ -89,6 +89,16 @@ def sources(*paths: str) -> list[str]:
 def cell_sources(cells: Iterable[Cell]) -> list[str]:
     """Files that can change the numbers of one of the cells."""
     return sorted({local(file) for cell in cells for file in grid.sources(cell)})
+
+
+def givers(cells: Iterable[Cell], runs: str) -> list[str]:
+    """Folders, below `runs`, of the runs that hand a number to those of a job's `cells`, but for
+    the job's own: there a giver has its turn first, as in the grid."""
+    cells = list(cells)
+    wanted = {(cell.study, giver) for cell in cells if (giver := handed.giver(cell))}
+    return sorted(
+        f"{runs}/{study}/{id}" for study, id in wanted - {(cell.study, cell.id) for cell in cells}
+    )
 
 
 def figures(study: str, root: str) -> list[str]:

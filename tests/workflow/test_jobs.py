@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from paper_repro import cli, grid
+from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training import run
-from paper_repro.workflow import cell_of, training_jobs
+from paper_repro.workflow import cell_of, givers, training_jobs
 
 CELLS = [("a", f"a{i}") for i in range(13)] + [("b", "b0")]
 GRID = ("--study=sticking_the_landing", "--tier=smoke")
@@ -29,6 +30,16 @@ def test_jobs_of_a_study_differ_by_one_cell_at_most_and_hold_no_more_than_allowe
         assert max(sizes[:-1]) - min(sizes[:-1]) <= 1  # the last is study b's
 
 
+def test_a_job_waits_for_the_cells_of_other_jobs_that_hand_it_a_number() -> None:
+    def cell(id: str, giver: str = "") -> Cell:
+        handed = {"gamma": {"of": "e", "cell": giver}} if giver else {}
+        return Cell("a", "e", id, "smoke", "t", handed)
+
+    cells = [cell("a"), cell("b", "a"), cell("c", "z"), cell("d", "z"), cell("e", "y")]
+    assert givers(cells, "runs") == ["runs/a/y", "runs/a/z"]
+    assert givers(cells[:2], "runs") == []
+
+
 def test_one_cell_a_job_is_one_rule_with_wildcards() -> None:
     assert training_jobs(CELLS, 1, "runs") == {"train": ["runs/{study}/{cell}"]}
 
@@ -42,7 +53,7 @@ def test_an_error_names_the_cell_of_the_job_it_is_about(
 ) -> None:
     first, second, *_ = [cell.id for cell in grid.expand("sticking_the_landing", "smoke")]
 
-    def train_cell(cell: grid.Cell, *_: object, **__: object) -> None:
+    def train_cell(cell: Cell, *_: object, **__: object) -> None:
         if cell.id == second:
             raise error
 

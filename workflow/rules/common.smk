@@ -8,6 +8,7 @@ from paper_repro.workflow import (
     cell_of,
     cell_sources,
     figures,
+    givers,
     gpus,
     load_cells,
     local,

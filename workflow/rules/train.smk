@@ -11,6 +11,9 @@ for job, folders in training_jobs(
         name:
             job
         input:
+            givers=lambda w, folders=folders: givers(
+                cells_in(expand(folders, **w)), f"{RESULTS}/runs"
+            ),
             code=lambda w, folders=folders: cell_sources(cells_in(expand(folders, **w))),
         output:
             directory(folders),
