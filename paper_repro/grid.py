@@ -8,7 +8,7 @@ is the paper's own scale. Nothing here imports torch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,12 +87,13 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     return list(cells.values())
 
 
-def find(study: str, tier: str, cell: str, max_seeds: int | None = None) -> Cell:
-    """The cell with this id; UserError if the grid has none."""
-    for candidate in expand(study, tier, max_seeds):
-        if candidate.id == cell:
-            return candidate
-    raise UserError(f"cell: {cell!r} is not in {study}/grid.yaml at tier {tier}")
+def find(study: str, tier: str, ids: Iterable[str], max_seeds: int | None = None) -> list[Cell]:
+    """The cells with these ids, in their order; UserError if the grid lacks one."""
+    cells = {cell.id: cell for cell in expand(study, tier, max_seeds)}
+    for name in (ids := list(ids)):
+        if name not in cells:
+            raise UserError(f"cell: {name!r} is not in {study}/grid.yaml at tier {tier}")
+    return [cells[name] for name in ids]
 
 
 def _product(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
