@@ -26,8 +26,8 @@ from torch import Tensor
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.rows import Row, coordinates
-from paper_repro.studies.silent_gradients.tasks.measurement import measurement
 from paper_repro.training import composed_data
+from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 
 PARAMS = {
