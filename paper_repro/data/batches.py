@@ -35,5 +35,6 @@ def order(count: int, generator: torch.Generator) -> Tensor:
 
 def train_mean(data: DataSet) -> Tensor:
     """Mean training image in [0, 1], float32 [C*H*W]; exact sums, so equal on every machine."""
-    total = data.train.flatten(1).sum(0, dtype=torch.int64)
+    parts = data.train.flatten(1).split(1000)  # each becomes int64 as a whole, eight times its size
+    total = torch.stack([part.sum(0, dtype=torch.int64) for part in parts]).sum(0)
     return (total.double() / (len(data.train) * data.levels)).float()

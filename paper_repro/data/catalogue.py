@@ -18,7 +18,7 @@ from torch import Tensor
 
 from paper_repro.data import search
 from paper_repro.data.names import DATASETS
-from paper_repro.data.pool import SPLITS, check
+from paper_repro.data.pool import SPLITS, Rows, check
 from paper_repro.errors import UserError
 
 
@@ -106,8 +106,9 @@ def duplicates(splits: Mapping[str, np.ndarray]) -> int:
     return count
 
 
-def _take(images: np.ndarray, rows: range | np.ndarray) -> np.ndarray:
-    """Rows of `images`, contiguous; a range is taken without a copy."""
-    if isinstance(rows, range):
-        return np.ascontiguousarray(images[rows.start : rows.stop])
+def _take(images: np.ndarray, rows: Rows) -> np.ndarray:
+    """Rows of `images`, contiguous; those that follow one another are taken without a copy."""
+    start, stop = int(rows[0]), int(rows[-1]) + 1
+    if np.array_equal(rows, np.arange(start, stop)):
+        return np.ascontiguousarray(images[start:stop])
     return images[rows]

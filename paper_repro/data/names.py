@@ -9,7 +9,7 @@ A name always means the same images. Per set:
   embedded in the package or its dependencies);
 - ``fingerprint``: `catalogue.fingerprint` of the complete set ("" where we cannot vouch for one);
 - ``showable``: False where the terms of the images do not clearly allow publishing them, so that
-  no figure shows an original (absent: True).
+  no figure shows an original (absent: True). `may_be_shown` answers it.
 """
 
 from __future__ import annotations
@@ -95,11 +95,40 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "",
     },
     "celeba": {
-        "module": "paper_repro.data.image_folders",
+        "module": "paper_repro.data.celeba",
         "line": "CelebA, official split, centre crop 160 resized to 64x64 (Liu et al. 2015)",
         "shape": [3, 64, 64],
         "counts": [162770, 19867, 19962],
         "folder": "celeba",
+        "fingerprint": "",
+        "showable": False,
+    },
+    "celeba128": {
+        "module": "paper_repro.data.celeba",
+        "line": "CelebA, official split, 128x128 crop of Dai & Wipf 2019, not resized; 10 GB",
+        "shape": [3, 128, 128],
+        "counts": [162770, 19867, 19962],
+        "folder": "celeba",
+        "fingerprint": "",
+        "showable": False,
+    },
+    "celeba128_subset": {
+        "module": "paper_repro.data.celeba",
+        "line": "any part of CelebA as files or zip, cropped as celeba128, split 85/5/10 % by us; "
+        "not celeba128",
+        "shape": [3, 128, 128],
+        "counts": [],
+        "folder": "celeba-subset",
+        "fingerprint": "",
+        "showable": False,
+    },
+    "celeba_half_64": {
+        "module": "paper_repro.data.celeba",
+        "line": "any part of CelebA at half size (89x109) as files or zip, crop 70 resized to "
+        "64x64, split 85/5/10 % by us; not celeba",
+        "shape": [3, 64, 64],
+        "counts": [],
+        "folder": "celeba-half",
         "fingerprint": "",
         "showable": False,
     },
@@ -124,3 +153,8 @@ DATASETS: dict[str, dict[str, Any]] = {
         "showable": False,
     },
 }
+
+
+def may_be_shown(name: str) -> bool:
+    """Whether images of data set `name` may stand in a figure."""
+    return bool(DATASETS[name].get("showable", True))

@@ -15,12 +15,11 @@ from functools import cache, lru_cache
 import torch
 from torch import Generator, Tensor
 
-from paper_repro.data import batches, catalogue
+from paper_repro.data import batches, catalogue, names
 from paper_repro.errors import UserError
 from paper_repro.training.composed_model import Images
 from paper_repro.training.streams import stream
 
-NOT_SHOWN = ("celeba", "imagenet", "tiny_imagenet")  # photographs that are not ours to reprint
 FOR_VARIANCE = 1000  # images: the variance of pixels only says where a linear decoder starts
 
 
@@ -36,6 +35,7 @@ class Pixels:
     validation: Tensor
     test: Tensor
     images: Images
+    note: str = ""
 
     def seen(self, images: Tensor, generator: Generator) -> Tensor:
         """What a model sees of uint8 images [B, C*H*W], in [0, 1]."""
@@ -55,7 +55,7 @@ class Pixels:
     @property
     def may_be_shown(self) -> bool:
         """Whether the data set's own images may stand in a figure."""
-        return not self.name.startswith(NOT_SHOWN)
+        return names.may_be_shown(self.name)
 
     def order(self, seed: int, size: int) -> Callable[[int], Tensor]:
         """step -> indices [size] into `train`; what is left of an epoch at its end is skipped."""
@@ -107,4 +107,5 @@ def load(name: str, preprocessing: str, device: str) -> Pixels:
         data.validation.flatten(1).to(device),
         data.test.flatten(1).to(device),
         Images((channels, height, width), mean, variance),
+        data.note,
     )

@@ -81,6 +81,9 @@ class Problem:
     fingerprint: str = ""
     """SHA-256 of the data, empty where there is none."""
 
+    note: str = ""
+    """What the data are where their name does not say it, such as which part of a set."""
+
     evaluate_at: tuple[int, ...] = ()
     """Numbers of completed steps, besides the last, after which `evaluate` runs."""
 

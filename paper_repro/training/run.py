@@ -203,6 +203,7 @@ def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
         **provenance.address(job.cell, run.seed, job.device, job.threads),
         "sources": job.sources,
         "fingerprint": run.problem.fingerprint,
+        "data_note": run.problem.note,
         **provenance.environment(job.device),
         "seeds_together": together,
         "steps": snapshot.step,

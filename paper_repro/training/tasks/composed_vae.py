@@ -191,6 +191,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         progress="bound",
         arrays=arrays if p["pictures"] else None,
         fingerprint=data.fingerprint,
+        note=data.note,
         evaluate_at=tuple(round(mark * p["steps"]) for mark in p["marks"]),
     )
     _rehearse(problem, data, model.noise_shapes(p["k"], 2), settings, goals)
