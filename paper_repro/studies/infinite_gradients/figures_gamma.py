@@ -8,6 +8,7 @@ Original photographs are never drawn, only what the models make of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,9 +142,9 @@ def anneal(results: Results) -> Figure:
     return style.caption(
         made,
         f"""Speed of the anneal (an ablation of ours): gamma over training, MMD and reconstruction
-        error of test images (summed over pixels in [0, 1], sampled z), with gamma fixed at its final
-        value, set to its optimum in every batch (equation 6), and learned at ten times, once and a
-        tenth of the networks' learning rate; {STATISTICS} ({where}). {MMD_NOTE}.""",
+        error of test images (summed over pixels in [0, 1], sampled z), with gamma fixed at its
+        final value, set to its optimum in every batch (equation 6), and learned at ten times, once
+        and a tenth of the usual rate; {STATISTICS} ({where}). {MMD_NOTE}.""",
     )
 
 
@@ -211,11 +212,11 @@ def celeba_pictures(results: Results) -> Figure:
 
 
 def scores(
-    results: Results, family: str, names: Sequence[str], metric: str, **at: object
+    results: Results, family: str, names: Sequence[str], metric: str, **at: Any
 ) -> pd.DataFrame:
     """Final values on test images as figures show them: sums of squares of a sampled z, MMD times
     1000."""
-    where = {"z": "sampled", **at} if metric == "sse" else at
+    where: dict[str, Any] = {"z": "sampled", **at} if metric == "sse" else at
     found = gamma_rows.finals(results, family, names, metric, **where)
     scale = gamma_rows.MILLI if metric == "mmd" else 1
     return found.assign(value=found["value"] * scale)
