@@ -26,6 +26,8 @@ from paper_repro.errors import UserError
 class DataSet:
     """The three splits of a data set, uint8 [N, C, H, W] on the CPU, pixels in 0..levels.
 
+    Sets of real vectors are float32 [N, 1, 1, D], and their `levels` is 0.
+
     `duplicates` counts validation and test images that equal, byte for byte, an image of an
     earlier split (different photographs of the source that happen to agree, or its own repeats).
     """
@@ -46,7 +48,7 @@ class DataSet:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """One image: (C, H, W)."""
+        """One image: (C, H, W), or (1, 1, D)."""
         return tuple(self.train.shape[1:])
 
 

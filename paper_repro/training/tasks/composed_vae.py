@@ -34,7 +34,7 @@ from paper_repro.training.streams import stream
 
 PARAMS = {
     "dataset": {"type": "string"},
-    "preprocessing": {"enum": ["unit", "dequantised", "binarised"], "default": "unit"},
+    "preprocessing": {"enum": ["unit", "dequantised", "binarised", "none"], "default": "unit"},
     "model": {"type": "string", "default": "mlp"},  # networks of encoder and decoder
     "decoder": {"type": "string", "default": ""},  # "": as the encoder
     "sizes": {"type": "object", "default": {}},  # what differs from the networks' SIZES
@@ -101,6 +101,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     """
     p = cell.params
     data = composed_data.load(p["dataset"], p["preprocessing"], device)
+    data.check(p)
     order = data.order(seed, p["batch_size"])
     estimator = registry.load("estimators", p["estimator"])
     objective = registry.load("objectives", p["objective"])
