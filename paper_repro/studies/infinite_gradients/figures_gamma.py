@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from paper_repro.analysis import panels, strips, style
@@ -39,12 +40,18 @@ PAIR = (LEARNED, FIXED)
 SPEEDS = (SLOW, LEARNED, FAST, CLOSED, FIXED)
 SIZES = (LEARNED, FIXED, TEN, HUNDRED)
 NORMS = {
-    "grad_z": "d/dz, per image",
-    "grad_z_eq3": "d/dz, per image, eq. (3)",
-    "grad_z_batch": "d/dz, of the batch mean",
-    "grad_decoder": "decoder, first weight",
-    "grad_encoder": "encoder, last weight",
+    "grad_z": "z, per image",
+    "grad_z_eq3": "z, per image, eq. (3)",
+    "grad_z_batch": "z, of batch mean",
+    "grad_decoder": "decoder",
+    "grad_encoder": "encoder",
 }
+RATIO_COLOURS = {
+    "grad_z": "#000000",
+    "grad_z_batch": style.GREY,
+    "grad_decoder": style.AMBER,
+    "grad_encoder": style.GREEN,
+}  # the ratio of grad_z_eq3 is that of grad_z
 MINIATURE = "tanh_manifold"  # of the three noise levels the one shown beside CelebA
 SSE, MMD, ACTIVE = "squared error per image", "MMD x 1000", "active dims"
 STATISTICS = "means over seeds, 95 % t intervals, faint dots seeds"
@@ -103,7 +110,7 @@ def gradient_conventions(results: Results) -> Figure:
         _ratios(six[5], norms, setting, family)
         if setting is not None:
             six[0].set_title(f"{setting}\n{NORMS['grad_z']}")
-    style.legend(made, grid.reshape(-1), 4)
+    style.legend(made, grid.reshape(-1), 3)
     every = pd.concat([f for _, norms, _, _ in blocks for f in norms.values()])
     where = style.origin(every, pd.concat([lost for _, _, lost, _ in blocks]))
     style.mark(made, where)
@@ -165,7 +172,6 @@ def over_regularised(results: Results) -> Figure:
                 rows(axes, frame, lost, setting, SIZES, name, labels=axes is row[0])
         if setting is not None:
             row[0].set_title(str(setting))
-            row[0].set_xscale("log")
             if family == "miniature":
                 true_dims(row[1])
     where = style.origin(*(pd.concat(part) for part in zip(*seen, strict=True)))
@@ -273,13 +279,18 @@ def progress(
         return
     for name in names:
         panels.line(axes, mine[mine["run"] == name], name, log=log)
-    axes.set(xlabel="iterations", ylabel=label)
-    axes.set_yscale("log" if log else "linear")
+    _iterations(axes, label, log=log)
+    if missing := _missing(gamma_rows.of(lost, setting)):
+        axes.set_title(missing, loc="right", fontsize=6, fontweight="normal", color=style.GREY)
+
+
+def _iterations(axes: Axes, label: str, *, log: bool) -> None:
+    """Iterations in thousands along x, `label` along y."""
+    axes.set(xlabel="iterations", ylabel=label, yscale="log" if log else "linear")
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
-    if missing := _missing(gamma_rows.of(lost, setting)):
-        axes.text(0.98, 0.03, missing, transform=axes.transAxes, ha="right", va="bottom",
-                  fontsize=6, color=style.GREY)  # fmt: skip
+    if log:
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def true_dims(axes: Axes) -> None:
@@ -305,9 +316,7 @@ def _ratios(
     axes: Axes, norms: dict[str, pd.DataFrame], setting: Setting | None, family: str
 ) -> None:
     """Fixed over learned, paired by seed and step, a line per norm."""
-    colours = ("#000000", style.GREY, style.AMBER, style.GREEN)
-    wanted = [name for name in NORMS if name != "grad_z_eq3"]  # its ratio is that of grad_z
-    for colour, name in zip(colours, wanted, strict=True):
+    for name, colour in RATIO_COLOURS.items():
         if setting is None:
             continue
         sides = [
@@ -318,14 +327,13 @@ def _ratios(
         if len(ratio):
             step, values = panels.by_seed(ratio, "step")
             mean, low, high = panels.student(values, log=True)
-            axes.plot(step, mean, color=colour, linewidth=1, label=f"ratio: {NORMS[name]}")
+            axes.plot(step, mean, color=colour, linewidth=1, label=f"ratio, {NORMS[name]}")
             axes.fill_between(step, low, high, color=colour, alpha=0.12, linewidth=0)
     if not axes.lines:
         style.not_run(axes, f"{family}: fixed / learned")
         return
     axes.axhline(1.0, color="black", linewidth=0.8, zorder=1)
-    axes.set(xlabel="iterations", ylabel="fixed / learned", yscale="log", xlim=(0, None))
-    axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
+    _iterations(axes, "fixed / learned", log=True)
     axes.set_title("ratio")
 
 

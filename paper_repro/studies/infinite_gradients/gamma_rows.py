@@ -138,4 +138,6 @@ def reported(metric: str, run: str, dataset: str) -> float | None:
 
 
 def _joined(parts: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
-    return pd.concat([rows.assign(run=name) for name, rows in parts], ignore_index=True)
+    found = pd.concat([rows.assign(run=name) for name, rows in parts], ignore_index=True)
+    lacking = {name: "" for name in Setting._fields if name not in found}  # of no runs at all
+    return found.assign(**lacking)
