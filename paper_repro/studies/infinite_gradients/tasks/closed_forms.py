@@ -41,7 +41,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
 
 def rows(generator: Generator) -> Iterator[Row]:
     """All rows of one rotation of the data."""
-    yield Row("gamma_star_slope", gamma_star_slope(generator), "1", at="model=linear")
+    yield Row("gamma_star_slope", gamma_star_slope(generator), "1")
     yield from slopes(generator)
     yield from threshold()
     yield from lemmas.rows(generator)
@@ -80,7 +80,9 @@ def slopes(generator: Generator) -> Iterator[Row]:
             params = linear_theory.optimum(axes, spectrum, LATENTS, gamma, beta)
             params = {name: tensor.requires_grad_() for name, tensor in params.items()}
             value = linear_theory.loss(params, factor, beta)
-            gradient = dict(zip(params, torch.autograd.grad(value, params.values()), strict=True))
+            gradient = dict(
+                zip(params, torch.autograd.grad(value, list(params.values())), strict=True)
+            )
             found.append(value.detach())
             own = abs(float(gradient.pop("log_gamma")) - expected)
             others = max(float(g.abs().max()) for g in gradient.values())
