@@ -42,6 +42,13 @@ class Results:
     runs: pd.DataFrame
     costs: pd.DataFrame
     choices: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)  # by `selection`
+    _known: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
+
+    def _once(self, key: Any, made: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """What `made` returns, made once a key: claims and panels ask for the same rows again."""
+        if key not in self._known:
+            self._known[key] = made()
+        return self._known[key].copy()
 
     def frame(
         self,
@@ -57,6 +64,12 @@ class Results:
         cell trained with; the row's own `estimator` may be another) and `progress` (step / steps).
         Numeric columns are numbers. Rows of missing and diverged runs are included: see `status`.
         """
+        key = ("frame", study, experiment, metric, kind)
+        return self._once(key, lambda: self._frame(study, experiment, metric, kind))
+
+    def _frame(
+        self, study: str, experiment: str | None, metric: str | None, kind: str | None
+    ) -> pd.DataFrame:
         parts = []
         for name, rows in (("final", self.metrics), ("curve", self.curves)):
             if kind not in (None, name):
@@ -71,11 +84,15 @@ class Results:
             raise ValueError(f"kind is 'final' or 'curve', not {kind!r}")
         found = pd.concat(parts, ignore_index=True)
         found["progress"] = found["step"] / found["steps"].where(found["steps"] > 0)
-        return self._join(found)
+        return self._join(study, found)
 
     def finals(self, study: str, experiment: str, metric: str | None = None) -> pd.DataFrame:
         """Final rows that stand for a run: of runs that ended well, and where a number was measured
         on the way too, the last one. Values may still be NaN."""
+        key = ("finals", study, experiment, metric)
+        return self._once(key, lambda: self._finals(study, experiment, metric))
+
+    def _finals(self, study: str, experiment: str, metric: str | None) -> pd.DataFrame:
         rows = self.frame(study, experiment, metric, "final")
         series = ["cell", "seed", "metric", "split", "at", "estimator"]
         rows = rows[rows["step"] == rows.groupby(series)["step"].transform("max")]
@@ -87,10 +104,14 @@ class Results:
     def unfinished(self, study: str, experiment: str) -> pd.DataFrame:
         """Runs planned for an experiment that have no usable numbers (missing or diverged), with
         the parameters of their cells as columns."""
+        key = ("unfinished", study, experiment)
+        return self._once(key, lambda: self._unfinished(study, experiment))
+
+    def _unfinished(self, study: str, experiment: str) -> pd.DataFrame:
         runs = self.runs
         wanted = (runs["study"] == study) & (runs["experiment"] == experiment)
         found = runs[wanted & (runs["status"] != FINISHED)].reset_index(drop=True)
-        return self._join(found)
+        return self._join(study, found)
 
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
@@ -110,22 +131,25 @@ class Results:
             )
         }
 
-    def _join(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows with parameters and coordinates as columns."""
-        keys = pd.Series(list(zip(rows["study"], rows["cell"], strict=True)), rows.index, object)
-        table = _spread(keys, lambda key: _plain(self._params.get(key, {})))
-        if "estimator" in table:
-            table["cell_estimator"] = table["estimator"]
-        if "at" in rows:
-            for name, column in _spread(rows["at"], _coordinates).items():
-                if name in table:
-                    column = column.where(column.notna(), table[name])
-                table[name] = column
-        added = {
-            name: _numeric(column)
-            for name, column in table.items()
-            if name not in rows.columns  # a row's own columns say what is true of that row
-        }
+    def _join(self, study: str, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows of a study with parameters and coordinates as columns."""
+        of_cell = self._params
+        cells, params = _spread(rows["cell"], lambda cell: _plain(of_cell.get((study, cell), {})))
+        if "estimator" in params:
+            params["cell_estimator"] = params["estimator"]
+        places, at = _spread(rows["at"], _coordinates) if "at" in rows else (cells, {})
+        added = {}
+        for name in dict.fromkeys([*params, *at]):
+            if name in rows.columns:
+                continue  # a row's own columns say what is true of that row
+            if name in params and name in at:
+                own = at[name][places]
+                values = _numeric(np.where(pd.isna(own), params[name][cells], own))
+            elif name in at:
+                values = _numeric(at[name])[places]
+            else:
+                values = _numeric(params[name])[cells]
+            added[name] = pd.Series(values, rows.index, values.dtype)
         return pd.concat([rows, pd.DataFrame(added, index=rows.index)], axis=1)
 
 
@@ -173,25 +197,25 @@ def _coordinates(at: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in at.split(",")) if at else {}
 
 
-def _spread(keys: pd.Series, columns_of: Callable[[Any], dict[str, Any]]) -> dict[str, pd.Series]:
-    """Columns named by `columns_of(key)`, computed once per different key; NaN where a key lacks
-    a name."""
+def _spread(
+    keys: pd.Series, columns_of: Callable[[Any], dict[str, Any]]
+) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]]]:
+    """Columns named by `columns_of(key)`, of one entry per different key, NaN where a key lacks a
+    name; and the position there of each row's."""
     codes, unique = pd.factorize(keys)
     found = [columns_of(key) for key in unique]
-    names = dict.fromkeys(name for columns in found for name in columns)
-    spread = {}
-    for name in names:
-        values = np.empty(len(unique), dtype=object)
-        values[:] = [columns.get(name, np.nan) for columns in found]
-        spread[name] = pd.Series(values[codes], keys.index, dtype=object)
-    return spread
+    columns = {}
+    for name in dict.fromkeys(name for entries in found for name in entries):
+        columns[name] = np.empty(len(unique), dtype=object)
+        columns[name][:] = [entries.get(name, np.nan) for entries in found]
+    return codes, columns
 
 
-def _numeric(column: pd.Series) -> pd.Series:
+def _numeric(column: NDArray[Any]) -> NDArray[Any]:
     """The column as numbers if every entry is one or empty (booleans stay), else unchanged."""
-    unique = [v for v in column.unique() if v != "" and v == v]
-    if not unique or any(isinstance(v, bool) for v in unique):
+    given = [v for v in column if v != "" and v == v]
+    if not given or any(isinstance(v, bool) for v in given):
         return column
-    if pd.to_numeric(pd.Series(unique, dtype=object), errors="coerce").isna().any():
+    if pd.to_numeric(pd.Series(given, dtype=object), errors="coerce").isna().any():
         return column
-    return pd.to_numeric(column, errors="coerce")
+    return pd.to_numeric(pd.Series(column, dtype=object), errors="coerce").to_numpy()
