@@ -22,6 +22,7 @@ from paper_repro.studies.infinite_gradients.figures_theory import (
 
 COLOURS = (style.SKY, style.GREEN, style.AMBER, style.RED)  # from the largest gamma to the smallest
 DASHED = (0, (3, 2))
+TICKS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)  # nats
 TITLES = {"a": "(a) both directions move", "b": "(b) one direction stays"}
 
 
@@ -96,4 +97,8 @@ def _latents(axes: Axes, arrays: dict[str, np.ndarray], place: int) -> None:
             axes.plot(arrays["scale"], curve, color=colour, linewidth=0.9, alpha=0.7, label=label)
     axes.axvline(1, color="black", linewidth=0.7, linestyle=DASHED, zorder=1, label="as trained")
     axes.set_yscale("asinh", linear_width=1)  # linear near zero, logarithmic beyond
-    axes.set_ylim(bottom=0)
+    top = float(arrays["curves"][:, place].max())
+    axes.set_yticks([tick for tick in TICKS if tick <= top], minor=False)
+    axes.set_yticks([], minor=True)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(0, 1.1 * top)
