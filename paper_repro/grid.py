@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from paper_repro import registry
+from paper_repro import handed, registry
 from paper_repro.cell import DATA, Cell
 from paper_repro.errors import UserError
 from paper_repro.schemas import check_schema, schema
@@ -63,6 +63,7 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     if tier not in TIERS:
         raise UserError(f"tier: {tier!r} is not one of {', '.join(TIERS)}")
     cells: dict[str, Cell] = {}
+    axes_of: dict[str, frozenset[str]] = {}
     for name, experiment in _grid(study)["experiments"].items():
         override = experiment.get("tiers", {}).get(tier, {})
         if override.get("skip"):
@@ -75,11 +76,14 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
             label = "-".join([name, *_labels(point)])
             where = f"{study}/grid.yaml: {label}"
             params = complete(study, experiment["task"], {**fixed, **point}, where)
+            may = registry.constant("tasks", experiment["task"], "HANDED", study) or ()
+            earlier = [(made, axes_of[id]) for id, made in cells.items()]
+            params = handed.resolve(params, may, earlier, where)
             cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
             check_parts(cell, where)
             if label in cells:
                 raise UserError(f"{where}: two points of the grid have this name")
-            cells[label] = cell
+            cells[label], axes_of[label] = cell, frozenset(point)
     return list(cells.values())
 
 

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from snakemake.exceptions import WorkflowError
 
 from paper_repro import config as configuration
-from paper_repro import grid, registry
+from paper_repro import grid, handed, registry
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 
@@ -62,6 +62,11 @@ def sources(*paths: str) -> list[str]:
 def cell_sources(cell: Cell) -> list[str]:
     """Files that can change the numbers of a cell."""
     return [local(file) for file in grid.sources(cell)]
+
+
+def givers(cell: Cell, runs: str) -> list[str]:
+    """Folders, below `runs`, of the runs that hand a number to this cell's."""
+    return [f"{runs}/{cell.study}/{giver}"] if (giver := handed.giver(cell)) else []
 
 
 def figures(study: str, root: str) -> list[str]:

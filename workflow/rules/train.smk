@@ -3,6 +3,7 @@
 
 rule train:
     input:
+        givers=lambda w: givers(CELLS[w.study, w.cell], f"{RESULTS}/runs"),
         code=lambda w: cell_sources(CELLS[w.study, w.cell]),
     output:
         directory(f"{RESULTS}/runs/{{study}}/{{cell}}"),
