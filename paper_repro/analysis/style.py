@@ -93,6 +93,10 @@ LOOKS = {
     "gumbel_softmax": Look("Gumbel-Softmax", PINK, (0, (4, 1.2)), "o"),
     "gumbel_softmax_st": Look("Gumbel-Softmax ST", BROWN, (0, (1.2, 1.2)), "D"),
     "straight_through": Look("straight-through", "#000000", (0, (1, 1.5)), "X"),
+    "gamma_learned": Look(r"$\gamma$ learned", BLUE, "-", "o"),
+    "gamma_one": Look(r"$\gamma = 1$", "#000000", (0, (2.5, 2.5)), "s"),
+    "plain_autoencoder": Look("autoencoder", GREEN, (0, (4, 1.2)), "^"),
+    "pca": Look("PCA", AMBER, (0, (5, 1, 1, 1)), "D"),
     "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
 }
 
