@@ -101,6 +101,9 @@ LOOKS = {
     "gamma_fast": Look(r"$\gamma$ learned, rate x 10", SKY, (0, (4, 1.2)), "D"),
     "gamma_slow": Look(r"$\gamma$ learned, rate x 0.1", GREEN, (0, (3, 1)), "P"),
     "gamma_closed": Look(r"$\gamma$ optimal in each batch", PINK, (0, (2.5, 2.5)), "X"),
+    "gamma_one": Look(r"$\gamma = 1$", "#000000", (0, (2.5, 2.5)), "s"),
+    "plain_autoencoder": Look("autoencoder", GREEN, (0, (4, 1.2)), "^"),
+    "pca": Look("PCA", AMBER, (0, (5, 1, 1, 1)), "D"),
     "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
 }
 
