@@ -8,7 +8,7 @@ is the paper's own scale. Nothing here imports torch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from paper_repro import handed, registry
-from paper_repro.cell import Cell
+from paper_repro.cell import DATA, Cell
 from paper_repro.errors import UserError
 from paper_repro.schemas import check_schema, schema
 
@@ -87,12 +87,13 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     return list(cells.values())
 
 
-def find(study: str, tier: str, cell: str, max_seeds: int | None = None) -> Cell:
-    """The cell with this id; UserError if the grid has none."""
-    for candidate in expand(study, tier, max_seeds):
-        if candidate.id == cell:
-            return candidate
-    raise UserError(f"cell: {cell!r} is not in {study}/grid.yaml at tier {tier}")
+def find(study: str, tier: str, ids: Iterable[str], max_seeds: int | None = None) -> list[Cell]:
+    """The cells with these ids, in their order; UserError if the grid lacks one."""
+    cells = {cell.id: cell for cell in expand(study, tier, max_seeds)}
+    for name in (ids := list(ids)):
+        if name not in cells:
+            raise UserError(f"cell: {name!r} is not in {study}/grid.yaml at tier {tier}")
+    return [cells[name] for name in ids]
 
 
 def _product(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
@@ -171,7 +172,7 @@ def check_parts(cell: Cell, where: str) -> None:
     from paper_repro.data.names import DATASETS
 
     params, chosen = cell.params, components(cell.params)
-    allowed_names = [("dataset", params["dataset"], list(DATASETS))]
+    allowed_names = [(key, params[key], list(DATASETS)) for key in DATA if key in params]
     allowed_names += [(room[:-1], name, registry.names(room)) for room, name in chosen]
     for part, name, known in allowed_names:
         if name and name not in known:
@@ -227,7 +228,7 @@ def sources(cell: Cell) -> list[Path]:
     for room in ("estimators", "objectives"):
         named = registry.constant("tasks", cell.task, room.upper(), cell.study) or []
         parts += [registry.path_of(room, name) for name in named]
-    if params["dataset"]:
-        module = DATASETS[params["dataset"]]["module"]
+    for name in cell.datasets:
+        module = DATASETS[name]["module"]
         parts.append(registry.PACKAGE.parent / (module.replace(".", "/") + ".py"))
     return registry.closure(parts)
