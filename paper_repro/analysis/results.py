@@ -39,7 +39,7 @@ def _remembered(
         key = (read.__name__, args, tuple(sorted(kwargs.items())))
         if key not in self.answers:
             self.answers[key] = read(self, *args, **kwargs)
-        return self.answers[key].copy()
+        return self.answers[key].copy(deep=False)
 
     return once
 

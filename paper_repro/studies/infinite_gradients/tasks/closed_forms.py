@@ -80,7 +80,9 @@ def slopes(generator: Generator) -> Iterator[Row]:
             params = linear_theory.optimum(axes, spectrum, LATENTS, gamma, beta)
             params = {name: tensor.requires_grad_() for name, tensor in params.items()}
             value = linear_theory.loss(params, factor, beta)
-            gradient = dict(zip(params, torch.autograd.grad(value, tuple(params.values())), strict=True))
+            gradient = dict(
+                zip(params, torch.autograd.grad(value, tuple(params.values())), strict=True)
+            )
             found.append(value.detach())
             own = abs(float(gradient.pop("log_gamma")) - expected)
             others = max(float(g.abs().max()) for g in gradient.values())

@@ -86,7 +86,9 @@ def rows(
     dims: Sequence[int],
     explained: Sequence[float],
 ) -> Iterator[Row]:
-    """Components needed for each fraction of the variance, then errors and AUROC per number."""
+    """The total variance and the components needed for each fraction of it, then errors and AUROC
+    per number."""
+    yield Row("total_variance", float(variances.sum()), "sse/image", "train")
     for fraction in explained:
         count = components_needed(variances, fraction)
         yield Row("components_needed", count, "1", "train", coordinates(explained=fraction))
