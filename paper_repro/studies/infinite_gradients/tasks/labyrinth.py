@@ -11,7 +11,7 @@ Second moments are integrals along the path, exact; nothing is random, so all se
 those of the code alone: both codes reconstruct exactly.
 
 Arrays: path [P, 2] of a snake coarse enough to be seen (in units of eps), arc [P] (its arc length),
-u [U], and h [penalties, U] (h at u, for every entry of PENALTIES).
+u [U], penalty [H] (``name constant``, for every entry of PENALTIES) and h [H, U] (h at u).
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
 
 
 def rows() -> Iterator[Row]:
-    """Costs of both codes per penalty and eps, and the exponent at which u^p changes sides."""
+    """Costs of both codes per penalty and eps, their ratio above the cost of an empty code, and the
+    exponent at which u^p changes sides."""
     for eps in EPS:
         count = round(LENGTH / eps)
         plane, arc = moments(eps, count)
@@ -73,6 +74,9 @@ def rows() -> Iterator[Row]:
             difference = cost["identity"] - cost["labyrinth"]
             yield Row("labyrinth_advantage", difference, "1", at=at)
             yield Row("labyrinth_preferred", difference > 0, "1", at=at)
+            empty = code_cost(torch.zeros_like(arc), name, constant)
+            ratio = (cost["identity"] - empty) / (cost["labyrinth"] - empty)
+            yield Row("cost_ratio", ratio, "1", at=at)
 
 
 def path_length(eps: float, count: int) -> float:
@@ -112,9 +116,10 @@ def snake(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return path, np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def arrays() -> dict[str, NDArray[np.float64]]:
+def arrays() -> dict[str, NDArray[Any]]:
     """See the module's docstring."""
     path, arc = snake(SHOWN_ROWS)
     u = torch.cat([torch.zeros(1), torch.logspace(-16, 1, 341)]).double()
     h = torch.stack([penalty(name, u, constant) for name, constant in PENALTIES])
-    return {"path": path, "arc": arc, "u": u.numpy(), "h": h.numpy()}
+    names = np.array([f"{name} {constant:g}" for name, constant in PENALTIES])
+    return {"path": path, "arc": arc, "u": u.numpy(), "penalty": names, "h": h.numpy()}

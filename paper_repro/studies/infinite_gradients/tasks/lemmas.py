@@ -33,21 +33,23 @@ ERROR = 0.1  # of a pixel in the first pair of Lemma 3, twice that in the second
 def rows(generator: Generator) -> Iterator[Row]:
     """Largest disagreement of two pairs, per penalty h and value of what vanishes."""
     factor, pairs = exact_pairs(generator)
+    errors = ERROR * torch.arange(1, PAIRS + 1, dtype=torch.float64)
     for exponent in EXPONENTS:
         small = 10.0**-exponent
+        vae = torch.stack([vanishing_gamma(*pair, factor, small) for pair in pairs])
+        logs = torch.stack(
+            [
+                vanishing_scales(*pair, factor, small, error) + row_penalty("log", pair[1])
+                for pair, error in zip(pairs, errors, strict=True)
+            ]
+        )
         for h in PENALTIES:
             code = torch.stack([row_penalty(h, code) for _, code in pairs])
-            vae = torch.stack([vanishing_gamma(*pair, factor, small) for pair in pairs])
             at = coordinates(h=h, gamma=small)
             yield Row("lemma2_gap", spread(vae - code), "nats", at=at)
-            differences = [
-                vanishing_scales(*pair, factor, small, ERROR * (1 + place))
-                + row_penalty("log", pair[1])
-                - PIXELS * penalty("log", torch.tensor(ERROR * (1 + place)).double().square())
-                for place, pair in enumerate(pairs)
-            ]
+            generic = PIXELS * penalty("log", errors.square()) + code
             at = coordinates(h=h, posterior_variance=small)
-            yield Row("lemma3_gap", spread(torch.stack(differences) - code), "nats", at=at)
+            yield Row("lemma3_gap", spread(logs - generic), "nats", at=at)
 
 
 def exact_pairs(generator: Generator) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
@@ -57,8 +59,9 @@ def exact_pairs(generator: Generator) -> tuple[Tensor, list[tuple[Tensor, Tensor
     factor = basis * torch.tensor([1.5, 1.0, 0.6], dtype=torch.float64)
     pairs = []
     for _ in range(PAIRS):
-        mix = torch.randn(RANK, RANK, generator=generator, dtype=torch.float64)
-        mix = mix + 2 * torch.eye(RANK, dtype=torch.float64)  # far from singular
+        normal = torch.randn(RANK, RANK, generator=generator, dtype=torch.float64)
+        skew = (0.5 * normal).triu(1) + torch.eye(RANK, dtype=torch.float64)
+        mix = linear_theory.rotation(RANK, RANK, generator) @ skew  # far from singular
         decoder = basis @ (mix / mix.norm(dim=0))
         pairs.append((decoder, torch.linalg.pinv(decoder) @ factor))
     return factor, pairs
@@ -83,7 +86,7 @@ def vanishing_gamma(decoder: Tensor, code: Tensor, factor: Tensor, gamma: float)
 
 
 def vanishing_scales(
-    decoder: Tensor, code: Tensor, factor: Tensor, variance: float, error: float
+    decoder: Tensor, code: Tensor, factor: Tensor, variance: float, error: Tensor
 ) -> Tensor:
     """The data part of eq. (3) at the best gamma, minus d, for a posterior of this variance and
     reconstructions that are off by `error` in every pixel.
