@@ -75,8 +75,9 @@ def figure1(results: Results) -> Figure:
         R^20 and outliers in the same plane, at least 0.2 away from it. Top: test points (faint) and
         their reconstructions (first seed), in the plane of the inliers' first two principal axes.
         Bottom: histograms of the squared reconstruction error over all seeds, each on its own
-        vertical scale, errors below 1e-6 in the first bin; AUROC of the error, {STATISTICS} ({where}). Two principal components
-        reconstruct everything in the plane and tell nothing apart.""",
+        vertical scale, errors below 1e-6 in the first bin; AUROC of the error, {STATISTICS}
+        ({where}). Two principal components reconstruct everything in the plane and tell nothing
+        apart.""",
     )
 
 
@@ -271,9 +272,10 @@ def _errors(axes: Axes, pca: pd.DataFrame, vae: pd.DataFrame, counts: pd.DataFra
         style.not_run(axes, "informative_dims, informative_pca (sse)")
         return
     look = style.look(PCA)
-    line = pca.sort_values("dim")
-    axes.plot(line["dim"], line["value"], look.marker, linestyle="-", color=look.colour,
-              markersize=2.5, label=look.label)  # fmt: skip
+    if len(pca):
+        line = pca.sort_values("dim")
+        axes.plot(line["dim"], line["value"], look.marker, linestyle="-", color=look.colour,
+                  markersize=2.5, label=look.label)  # fmt: skip
     both = active.merge(vae, on=["cell", "seed"], suffixes=("_dims", ""))
     if len(both):
         look = style.look(LEARNED)

@@ -71,8 +71,9 @@ def informative(results: Results) -> Table:
     needed = results.finals(STUDY, "informative_pca", "components_needed")
     for fraction, part in _by(needed, "explained"):
         rows.append([f"PCA, components for {100 * fraction:g} %", estimate(part["value"])])
-    pca = results.finals(STUDY, "informative_pca", "sse").sort_values("dim")
+    pca = results.finals(STUDY, "informative_pca", "sse")
     if len(pca) and len(own):
+        pca = pca.sort_values("dim")
         enough = pca[pca["value"] <= own["value"].mean()]
         found = f"{enough['dim'].iloc[0]:g}" if len(enough) else f"more than {pca['dim'].max():g}"
         rows.append(["PCA, components for the VAE's error (of those measured)", found])
