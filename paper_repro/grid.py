@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro import handed, registry
-from paper_repro.cell import Cell
+from paper_repro.cell import DATA, Cell
 from paper_repro.errors import UserError
 from paper_repro.schemas import check_schema, read_yaml, schema
 
@@ -170,7 +170,7 @@ def check_parts(cell: Cell, where: str) -> None:
     from paper_repro.data.names import DATASETS
 
     params, chosen = cell.params, components(cell.params)
-    allowed_names = [("dataset", params["dataset"], list(DATASETS))]
+    allowed_names = [(key, params[key], list(DATASETS)) for key in DATA if key in params]
     allowed_names += [(room[:-1], name, registry.names(room)) for room, name in chosen]
     for part, name, known in allowed_names:
         if name and name not in known:
@@ -226,7 +226,7 @@ def sources(cell: Cell) -> list[Path]:
     for room in ("estimators", "objectives"):
         named = registry.constant("tasks", cell.task, room.upper(), cell.study) or []
         parts += [registry.path_of(room, name) for name in named]
-    if params["dataset"]:
-        module = DATASETS[params["dataset"]]["module"]
+    for name in cell.datasets:
+        module = DATASETS[name]["module"]
         parts.append(registry.PACKAGE.parent / (module.replace(".", "/") + ".py"))
     return registry.closure(parts)

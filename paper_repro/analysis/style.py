@@ -93,6 +93,14 @@ LOOKS = {
     "gumbel_softmax": Look("Gumbel-Softmax", PINK, (0, (4, 1.2)), "o"),
     "gumbel_softmax_st": Look("Gumbel-Softmax ST", BROWN, (0, (1.2, 1.2)), "D"),
     "straight_through": Look("straight-through", "#000000", (0, (1, 1.5)), "X"),
+    # Runs with a variance gamma of the pixels: learned, or fixed at the learned run's last value.
+    "gamma_learned": Look(r"$\gamma$ learned", BLUE, "-", "o"),
+    "gamma_fixed": Look(r"$\gamma$ fixed at $\gamma^*$", RED, "-", "s"),
+    "gamma_10": Look(r"$\gamma$ fixed at $10\,\gamma^*$", AMBER, (0, (5, 1, 1, 1)), "^"),
+    "gamma_100": Look(r"$\gamma$ fixed at $100\,\gamma^*$", BROWN, (0, (1.2, 1.2)), "v"),
+    "gamma_fast": Look(r"$\gamma$ learned, rate x 10", SKY, (0, (4, 1.2)), "D"),
+    "gamma_slow": Look(r"$\gamma$ learned, rate x 0.1", GREEN, (0, (3, 1)), "P"),
+    "gamma_closed": Look(r"$\gamma$ optimal in each batch", PINK, (0, (2.5, 2.5)), "X"),
     "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
 }
 

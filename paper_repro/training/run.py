@@ -17,6 +17,7 @@ from typing import Any
 
 from paper_repro import handed, registry
 from paper_repro.cell import Cell
+from paper_repro.errors import UserError
 from paper_repro.training import checkpoint, loop, provenance
 from paper_repro.training.checkpoint import Snapshot
 from paper_repro.training.problem import Problem, check
@@ -83,8 +84,7 @@ def train_cell(
     SystemExit 143 or 130 after SIGTERM or SIGINT; UserError for what the user can mend.
     """
     device = provenance.prepare(device, threads)
-    if name := cell.params.get("dataset"):
-        _point_to_data(name, data_dir, download)
+    _point_to_data(cell, data_dir, download)
     usual = Path("results", cell.tier, "runs", cell.study)
     job = Job(
         cell,
@@ -103,15 +103,22 @@ def train_cell(
         _train_seeds(job, seeds, together)
 
 
-def _point_to_data(name: str, data_dir: Path | None, download: bool) -> None:
-    """Find a real data set once, so that tasks need not be told where data lie.
+def _point_to_data(cell: Cell, data_dir: Path | None, download: bool) -> None:
+    """Find the real data sets once, so that tasks need not be told where data lie.
 
     Imported by name: where files lie changes no number, so runs that need no data must not depend
-    on the module that looks for them.
+    on the module that looks for them. UserError where two sets lie in two named folders.
     """
-    if importlib.import_module("paper_repro.data.names").DATASETS[name]["folder"]:
+    table = importlib.import_module("paper_repro.data.names").DATASETS
+    if real := [name for name in cell.datasets if table[name]["folder"]]:
         search = importlib.import_module("paper_repro.data.search")
-        os.environ[search.VARIABLE] = str(search.locate(name, data_dir, download))
+        roots = {search.locate(name, data_dir, download) for name in real}
+        # ./data is looked into anyway
+        named = sorted(roots - {search.DOWNLOADS}) or [search.DOWNLOADS]
+        if len(named) > 1:
+            listed = " and ".join(map(str, named))
+            raise UserError(f"{', '.join(real)}: they lie in {listed}; put them into one folder")
+        os.environ[search.VARIABLE] = str(named[0])
 
 
 def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:

@@ -24,7 +24,7 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint, Terms
 from paper_repro.rows import Row
-from paper_repro.training import composed_data, composed_gradients, watched
+from paper_repro.training import composed_data, composed_gradients, composed_outliers, watched
 from paper_repro.training.composed_evaluation import NO_DENSITY, evaluate_composed, reconstructions
 from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
 from paper_repro.training.lagrangian import Lagrangian, constraint
@@ -85,6 +85,7 @@ PARAMS = {
     },
     "gradient_draws": {"type": "integer", "minimum": 0, "default": 0},  # of each of `compare`
     "pictures": {"type": "integer", "minimum": 0, "default": 0},  # saved of each split
+    "outliers": {"type": "string", "default": ""},  # a data set to be told apart at the end
 }
 HANDED = ("gamma",)  # what another run may settle, see paper_repro.handed
 POSTERIOR = {
@@ -102,6 +103,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     p = cell.params
     data = composed_data.load(p["dataset"], p["preprocessing"], device)
     data.check(p)
+    outliers = composed_outliers.load(p["outliers"], data)
     order = data.order(seed, p["batch_size"])
     estimator = registry.load("estimators", p["estimator"])
     objective = registry.load("objectives", p["objective"])
@@ -163,15 +165,23 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
 
     def evaluate(params: Tensors, state: Tensors, step: int) -> list[Row]:
         moved = {name: state[name] for name in buffers}
+        weights = {**params, **moved}
         with model.evaluating():
-            rows = evaluate_composed(model, {**params, **moved}, data, objective, p, seed, step)
+            rows = evaluate_composed(model, weights, data, objective, p, seed, step)
+            if step == p["steps"]:
+                rows += composed_outliers.evaluate(
+                    model, weights, data, outliers, objective, p, seed
+                )
         if p["compare"]:
             rows += composed_gradients.at_mark(model, params, moved, data, p, seed, step)
         return rows
 
     def arrays(tensors: Tensors) -> dict[str, np.ndarray]:
         with model.evaluating():
-            return reconstructions(model, tensors, data, p["pictures"], seed)
+            found = composed_outliers.arrays(model, tensors, data, outliers, p)
+            return found | (
+                reconstructions(model, tensors, data, p["pictures"], seed) if p["pictures"] else {}
+            )
 
     problem = Problem(
         params=params,
@@ -190,8 +200,8 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         watch=watched.norms(params.items()) if p["watch"] else None,
         log_units=units,
         progress="bound",
-        arrays=arrays if p["pictures"] else None,
-        fingerprint=data.fingerprint,
+        arrays=arrays if p["pictures"] or outliers else None,
+        fingerprint=composed_outliers.fingerprint(data, outliers),
         note=data.note,
         evaluate_at=tuple(round(mark * p["steps"]) for mark in p["marks"]),
     )

@@ -15,10 +15,10 @@ from typing import Any
 from paper_repro.cell import Cell
 from paper_repro.rows import Row
 from paper_repro.studies.silent_gradients.tasks import closed_forms, repeats, sampled
-from paper_repro.studies.silent_gradients.tasks.measurement import measurement
 from paper_repro.studies.silent_gradients.tasks.small_models import LATENTS, small_model
 from paper_repro.training import composed_data
 from paper_repro.training.composed_data import Pixels
+from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 

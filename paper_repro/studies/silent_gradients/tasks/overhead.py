@@ -18,10 +18,10 @@ import torch
 from paper_repro import grid
 from paper_repro.cell import Cell
 from paper_repro.rows import Row
-from paper_repro.studies.silent_gradients.tasks.measurement import measurement
 from paper_repro.training import checkpoint, composed_data
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.loop import stepper
+from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 from paper_repro.training.tasks import composed_vae
 
