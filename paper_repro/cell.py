@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+DATA = ("dataset", "outliers")  # parameters that name data sets
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -30,6 +32,11 @@ class Cell:
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
         object.__setattr__(self, "seeds", tuple(self.seeds))
+
+    @property
+    def datasets(self) -> list[str]:
+        """The data sets that the cell names."""
+        return [self.params[key] for key in DATA if self.params.get(key)]
 
     def as_json(self) -> str:
         """The cell as canonical JSON (sorted keys), the form in which it is handed to a job."""

@@ -8,17 +8,15 @@ is the paper's own scale. Nothing here imports torch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from paper_repro import registry
-from paper_repro.cell import Cell
+from paper_repro import handed, registry
+from paper_repro.cell import DATA, Cell
 from paper_repro.errors import UserError
-from paper_repro.schemas import check_schema, schema
+from paper_repro.schemas import check_schema, read_yaml, schema
 
 TIERS = ("smoke", "quick", "reduced", "paper")
 # Options of an estimator that name other estimators.
@@ -48,7 +46,7 @@ def _grid(study: str) -> dict[str, Any]:
     path = registry.STUDIES / study / "grid.yaml"
     if not path.is_file():
         raise UserError(f"study: {study!r} is not one of {', '.join(study_names())}")
-    grid: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    grid: dict[str, Any] = read_yaml(path)
     check_schema(grid, schema("grid"), f"{study}/grid.yaml")
     if grid["study"] != study:
         raise UserError(f"{study}/grid.yaml: study is {grid['study']!r}, its folder {study!r}")
@@ -63,6 +61,7 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     if tier not in TIERS:
         raise UserError(f"tier: {tier!r} is not one of {', '.join(TIERS)}")
     cells: dict[str, Cell] = {}
+    axes_of: dict[str, frozenset[str]] = {}
     for name, experiment in _grid(study)["experiments"].items():
         override = experiment.get("tiers", {}).get(tier, {})
         if override.get("skip"):
@@ -75,20 +74,24 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
             label = "-".join([name, *_labels(point)])
             where = f"{study}/grid.yaml: {label}"
             params = complete(study, experiment["task"], {**fixed, **point}, where)
+            may = registry.constant("tasks", experiment["task"], "HANDED", study) or ()
+            earlier = [(made, axes_of[id]) for id, made in cells.items()]
+            params = handed.resolve(params, may, earlier, where)
             cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
             check_parts(cell, where)
             if label in cells:
                 raise UserError(f"{where}: two points of the grid have this name")
-            cells[label] = cell
+            cells[label], axes_of[label] = cell, frozenset(point)
     return list(cells.values())
 
 
-def find(study: str, tier: str, cell: str, max_seeds: int | None = None) -> Cell:
-    """The cell with this id; UserError if the grid has none."""
-    for candidate in expand(study, tier, max_seeds):
-        if candidate.id == cell:
-            return candidate
-    raise UserError(f"cell: {cell!r} is not in {study}/grid.yaml at tier {tier}")
+def find(study: str, tier: str, ids: Iterable[str], max_seeds: int | None = None) -> list[Cell]:
+    """The cells with these ids, in their order; UserError if the grid lacks one."""
+    cells = {cell.id: cell for cell in expand(study, tier, max_seeds)}
+    for name in (ids := list(ids)):
+        if name not in cells:
+            raise UserError(f"cell: {name!r} is not in {study}/grid.yaml at tier {tier}")
+    return [cells[name] for name in ids]
 
 
 def _product(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
@@ -167,7 +170,7 @@ def check_parts(cell: Cell, where: str) -> None:
     from paper_repro.data.names import DATASETS
 
     params, chosen = cell.params, components(cell.params)
-    allowed_names = [("dataset", params["dataset"], list(DATASETS))]
+    allowed_names = [(key, params[key], list(DATASETS)) for key in DATA if key in params]
     allowed_names += [(room[:-1], name, registry.names(room)) for room, name in chosen]
     for part, name, known in allowed_names:
         if name and name not in known:
@@ -223,7 +226,7 @@ def sources(cell: Cell) -> list[Path]:
     for room in ("estimators", "objectives"):
         named = registry.constant("tasks", cell.task, room.upper(), cell.study) or []
         parts += [registry.path_of(room, name) for name in named]
-    if params["dataset"]:
-        module = DATASETS[params["dataset"]]["module"]
+    for name in cell.datasets:
+        module = DATASETS[name]["module"]
         parts.append(registry.PACKAGE.parent / (module.replace(".", "/") + ".py"))
     return registry.closure(parts)

@@ -11,10 +11,14 @@ import torch
 from torch import Tensor
 
 from paper_repro.data.catalogue import DataSet
+from paper_repro.errors import UserError
 
 
 def scale(images: Tensor, levels: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 pixels 0..levels, any shape -> `dtype` in [0, 1], same shape."""
+    """uint8 pixels 0..levels, any shape -> `dtype` in [0, 1], same shape. UserError for real
+    vectors, whose `levels` is 0."""
+    if not levels:
+        raise UserError("dataset: it holds real vectors, and this takes images")
     return images.to(dtype) / levels
 
 
@@ -34,6 +38,9 @@ def order(count: int, generator: torch.Generator) -> Tensor:
 
 
 def train_mean(data: DataSet) -> Tensor:
-    """Mean training image in [0, 1], float32 [C*H*W]; exact sums, so equal on every machine."""
-    total = data.train.flatten(1).sum(0, dtype=torch.int64)
-    return (total.double() / (len(data.train) * data.levels)).float()
+    """Mean training image in [0, 1], or mean vector, float32 [C*H*W]; sums are exact (vectors are
+    multiples of a power of two), so it is equal on every machine."""
+    dtype = torch.int64 if data.levels else torch.float64
+    parts = data.train.flatten(1).split(1000)  # each is copied in that type, eight times as large
+    total = torch.stack([part.sum(0, dtype=dtype) for part in parts]).sum(0)
+    return (total.double() / (len(data.train) * (data.levels or 1))).float()

@@ -18,13 +18,15 @@ from torch import Tensor
 
 from paper_repro.data import search
 from paper_repro.data.names import DATASETS
-from paper_repro.data.pool import SPLITS, check
+from paper_repro.data.pool import SPLITS, Rows, check
 from paper_repro.errors import UserError
 
 
 @dataclass(frozen=True)
 class DataSet:
     """The three splits of a data set, uint8 [N, C, H, W] on the CPU, pixels in 0..levels.
+
+    Sets of real vectors are float32 [N, 1, 1, D], and their `levels` is 0.
 
     `duplicates` counts validation and test images that equal, byte for byte, an image of an
     earlier split (different photographs of the source that happen to agree, or its own repeats).
@@ -46,7 +48,7 @@ class DataSet:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """One image: (C, H, W)."""
+        """One image: (C, H, W), or (1, 1, D)."""
         return tuple(self.train.shape[1:])
 
 
@@ -106,8 +108,9 @@ def duplicates(splits: Mapping[str, np.ndarray]) -> int:
     return count
 
 
-def _take(images: np.ndarray, rows: range | np.ndarray) -> np.ndarray:
-    """Rows of `images`, contiguous; a range is taken without a copy."""
-    if isinstance(rows, range):
-        return np.ascontiguousarray(images[rows.start : rows.stop])
+def _take(images: np.ndarray, rows: Rows) -> np.ndarray:
+    """Rows of `images`, contiguous; those that follow one another are taken without a copy."""
+    start, stop = int(rows[0]), int(rows[-1]) + 1
+    if np.array_equal(rows, np.arange(start, stop)):
+        return np.ascontiguousarray(images[start:stop])
     return images[rows]

@@ -3,13 +3,13 @@
 A name always means the same images. Per set:
 
 - ``module``: where ``read`` stands; ``line``: what it is, with its source;
-- ``shape``: one image, [C, H, W]; ``counts``: images in train, validation, test (empty: as many
-  as the user's folder holds);
+- ``shape``: one image, [C, H, W], or one real vector, [1, 1, D]; ``counts``: images in train,
+  validation, test (empty: as many as the user's folder holds);
 - ``folder``: the folder that a data directory must hold, in torchvision's layout ("" for sets
   embedded in the package or its dependencies);
 - ``fingerprint``: `catalogue.fingerprint` of the complete set ("" where we cannot vouch for one);
 - ``showable``: False where the terms of the images do not clearly allow publishing them, so that
-  no figure shows an original (absent: True).
+  no figure shows an original (absent: True). `may_be_shown` answers it.
 """
 
 from __future__ import annotations
@@ -62,6 +62,48 @@ DATASETS: dict[str, dict[str, Any]] = {
         "folder": "",
         "fingerprint": "5418ee1b22af1e87b5f8dcaf1392e3aa272d3e1740211ae94a827281e9058d91",
     },
+    "tanh_manifold": {
+        "module": "paper_repro.data.vectors",
+        "line": "vectors: tanh map of 5 Gaussian latents into R^100, noise 0.1 (ours, after Dai & "
+        "Wipf 2019)",
+        "shape": [1, 1, 100],
+        "counts": [5000, 500, 2000],
+        "folder": "",
+        "fingerprint": "48177d112474793002a05f9a9ed2e410a00dbaa5a50c3b7c7d5abaf62d351257",
+    },
+    "tanh_manifold_clean": {
+        "module": "paper_repro.data.vectors",
+        "line": "vectors: tanh_manifold without noise",
+        "shape": [1, 1, 100],
+        "counts": [5000, 500, 2000],
+        "folder": "",
+        "fingerprint": "422c01af445c6db953aa4c778c9c5fc1e4cdd5268cdadbfd32a4df05709cc401",
+    },
+    "tanh_manifold_noisy": {
+        "module": "paper_repro.data.vectors",
+        "line": "vectors: tanh_manifold with noise 0.2",
+        "shape": [1, 1, 100],
+        "counts": [5000, 500, 2000],
+        "folder": "",
+        "fingerprint": "83a617a2c4121febce7f784f1f6a07d35a7f2a709a734ade97b4aa59326f3234",
+    },
+    "curve": {
+        "module": "paper_repro.data.vectors",
+        "line": "vectors: three quarters of a circle in a plane of R^20 (ours, after Figure 1 of "
+        "Dai et al. 2021)",
+        "shape": [1, 1, 20],
+        "counts": [2000, 200, 1000],
+        "folder": "",
+        "fingerprint": "2907acaf2d81a9a73080c75777a5756699bda03b4bed35cacf4938528e361daf",
+    },
+    "curve_outliers": {
+        "module": "paper_repro.data.vectors",
+        "line": "vectors: points of the plane of curve that are far from it",
+        "shape": [1, 1, 20],
+        "counts": [2000, 200, 1000],
+        "folder": "",
+        "fingerprint": "f22f7166a200c5d582e920a62fc223b84273a4389748b93e29f7b5c635e2fd12",
+    },
     "mnist": {
         "module": "paper_repro.data.real",
         "line": "MNIST, split 59,600/400/10,000 as Burda et al. 2016 (LeCun et al. 1998)",
@@ -95,11 +137,40 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "",
     },
     "celeba": {
-        "module": "paper_repro.data.image_folders",
+        "module": "paper_repro.data.celeba",
         "line": "CelebA, official split, centre crop 160 resized to 64x64 (Liu et al. 2015)",
         "shape": [3, 64, 64],
         "counts": [162770, 19867, 19962],
         "folder": "celeba",
+        "fingerprint": "",
+        "showable": False,
+    },
+    "celeba128": {
+        "module": "paper_repro.data.celeba",
+        "line": "CelebA, official split, 128x128 crop of Dai & Wipf 2019, not resized; 10 GB",
+        "shape": [3, 128, 128],
+        "counts": [162770, 19867, 19962],
+        "folder": "celeba",
+        "fingerprint": "",
+        "showable": False,
+    },
+    "celeba128_subset": {
+        "module": "paper_repro.data.celeba",
+        "line": "any part of CelebA as files or zip, cropped as celeba128, split 85/5/10 % by us; "
+        "not celeba128",
+        "shape": [3, 128, 128],
+        "counts": [],
+        "folder": "celeba-subset",
+        "fingerprint": "",
+        "showable": False,
+    },
+    "celeba_half_64": {
+        "module": "paper_repro.data.celeba",
+        "line": "any part of CelebA at half size (89x109) as files or zip, crop 70 resized to "
+        "64x64, split 85/5/10 % by us; not celeba",
+        "shape": [3, 64, 64],
+        "counts": [],
+        "folder": "celeba-half",
         "fingerprint": "",
         "showable": False,
     },
@@ -124,3 +195,8 @@ DATASETS: dict[str, dict[str, Any]] = {
         "showable": False,
     },
 }
+
+
+def may_be_shown(name: str) -> bool:
+    """Whether images of data set `name` may stand in a figure."""
+    return bool(DATASETS[name].get("showable", True))

@@ -20,7 +20,8 @@ Rows = range | np.ndarray
 
 @dataclass(frozen=True)
 class Pool:
-    """Images uint8 [N, C, H, W] with values 0..levels, and the rows of each split."""
+    """Images uint8 [N, C, H, W] with values 0..levels, and the rows of each split. Of ``levels`` 0
+    are real vectors, float32 [N, 1, 1, D]."""
 
     images: np.ndarray
     rows: Mapping[str, Rows]
@@ -44,11 +45,14 @@ def check(name: str, pool: Pool, shape: list[int], counts: list[int]) -> None:
     Raises UserError (one line). An empty `counts` asks only that no split be empty.
     """
     images = pool.images
-    if images.dtype != np.uint8 or list(images.shape[1:]) != shape:
+    dtype = np.dtype(np.uint8 if pool.levels else np.float32)
+    if images.dtype != dtype or list(images.shape[1:]) != shape:
         raise UserError(
             f"dataset {name}: images are {images.dtype} {list(images.shape[1:])}, "
-            f"not uint8 {shape}: the reader and paper_repro/data/names.py disagree"
+            f"not {dtype} {shape}: the reader and paper_repro/data/names.py disagree"
         )
+    if not pool.levels and not np.isfinite(images).all():
+        raise UserError(f"dataset {name}: not all values are finite")
     found = [len(pool.rows[split]) for split in SPLITS]
     if found != counts if counts else min(found) == 0:
         raise UserError(

@@ -31,6 +31,7 @@ TORCHVISION: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
     "cifar10": ("CIFAR10", ({},)),
     "omniglot": ("Omniglot", ({"background": True}, {"background": False})),
     "celeba": ("CelebA", ({},)),
+    "celeba128": ("CelebA", ({},)),
 }
 
 

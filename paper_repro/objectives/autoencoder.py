@@ -21,8 +21,8 @@ LIKE = "autoencoder"
 LIKELIHOODS = ("squared_error",)
 OPTIONS = {"g": "log", "h": "log"}
 
-# u >= 0 and a constant c > 0 -> the penalty; all but identity, saturating and log1p have an
-# unbounded slope at zero, shifted_log as c -> 0
+# u >= 0 and a constant c > 0 -> the penalty; all but none, identity, saturating and log1p have
+# an unbounded slope at zero, shifted_log as c -> 0
 PENALTIES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "identity": lambda u, c: u,
     "saturating": lambda u, c: u / (c + u),
@@ -31,6 +31,7 @@ PENALTIES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "power": lambda u, c: u**c,
     "log": lambda u, c: u.log(),
     "shifted_log": lambda u, c: (u + c).log(),
+    "none": lambda u, c: 0 * u,  # h of a plain autoencoder
 }
 
 

@@ -45,7 +45,8 @@ class Bundle:
             for slot in snapshots[0].slots
         }
         self.leaves = list(self.params.values())
-        self.optimizer = optimizers.build(first.optimizer, self.leaves, slots, self.step)
+        factors = [first.rates.get(name, 1.0) for name in self.params]
+        self.optimizer = optimizers.build(first.optimizer, self.leaves, slots, self.step, factors)
         sums = [s.sums for s in snapshots]
         device = self.leaves[0].device if self.leaves else "cpu"  # a task that only measures
         self.sums = (torch.stack(sums, dim=-1) if stacked else sums[0].clone()).to(device)

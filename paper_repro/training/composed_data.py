@@ -3,30 +3,31 @@
 Pixels 0..L become k / L ("unit"), (k + u) / (L + 1) with u uniform on [0, 1) ("dequantised": a
 density of them is a probability of levels; Theis, van den Oord and Bethge, ICLR 2016, section
 3.1), or Bernoulli draws of mean k / L, anew at every visit ("binarised"; Salakhutdinov and Murray,
-ICML 2008).
+ICML 2008). Sets of real vectors are seen as they are ("none").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from paper_repro.data import batches, catalogue
+from paper_repro.data import batches, catalogue, names
 from paper_repro.errors import UserError
 from paper_repro.training.composed_model import Images
 from paper_repro.training.streams import stream
 
-NOT_SHOWN = ("celeba", "imagenet", "tiny_imagenet")  # photographs that are not ours to reprint
 FOR_VARIANCE = 1000  # images: the variance of pixels only says where a linear decoder starts
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """A data set on a device: the three splits are uint8 [N, C*H*W] in 0..levels."""
+    """A data set on a device: the three splits are uint8 [N, C*H*W] in 0..levels, or float32
+    vectors [N, D] where `levels` is 0."""
 
     name: str
     fingerprint: str
@@ -36,9 +37,12 @@ class Pixels:
     validation: Tensor
     test: Tensor
     images: Images
+    note: str = ""
 
     def seen(self, images: Tensor, generator: Generator) -> Tensor:
-        """What a model sees of uint8 images [B, C*H*W], in [0, 1]."""
+        """What a model sees of images or vectors [B, C*H*W] of a split; of images, in [0, 1]."""
+        if self.preprocessing == "none":
+            return images
         if self.preprocessing == "unit":
             return batches.scale(images, self.levels)
         uniform = torch.rand(images.shape, generator=generator, device=images.device)
@@ -55,7 +59,21 @@ class Pixels:
     @property
     def may_be_shown(self) -> bool:
         """Whether the data set's own images may stand in a figure."""
-        return not self.name.startswith(NOT_SHOWN)
+        return names.may_be_shown(self.name)
+
+    def check(self, p: Mapping[str, Any]) -> None:
+        """Refuse parameters of a cell that suit images alone: UserError naming the parameter."""
+        if self.levels:
+            return
+        chosen = {
+            "pictures": p["pictures"],
+            "likelihood": p["likelihood"] == "bernoulli" and "bernoulli",
+            "likelihood_options.link": p["likelihood_options"].get("link") == "sigmoid"
+            and "sigmoid",
+        }
+        for parameter, value in chosen.items():
+            if value:
+                raise UserError(f"{parameter}: {value} is for images; {self.name} holds vectors")
 
     def order(self, seed: int, size: int) -> Callable[[int], Tensor]:
         """step -> indices [size] into `train`; what is left of an epoch at its end is skipped."""
@@ -85,15 +103,19 @@ def as_pictures(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
 @cache  # the seeds of a cell share it
 def load(name: str, preprocessing: str, device: str) -> Pixels:
     """Read a data set. UserError naming it where its pixels are not whole numbers 0..levels, hence
-    no NaN either, or all images are equal."""
+    no NaN either, or all images are equal; UserError for a preprocessing that does not suit it."""
     data = catalogue.load(name)
+    if (preprocessing == "none") != (not data.levels):
+        kind, takes = ("images", "not 'none'") if data.levels else ("vectors", "'none' alone")
+        raise UserError(f"preprocessing: {preprocessing!r}, but {name} holds {kind}: {takes}")
     for split in (data.train, data.validation, data.test):
-        if split.dtype != torch.uint8 or int(split.max()) > data.levels:
+        if data.levels and (split.dtype != torch.uint8 or int(split.max()) > data.levels):
             raise UserError(f"dataset {name}: pixels are not all whole numbers 0..{data.levels}")
     mean = batches.train_mean(data)
     if preprocessing == "dequantised":
         mean = (mean * data.levels + 0.5) / (data.levels + 1)
-    some = batches.scale(data.train[:FOR_VARIANCE], data.levels).flatten(1)
+    some = data.train[:FOR_VARIANCE].flatten(1)
+    some = batches.scale(some, data.levels) if data.levels else some
     variance = float((some - some.mean(0)).square().mean())
     if not variance > 0:
         raise UserError(f"dataset {name}: its first {len(some)} training images are all equal")
@@ -107,4 +129,5 @@ def load(name: str, preprocessing: str, device: str) -> Pixels:
         data.validation.flatten(1).to(device),
         data.test.flatten(1).to(device),
         Images((channels, height, width), mean, variance),
+        data.note,
     )

@@ -232,8 +232,7 @@ class ComposedVAE:
 
     def _free_tensors(self, p: Mapping[str, Any], init: Init, guided: bool) -> dict[str, Tensor]:
         """What is trained and belongs to no network: learned scalars, the prior's flow."""
-        has = hasattr(self.likelihood, "init_params")
-        scalars: dict[str, Tensor] = self.likelihood.init_params() if has else {}
+        scalars = self._scalars(p["gamma"])
         found = prefixed("likelihood", scalars) | (prefixed("guide", scalars) if guided else {})
         if not self.has_flow:
             if p["prior_options"]:
@@ -244,6 +243,17 @@ class ComposedVAE:
         with naming("prior_options or dim"):
             made = flow.init_params(init("prior"), dim=self.latent, **(FLOW | p["prior_options"]))
         return found | prefixed("prior", made)
+
+    def _scalars(self, gamma: float) -> dict[str, Tensor]:
+        """A likelihood's learned scalars; its variance starts at `gamma`."""
+        if gamma <= 0:  # NaN passes: it is what a run that diverged hands on
+            raise UserError(f"gamma: {gamma:g}, a variance is positive")
+        if hasattr(self.likelihood, "init_params"):
+            found: dict[str, Tensor] = self.likelihood.init_params()
+            return found | {"log_gamma": torch.as_tensor(gamma).double().log().float()}
+        if gamma != 1:
+            raise UserError("gamma: starts a learned variance, and this likelihood has none")
+        return {}
 
     def _offset(self, mean: Tensor) -> Tensor:
         """What the decoder's raw output is added to, so that it starts at the mean image."""

@@ -200,6 +200,7 @@ def stepper(bundle: Bundle) -> Callable[[], None]:
     rate = first.learning_rate or (lambda _: constant)
     names, params = tuple(first.log_units), tuple(bundle.params)
     clip = first.optimizer.get("clip", 0)
+    watch = torch.vmap(first.watch) if first.watch and bundle.stacked else first.watch
 
     def step() -> None:
         batch = bundle.draw(bundle.step)
@@ -209,6 +210,8 @@ def stepper(bundle: Bundle) -> Callable[[], None]:
         (losses.sum() if bundle.stacked else losses).backward()
         with torch.no_grad():
             gradients: list[Tensor] = [p.grad for p in leaves]  # type: ignore[misc]
+            if watch:
+                logs = logs | watch(dict(zip(params, gradients, strict=True)))
             if clip:
                 clip_by_module(params, gradients, clip, stacked=bundle.stacked)
             optimizer.update(gradients, rate(bundle.step))

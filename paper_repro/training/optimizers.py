@@ -66,18 +66,52 @@ def build(
     params: list[Tensor],
     slots: dict[str, list[Tensor]],
     step: int,
+    factors: Sequence[float] = (),
 ) -> Optimizer:
     """The optimiser of `params` after `step` updates.
 
     `settings`: ``name`` and ``lr``, optionally ``betas`` and ``eps`` for the two Adams, and
     ``clip``, the largest norm of a module's gradient, which `update` leaves to its caller.
-    UserError for any other name or key.
+    `factors`, one per parameter, multiply the learning rate; where it is 0 a parameter stays, bit
+    by bit, and its moments stay as they are. UserError for any other name or key.
     """
     settings = _checked(settings)
+    groups = _groups(factors or [1.0] * len(params))
+
+    def part(tensors: list[Tensor], places: list[int]) -> list[Tensor]:
+        return [tensors[i] for i in places]
+
+    updates = [
+        (_rule(settings, part(params, at), {n: part(s, at) for n, s in slots.items()}, step), at, f)
+        for f, at in groups.items()
+    ]
+    if len(updates) == 1 and len(updates[0][1]) == len(params):
+        (only, _, factor), *_ = updates
+        return Optimizer(only if factor == 1 else lambda g, lr: only(g, factor * lr), slots)
+
+    def update(gradients: list[Tensor], lr: float) -> None:
+        for move, at, factor in updates:
+            move(part(gradients, at), factor * lr)
+
+    return Optimizer(update, slots)
+
+
+def _groups(factors: Sequence[float]) -> dict[float, list[int]]:
+    """Places of the parameters by factor, without those that stay."""
+    groups: dict[float, list[int]] = {}
+    for place, factor in enumerate(factors):
+        if factor:
+            groups.setdefault(factor, []).append(place)
+    return groups
+
+
+def _rule(
+    settings: dict[str, Any], params: list[Tensor], slots: dict[str, list[Tensor]], step: int
+) -> Callable[[list[Tensor], float], None]:
     if settings["name"] == "sgd":
-        return Optimizer(lambda gradients, lr: _sgd(params, gradients, lr), slots)
+        return lambda gradients, lr: _sgd(params, gradients, lr)
     make = _adam if settings["name"] == "adam" else _adam_burda
-    return Optimizer(make(settings, params, slots["first"], slots["second"], step), slots)
+    return make(settings, params, slots["first"], slots["second"], step)
 
 
 def clip_by_module(

@@ -61,8 +61,16 @@ class Problem:
     learning_rate: Callable[[int], float] | None = None
     """step (from 0) -> learning rate; None for the constant optimizer["lr"]."""
 
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Factor on the learning rate by parameter; 1 for those not named, 0 for one that stays."""
+
+    watch: Callable[[Tensors], Tensors] | None = None
+    """Gradients of the loss by parameter, before any clipping -> further 0-d logs; as pure as
+    `loss`."""
+
     log_units: Mapping[str, str] = field(default_factory=dict)
-    """Name and unit of each log; recorded as curves of the split "train"."""
+    """Name and unit of each log, those of `watch` included; recorded as curves of the split
+    "train"."""
 
     progress: str = "elbo"
     """The log shown on progress lines."""
@@ -72,6 +80,9 @@ class Problem:
 
     fingerprint: str = ""
     """SHA-256 of the data, empty where there is none."""
+
+    note: str = ""
+    """What the data are where their name does not say it, such as which part of a set."""
 
     evaluate_at: tuple[int, ...] = ()
     """Numbers of completed steps, besides the last, after which `evaluate` runs."""
@@ -90,6 +101,12 @@ def check(problem: Problem) -> None:
     loss, state, logs = problem.loss(params, problem.state, batch)
     if loss.ndim or any(log.ndim for log in logs.values()):
         raise ValueError("Problem.loss: the loss and every log must be 0-d")
+    loss.backward()
+    gradients = {name: p.grad for name, p in params.items() if p.grad is not None}
+    if unused := sorted(params.keys() - gradients.keys()):
+        raise ValueError(f"Problem.loss: does not depend on {', '.join(unused)}")
+    if problem.watch:
+        logs = logs | problem.watch(gradients)
     promises: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
         ("logs", logs, problem.log_units),
         ("state", state, problem.state),
@@ -97,6 +114,3 @@ def check(problem: Problem) -> None:
     for what, found, promised in promises:
         if found.keys() != promised.keys():
             raise ValueError(f"Problem.loss: {what} {sorted(found)}, promised {sorted(promised)}")
-    loss.backward()
-    if unused := [name for name, p in params.items() if p.grad is None]:
-        raise ValueError(f"Problem.loss: does not depend on {', '.join(unused)}")

@@ -15,8 +15,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from paper_repro import registry
+from paper_repro import handed, registry
 from paper_repro.cell import Cell
+from paper_repro.errors import UserError
 from paper_repro.training import checkpoint, loop, provenance
 from paper_repro.training.checkpoint import Snapshot
 from paper_repro.training.problem import Problem, check
@@ -36,6 +37,7 @@ class Job:
     build: Build
     store: Path
     out: Path
+    runs: Path
     device: str
     threads: int
     sources: str
@@ -48,6 +50,7 @@ class Run:
     """One seed of the job's cell."""
 
     seed: int
+    cell: Cell  # with the number that this seed was handed
     key: str
     problem: Problem
     entry: Entry
@@ -63,6 +66,7 @@ def train_cell(
     device: str,
     threads: int,
     sources: list[Path],
+    runs: Path | None = None,
     log: Path | None = None,
     data_dir: Path | None = None,
     download: bool = True,
@@ -73,19 +77,21 @@ def train_cell(
     """Train all seeds of a cell, leaving ``out/seed<k>/{run.json, metrics.csv[, arrays.npz]}``.
 
     Seeds finished before are taken from `store`, killed ones go on from their checkpoint. `out`
-    defaults to the workflow's folder. `device` is "cpu", "cuda" or "auto"; `sources` are the files
+    defaults to the workflow's folder, and so does `runs`, where other cells of the study lie that
+    hand a number to this one. `device` is "cpu", "cuda" or "auto"; `sources` are the files
     whose content is part of a run's identity; `log` also receives the progress lines. `build`
     replaces the task's own; `together` forces training the seeds as a bundle, or one by one.
     SystemExit 143 or 130 after SIGTERM or SIGINT; UserError for what the user can mend.
     """
     device = provenance.prepare(device, threads)
-    if name := cell.params.get("dataset"):
-        _point_to_data(name, data_dir, download)
+    _point_to_data(cell, data_dir, download)
+    usual = Path("results", cell.tier, "runs", cell.study)
     job = Job(
         cell,
         build or registry.load("tasks", cell.task, cell.study).build,
         store,
-        out or Path("results", cell.tier, "runs", cell.study, cell.id),
+        out or usual / cell.id,
+        runs or usual,
         device,
         threads,
         source_hash(sources),
@@ -97,15 +103,22 @@ def train_cell(
         _train_seeds(job, seeds, together)
 
 
-def _point_to_data(name: str, data_dir: Path | None, download: bool) -> None:
-    """Find a real data set once, so that tasks need not be told where data lie.
+def _point_to_data(cell: Cell, data_dir: Path | None, download: bool) -> None:
+    """Find the real data sets once, so that tasks need not be told where data lie.
 
     Imported by name: where files lie changes no number, so runs that need no data must not depend
-    on the module that looks for them.
+    on the module that looks for them. UserError where two sets lie in two named folders.
     """
-    if importlib.import_module("paper_repro.data.names").DATASETS[name]["folder"]:
+    table = importlib.import_module("paper_repro.data.names").DATASETS
+    if real := [name for name in cell.datasets if table[name]["folder"]]:
         search = importlib.import_module("paper_repro.data.search")
-        os.environ[search.VARIABLE] = str(search.locate(name, data_dir, download))
+        roots = {search.locate(name, data_dir, download) for name in real}
+        # ./data is looked into anyway
+        named = sorted(roots - {search.DOWNLOADS}) or [search.DOWNLOADS]
+        if len(named) > 1:
+            listed = " and ".join(map(str, named))
+            raise UserError(f"{', '.join(real)}: they lie in {listed}; put them into one folder")
+        os.environ[search.VARIABLE] = str(named[0])
 
 
 def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:
@@ -134,13 +147,14 @@ def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:
 
 
 def _open(job: Job, seed: int) -> Run:
-    problem = job.build(job.cell, seed, job.device)
-    key = run_key(job.cell, seed, job.sources, problem.fingerprint, job.device)
+    cell = handed.settle(job.cell, seed, job.runs)
+    problem = job.build(cell, seed, job.device)
+    key = run_key(cell, seed, job.sources, problem.fingerprint, job.device)
     progress = Progress(job.report, f"{job.cell.id} seed {seed}", _steps(job), problem.progress)
     entry = Entry.of(job.store, key)
     if entry.finished():
         progress.say("already trained")
-    return Run(seed, key, problem, entry, progress, provenance.now())
+    return Run(seed, cell, key, problem, entry, progress, provenance.now())
 
 
 def _steps(job: Job) -> int:
@@ -188,12 +202,15 @@ def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
         arrays = run.problem.arrays({name: t.to(job.device) for name, t in ended.items()})
     seconds = snapshot.seconds
     flops = provenance.flops_per_step(run.problem) if seconds >= COUNT_FLOPS else None
+    settled = {n: v for n, v in run.cell.params.items() if v != job.cell.params[n]}
     record: dict[str, Any] = {
         "run_id": run.key[:16],
         "status": snapshot.status,
+        "handed": settled,
         **provenance.address(job.cell, run.seed, job.device, job.threads),
         "sources": job.sources,
         "fingerprint": run.problem.fingerprint,
+        "data_note": run.problem.note,
         **provenance.environment(job.device),
         "seeds_together": together,
         "steps": snapshot.step,

@@ -1,4 +1,4 @@
-"""Omniglot, CelebA and two ImageNet folders, on small folders in torchvision's layout."""
+"""Omniglot and two ImageNet folders, on small folders in torchvision's layout."""
 
 from __future__ import annotations
 
@@ -123,52 +123,6 @@ def test_a_drawing_of_another_size_is_refused(characters, tmp_path):
     assert f"{path}: cannot be decoded (28x28 pixels, expected 105x105)" in refusal(
         "omniglot", tmp_path
     )
-
-
-@pytest.fixture
-def portraits(tmp_path, monkeypatch) -> Path:
-    """A CelebA of 6: red frame around a grey 160x160 centre of brightness 10 * number."""
-    expect(monkeypatch, "celeba", [3, 1, 2])
-    folder = tmp_path / "celeba" / "img_align_celeba"
-    folder.mkdir(parents=True)
-    lines = []
-    for number, part in enumerate([0, 0, 0, 1, 2, 2], start=1):
-        picture = np.full((218, 178, 3), [255, 0, 0], dtype=np.uint8)
-        picture[29:189, 9:169] = 10 * number
-        Image.fromarray(picture).save(folder / f"{number:06d}.jpg", format="PNG")
-        lines.append(f"{number:06d}.jpg {part}\n")
-    (tmp_path / "celeba" / "list_eval_partition.txt").write_text("".join(lines))
-    return folder
-
-
-def test_celeba_follows_the_official_partition_and_crops_the_centre(portraits, tmp_path):
-    data = load("celeba", tmp_path, download=False)
-    assert data.shape == (3, 64, 64)
-    for split, numbers in ((data.train, [1, 2, 3]), (data.validation, [4]), (data.test, [5, 6])):
-        for image, number in zip(split, numbers, strict=True):
-            assert image.eq(10 * number).all()  # nothing of the frame, all of the centre
-
-
-def test_a_missing_half_size_or_broken_portrait_is_refused_by_name(portraits, tmp_path):
-    path = portraits / "000002.jpg"
-    content = path.read_bytes()
-    Image.new("RGB", (89, 109)).save(path, format="JPEG")
-    assert f"{path}: cannot be decoded (89x109 pixels" in refusal("celeba", tmp_path)
-    path.write_bytes(content[:200])
-    assert f"{path}: cannot be decoded" in refusal("celeba", tmp_path)
-    path.unlink()
-    assert f"{path}: missing" in refusal("celeba", tmp_path)
-
-
-def test_a_missing_short_or_wrong_partition_file_is_refused(portraits, tmp_path):
-    path = tmp_path / "celeba" / "list_eval_partition.txt"
-    text = path.read_text()
-    path.write_text(text[:-13])
-    assert f"{path}: 5 lines, expected 6" in refusal("celeba", tmp_path)
-    path.write_text("<html>quota exceeded</html>")
-    assert f"{path}: no list of file names and parts" in refusal("celeba", tmp_path)
-    path.unlink()
-    assert f"{path}: no list of file names and parts" in refusal("celeba", tmp_path)
 
 
 @pytest.fixture

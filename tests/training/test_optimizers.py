@@ -119,3 +119,20 @@ def test_clipping_is_torch_s_module_by_module() -> None:
 def test_a_mistaken_setting_is_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         optimizers.initial_slots(settings, [])
+
+
+@pytest.mark.parametrize("name", ["adam", "adam_burda", "sgd"])
+def test_a_factor_multiplies_the_learning_rate_and_zero_leaves_a_parameter_alone(
+    name: str, start: Tensor
+) -> None:
+    settings = {"name": name, "lr": 0.03}
+    params = [start.clone() for _ in range(4)]
+    slots = optimizers.initial_slots(settings, params)
+    optimizer = optimizers.build(settings, params, slots, 0, [1.0, 0.0, 0.5, 1.0])
+    for step in range(STEPS):
+        optimizer.update([_gradient(p, step) for p in params], 0.03)
+    plain, half = _run(settings, start), _run(settings | {"lr": 0.015}, start)
+    torch.testing.assert_close(params, [plain, start, half, plain], rtol=1e-12, atol=1e-12)
+    assert torch.equal(params[1], start)
+    still = slots.get("first", [torch.zeros_like(start)] * 4)[1]
+    assert not still.any()

@@ -141,6 +141,18 @@ def test_run_json_says_what_was_run_and_at_what_cost(tmp_path: Path) -> None:
     assert record["started"].endswith("+00:00")
 
 
+def test_run_json_says_what_the_data_are_and_the_note_is_no_part_of_the_identity(
+    tmp_path: Path,
+) -> None:
+    def noted(cell: Cell, seed: int, device: str) -> Problem:
+        return replace(problems.fit(cell, seed, device), note="a part")
+
+    plain = problems.record(problems.train(problems.cell(), tmp_path / "a"))
+    other = problems.record(problems.train(problems.cell(), tmp_path / "b", build=noted))
+    assert (plain["data_note"], other["data_note"]) == ("", "a part")
+    assert plain["run_id"] == other["run_id"]
+
+
 def test_a_cell_without_steps_is_only_measured(tmp_path: Path) -> None:
     def build(cell: Cell, seed: int, device: str) -> Problem:
         problem = problems.fit(cell, seed, device)

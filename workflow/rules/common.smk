@@ -5,13 +5,16 @@ from pathlib import Path
 from paper_repro.catalogue import plan_lines
 from paper_repro.registry import STUDIES as STUDY_FOLDERS
 from paper_repro.workflow import (
+    cell_of,
     cell_sources,
     figures,
+    givers,
     gpus,
     load_cells,
     local,
     sources,
     tables,
+    training_jobs,
 )
 
 CELLS = load_cells(config)

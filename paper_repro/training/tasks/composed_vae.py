@@ -24,7 +24,7 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint, Terms
 from paper_repro.rows import Row
-from paper_repro.training import composed_data, composed_gradients
+from paper_repro.training import composed_data, composed_gradients, composed_outliers, watched
 from paper_repro.training.composed_evaluation import NO_DENSITY, evaluate_composed, reconstructions
 from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
 from paper_repro.training.lagrangian import Lagrangian, constraint
@@ -34,7 +34,7 @@ from paper_repro.training.streams import stream
 
 PARAMS = {
     "dataset": {"type": "string"},
-    "preprocessing": {"enum": ["unit", "dequantised", "binarised"], "default": "unit"},
+    "preprocessing": {"enum": ["unit", "dequantised", "binarised", "none"], "default": "unit"},
     "model": {"type": "string", "default": "mlp"},  # networks of encoder and decoder
     "decoder": {"type": "string", "default": ""},  # "": as the encoder
     "sizes": {"type": "object", "default": {}},  # what differs from the networks' SIZES
@@ -58,6 +58,14 @@ PARAMS = {
     "batch_size": {"type": "integer", "minimum": 2, "default": 128},
     "lr": {"type": ["number", "object"], "default": 1e-3},  # of Adam
     "clip": {"type": "number", "minimum": 0, "default": 0},  # norm of each part's gradient; 0: none
+    "gamma": {"type": ["number", "object"], "default": 1},  # where a learned variance starts
+    # factors on the learning rate by part, such as likelihood; 0: stays where it starts
+    "rates": {
+        "type": "object",
+        "additionalProperties": {"type": "number", "minimum": 0},
+        "default": {},
+    },
+    "watch": {"type": "boolean", "default": False},  # log gradient norms of every step
     # what is measured; validation takes `test_images` too
     "splits": {
         "type": "array",
@@ -77,7 +85,9 @@ PARAMS = {
     },
     "gradient_draws": {"type": "integer", "minimum": 0, "default": 0},  # of each of `compare`
     "pictures": {"type": "integer", "minimum": 0, "default": 0},  # saved of each split
+    "outliers": {"type": "string", "default": ""},  # a data set to be told apart at the end
 }
+HANDED = ("gamma",)  # what another run may settle, see paper_repro.handed
 POSTERIOR = {
     "latent": {"gaussian": "gaussian", "bernoulli": "bernoulli", "categorical": "categorical"}
 }
@@ -92,6 +102,8 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     """
     p = cell.params
     data = composed_data.load(p["dataset"], p["preprocessing"], device)
+    data.check(p)
+    outliers = composed_outliers.load(p["outliers"], data)
     order = data.order(seed, p["batch_size"])
     estimator = registry.load("estimators", p["estimator"])
     objective = registry.load("objectives", p["objective"])
@@ -110,6 +122,14 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     buffers, units = model.buffers_by_name(), _log_units(p, objective, model, lagrangian)
     memory = {n: torch.tensor(v, device=device) for n, v in getattr(estimator, "STATE", {}).items()}
     rate = curve("lr", p["lr"], p["steps"])
+    params = model.parameters_by_name()
+    rates = _rates(p["rates"], params)
+    if p["watch"]:
+        if lagrangian or p["guide"] or p["latent"] != "gaussian" or model.has_linear_joint:
+            raise UserError("watch: takes Gaussian latents, a nonlinear decoder and no constraint")
+        units |= watched.UNITS
+        probe = torch.zeros(shapes["z"], device=device, requires_grad=True)
+        params[watched.PROBE], rates[watched.PROBE] = probe, 0.0
 
     def draw(step: int) -> Tensors:
         batch = {"x": data.seen(data.train[order(step)], pixel_noise)}
@@ -130,6 +150,8 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
             joint = lagrangian.joint(model, weights, x, posterior, multipliers)
         else:
             joint = model.log_joint(weights, x, posterior)
+        if p["watch"]:
+            joint = watched.probed(joint, params[watched.PROBE])
         terms = estimator.terms(posterior, joint, batch, **options)
         bound = objective.bound(terms, posterior, **goals.read(batch)).mean()
         logs = {"bound": bound, **_means(terms, params)}
@@ -139,22 +161,30 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
             multipliers, found = lagrangian.advance(joint, multipliers)
             moved |= prefixed("objective", multipliers)
             logs |= found
-        return -bound, moved, {name: logs[name].detach() for name in units}
+        return -bound, moved, {n: logs[n].detach() for n in units if n not in watched.UNITS}
 
     def evaluate(params: Tensors, state: Tensors, step: int) -> list[Row]:
         moved = {name: state[name] for name in buffers}
+        weights = {**params, **moved}
         with model.evaluating():
-            rows = evaluate_composed(model, {**params, **moved}, data, objective, p, seed, step)
+            rows = evaluate_composed(model, weights, data, objective, p, seed, step)
+            if step == p["steps"]:
+                rows += composed_outliers.evaluate(
+                    model, weights, data, outliers, objective, p, seed
+                )
         if p["compare"]:
             rows += composed_gradients.at_mark(model, params, moved, data, p, seed, step)
         return rows
 
     def arrays(tensors: Tensors) -> dict[str, np.ndarray]:
         with model.evaluating():
-            return reconstructions(model, tensors, data, p["pictures"], seed)
+            found = composed_outliers.arrays(model, tensors, data, outliers, p)
+            return found | (
+                reconstructions(model, tensors, data, p["pictures"], seed) if p["pictures"] else {}
+            )
 
     problem = Problem(
-        params=model.parameters_by_name(),
+        params=params,
         loss=loss,
         draw=draw,
         evaluate=evaluate,
@@ -166,10 +196,13 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         },
         optimizer={"name": "adam", "lr": rate(0), "clip": p["clip"]},
         learning_rate=rate,
+        rates=rates,
+        watch=watched.norms(params.items()) if p["watch"] else None,
         log_units=units,
         progress="bound",
-        arrays=arrays if p["pictures"] else None,
-        fingerprint=data.fingerprint,
+        arrays=arrays if p["pictures"] or outliers else None,
+        fingerprint=composed_outliers.fingerprint(data, outliers),
+        note=data.note,
         evaluate_at=tuple(round(mark * p["steps"]) for mark in p["marks"]),
     )
     _rehearse(problem, data, model.noise_shapes(p["k"], 2), settings, goals)
@@ -193,12 +226,24 @@ def _rehearse(
     batch |= {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
     for part in settings:
         batch |= part.drawn(0, str(device))
+    params = dict(problem.params)
+    if watched.PROBE in params:
+        params[watched.PROBE] = params[watched.PROBE][:, :2]
     with naming("estimator or objective"):
-        loss, _, _ = problem.loss(problem.params, problem.state, batch)
+        loss, _, _ = problem.loss(params, problem.state, batch)
     found = torch.autograd.grad(loss, list(problem.params.values()), allow_unused=True)
     idle = [name for name, g in zip(problem.params, found, strict=True) if g is None]
     if idle:
         raise UserError(f"objective: with this estimator it does not train {', '.join(idle)}")
+
+
+def _rates(given: Mapping[str, float], params: Tensors) -> dict[str, float]:
+    """The factor of every parameter whose part, the beginning of its name, is given one."""
+    for part in given:
+        if not entries(part, params):
+            parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in params))
+            raise UserError(f"rates.{part}: the model has {parts}")
+    return {n: given[n.split(".")[0]] for n in params if n.split(".")[0] in given}
 
 
 def _settings(p: Mapping[str, Any], part: str, module: ModuleType) -> Settings:

@@ -118,6 +118,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         log_units={"elbo": "nats/image", "bound": "nats/image"},
         progress="bound",
         fingerprint=data.fingerprint,
+        note=data.note,
         evaluate_at=tuple(round(p["steps"] * i / marks) for i in range(marks)),
     )
 

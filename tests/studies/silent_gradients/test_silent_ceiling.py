@@ -12,6 +12,7 @@ from torch import Tensor
 from paper_repro.cell import Cell
 from paper_repro.data import catalogue
 from paper_repro.errors import UserError
+from paper_repro.metrics import spectrum
 from paper_repro.studies.silent_gradients.tasks import ceiling as task
 from tests.oracles import linear_vae
 
@@ -77,7 +78,7 @@ def test_it_is_the_oracle_that_trained_linear_vaes_attain(latents):
 def test_the_spectrum_does_not_depend_on_how_images_are_read(monkeypatch):
     exact = torch.linalg.eigvalsh(torch.cov(DIGITS.double().T / LEVELS, correction=0)).flip(0)
     for size in (5000, 100):
-        monkeypatch.setattr(task, "CHUNK", size)
+        monkeypatch.setattr(spectrum, "CHUNK", size)
         found = task.spectrum(DIGITS, LEVELS)
         torch.testing.assert_close(found, exact, rtol=1e-9, atol=1e-14)
         assert (found.diff() <= 0).all()

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
+from paper_repro.metrics.spectrum import spectrum
 from paper_repro.rows import Row, coordinates
 from paper_repro.training import composed_data
 from paper_repro.training.measurement import measurement
@@ -40,7 +41,6 @@ PARAMS = {
     "dims": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
     "train_images": {"type": "integer", "minimum": 2, "default": 10000},
 }
-CHUNK = 5000  # images: bounds the memory for pixels in float64
 SHOWN = 200  # eigenvalues kept for the figure
 
 
@@ -91,23 +91,6 @@ def rows(
 def row(metric: str, value: float, unit: str, **at: object) -> Row:
     """A row of the training split; variances are written as in the grid."""
     return Row(metric, float(value), unit, split="train", at=coordinates(**at))
-
-
-def spectrum(images: Tensor, levels: int) -> Tensor:
-    """Falling eigenvalues [D] of the covariance (divided by N) of uint8 images [N, D] / levels.
-
-    Those that are zero but for rounding are set to zero.
-    """
-    total = torch.zeros(images.shape[1], dtype=torch.float64)
-    for part in images.split(CHUNK):
-        total += part.double().sum(0)
-    mean = total / len(images)
-    scatter = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for part in images.split(CHUNK):
-        centred = part.double() - mean
-        scatter += centred.mT @ centred
-    found = torch.linalg.eigvalsh(scatter / (len(images) * levels**2)).flip(0)
-    return torch.where(found > 1e-12 * found[0], found, torch.zeros_like(found))
 
 
 def ceiling(lam: Tensor, latents: int, variance: float) -> float:

@@ -1,0 +1,100 @@
+"""Numbers that one run hands to another of its seed, such as a learned variance to be fixed.
+
+A parameter ``{of: experiment, metric: name, times: factor}`` takes a metric (by default that of the
+parameter's own name) from a run of another experiment of the study, times a factor (by default 1).
+The giver is the one cell of that experiment which agrees with the taker on every axis of that
+experiment. A task lists in HANDED the parameters that may be handed: those whose number enters a
+run as a tensor of its own, since seeds that train together share one loss.
+
+Here a taker finds its giver, when a grid is expanded, and its number, before it trains. The number
+itself is then part of the run's identity.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError
+
+KEYS = ("of", "metric", "times")
+
+
+def resolve(
+    params: Mapping[str, Any],
+    allowed: Iterable[str],
+    earlier: Iterable[tuple[Cell, frozenset[str]]],
+    where: str,
+) -> dict[str, Any]:
+    """`params` with the giver's cell written into what is handed.
+
+    `earlier` are the cells of the grid so far, each with the names of its axes' parameters.
+    UserError for a wrong key, for more than one handed parameter, and where no cell or more than
+    one fits.
+    """
+    found = {name: params[name] for name in allowed if isinstance(params.get(name), Mapping)}
+    if not found:
+        return dict(params)
+    if len(found) > 1:
+        raise UserError(f"{where}: {' and '.join(found)} are handed, but a run has one giver")
+    ((name, given),) = found.items()
+    unknown = sorted(given.keys() - set(KEYS))
+    if unknown or not isinstance(given.get("of"), str):
+        wrong = f"unknown key {unknown[0]!r}" if unknown else "names no experiment `of`"
+        raise UserError(f"{where}: {name}: {wrong}; a handed number takes {', '.join(KEYS)}")
+    times = given.get("times", 1)
+    if isinstance(times, bool) or not isinstance(times, int | float) or not times > 0:
+        raise UserError(f"{where}: {name}.times: expected a positive number, got {times!r}")
+    fits = [
+        cell.id
+        for cell, axes in earlier
+        if cell.experiment == given["of"]
+        and all(cell.params[axis] == params[axis] for axis in axes)
+    ]
+    if len(fits) != 1:
+        raise UserError(
+            f"{where}: {name}: {len(fits)} cells of experiment {given['of']!r} before this one "
+            "agree with it on the axes of theirs, not one"
+        )
+    return {**params, name: {"metric": name, "times": 1, **given, "cell": fits[0]}}
+
+
+def giver(cell: Cell) -> str:
+    """Id of the cell whose runs this one's wait for, "" if none."""
+    handed = _handed(cell)
+    return handed[1]["cell"] if handed else ""
+
+
+def settle(cell: Cell, seed: int, runs: Path) -> Cell:
+    """The cell of one seed, with the number in place of what describes it.
+
+    `runs` is the folder of the study's runs. The number of a run that diverged is NaN, with which
+    its taker diverges too. UserError where the giver has not run, or lacks the metric.
+    """
+    handed = _handed(cell)
+    if not handed:
+        return cell
+    name, given = handed
+    path = runs / given["cell"] / f"seed{seed}" / "metrics.csv"
+    if not path.is_file():
+        raise UserError(f"cell {cell.id}: {path} is not there; train cell {given['cell']} first")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "final"]
+    values = [float(row["value"]) for row in rows if row["metric"] == given["metric"]]
+    diverged = any(row["status"] != "ok" for row in rows)
+    if not values and not diverged:
+        raise UserError(f"cell {cell.id}: {path} has no metric {given['metric']!r}")
+    value = math.nan if diverged else values[-1] * given["times"]
+    return replace(cell, params={**cell.params, name: value})
+
+
+def _handed(cell: Cell) -> tuple[str, Mapping[str, Any]] | None:
+    for name, value in cell.params.items():
+        if isinstance(value, Mapping) and "cell" in value and "of" in value:
+            return name, value
+    return None

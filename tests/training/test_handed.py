@@ -1,0 +1,155 @@
+"""A number handed from run to run: who gives it, whose it becomes, and what it identifies."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from paper_repro import grid, handed
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError
+from paper_repro.training.run import train_cell
+from tests.training import composed
+
+GAMMA = {"likelihood": "gaussian_gamma", "estimator": "exact_kl"}
+
+
+def expanded(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> list[Cell]:
+    """Two learned cells, and two that take their gamma."""
+    params = {**composed.TINY, **GAMMA, "steps": 4}
+    dims = {"dim": [2, 3]}
+    grid_ = {
+        "experiments": {
+            "learned": {"task": "composed_vae", "seeds": 2, "params": params, "axes": dims},
+            "fixed": {
+                "task": "composed_vae",
+                "seeds": 2,
+                "params": {**params, "gamma": given, "rates": {"likelihood": 0}},
+                "axes": {**dims, "batch_size": [4]},
+            },
+        }
+    }
+    monkeypatch.setattr(grid, "_grid", lambda study: grid_)
+    return grid.expand("sticking_the_landing", "smoke")
+
+
+def test_the_giver_is_the_cell_that_agrees_on_the_axes_of_its_experiment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cells = expanded(monkeypatch, {"of": "learned", "times": 10})
+    assert [handed.giver(cell) for cell in cells] == ["", "", "learned-dim2", "learned-dim3"]
+    wanted = {"of": "learned", "metric": "gamma", "times": 10, "cell": "learned-dim3"}
+    assert cells[-1].params["gamma"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"of": "learnt"}, "gamma: 0 cells of experiment 'learnt' before this one"),
+        ({"off": "learned"}, "gamma: unknown key 'off'; a handed number takes of, metric, times"),
+        ({"times": 2}, "gamma: names no experiment `of`"),
+        ({"of": "learned", "times": 0}, "gamma.times: expected a positive number, got 0"),
+        ({"of": "fixed"}, "gamma: 0 cells of experiment 'fixed' before this one"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_trains(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        expanded(monkeypatch, given)
+    assert message in str(caught.value)
+
+
+def test_more_than_one_giver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = expanded(monkeypatch, {"of": "learned"})
+    with pytest.raises(UserError, match="2 cells of experiment 'learned'"):
+        handed.resolve(
+            {"gamma": {"of": "learned"}, "dim": 2},
+            ("gamma",),
+            [(cell, frozenset()) for cell in cells],
+            "here",
+        )
+
+
+def test_a_taker_trains_with_the_number_of_its_own_seed_and_is_filed_under_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cells = expanded(monkeypatch, {"of": "learned", "times": 10})
+    giver, taker = cells[0], cells[2]
+    runs, store = tmp_path / "runs", tmp_path / "store"
+
+    def train(cell: Cell) -> list[dict[str, Any]]:
+        train_cell(cell, store, runs / cell.id, runs=runs, device="cpu", threads=1, sources=[])
+        found = [runs / cell.id / f"seed{seed}" / "run.json" for seed in cell.seeds]
+        return [json.loads(path.read_text()) for path in found]
+
+    with pytest.raises(UserError, match="train cell learned-dim2 first"):
+        train(taker)
+    train(giver)
+    given = [_gamma(runs / giver.id / f"seed{seed}" / "metrics.csv") for seed in giver.seeds]
+    assert given[0] != given[1]
+    records = train(taker)
+    assert [record["handed"]["gamma"] for record in records] == [10 * g for g in given]
+    for seed, value in enumerate(given):  # at a rate of zero it ends where it began
+        ended = _gamma(runs / taker.id / f"seed{seed}" / "metrics.csv")
+        assert ended == pytest.approx(10 * value, rel=1e-6)
+    # Another number is another run, the same number the same one.
+    path = runs / giver.id / "seed0" / "metrics.csv"
+    again = train(taker)
+    assert [r["run_id"] for r in again] == [r["run_id"] for r in records]
+    path.write_text(path.read_text().replace(repr(given[0]), "0.5"))
+    moved = train(taker)
+    assert moved[0]["run_id"] != records[0]["run_id"]
+    assert moved[1]["run_id"] == records[1]["run_id"]
+    # The record still says what the grid asks for, so that collecting recognises it.
+    assert moved[0]["cell"]["params"] == json.loads(taker.as_json())["params"]
+
+
+def _gamma(path: Path) -> float:
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    return [float(line[3]) for line in lines if line[2] == "gamma" and line[7] == "final"][-1]
+
+
+def test_who_was_handed_the_number_of_a_diverged_run_diverges_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taker = expanded(monkeypatch, {"of": "learned"})[2]
+    for seed in taker.seeds:
+        folder = tmp_path / "learned-dim2" / f"seed{seed}"
+        folder.mkdir(parents=True)
+        head = "split,step,metric,value,unit,at,estimator,kind,status\n"
+        (folder / "metrics.csv").write_text(head + "train,3,loss,nan,nats/image,,,final,diverged\n")
+    assert math.isnan(handed.settle(taker, 0, tmp_path).params["gamma"])
+    out = tmp_path / taker.id
+    train_cell(taker, tmp_path / "s", out, runs=tmp_path, device="cpu", threads=1, sources=[])
+    assert json.loads((out / "seed1" / "run.json").read_text())["status"] == "diverged"
+
+
+def test_seeds_that_train_together_keep_a_number_each() -> None:
+    problems = [
+        composed.build(seed, **GAMMA, gamma=gamma, rates={"likelihood": 0})
+        for seed, gamma in enumerate((0.1, 0.3))
+    ]
+    live = composed.steps(composed.bundle(*problems, stacked=True), 3)
+    found = live.params["likelihood.log_gamma"].exp()
+    torch.testing.assert_close(found.detach(), torch.tensor([0.1, 0.3]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rates": {"decodr": 0}}, r"^rates\.decodr: the model has encoder, decoder, likelihood$"),
+        ({"gamma": -1}, "^gamma: -1, a variance is positive"),
+        ({"gamma": 2, "likelihood": "gaussian"}, "^gamma: starts a learned variance"),
+    ],
+)
+def test_gamma_and_rates_that_mean_nothing_are_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        composed.build(**GAMMA | changes)
