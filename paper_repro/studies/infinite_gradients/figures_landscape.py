@@ -85,7 +85,7 @@ def figure3_trained(results: Results) -> Figure:
         s: as trained at s = 1, carrying nothing at s = 0. One line per latent: the loss (eq. 3)
         minus its least value on the slice, with the gamma that training reached and, same weights,
         larger ones. With the small gamma a latent in use has a sharp minimum at s = 1 and often
-        another near s = 0 or below; with large ones only s = 0 is left. Data and sizes are our
+        another, shallow one near s = 0; with large ones only s = 0 is left. Data and sizes are our
         choice, after the first author's earlier code ({where}).""",
     )
 
