@@ -95,7 +95,7 @@ def screening(results: Results) -> Figure:
     made, (top, (first, second, third, last)) = style.figure(2, 4, 3.7)
     _four_histograms(results, top, area)
     _against_dims(first, area, EVERY, "AUROC, error")
-    _against_dims(second, bound, DENSE, "AUROC, −ELBO")
+    _against_dims(second, bound, DENSE, r"AUROC, $-$ELBO")
     _against_dims(third, active, DENSE, "active dims")
     _against_dims(last, own, EVERY, "mean error", log=True)
     for run in EVERY:
