@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,21 +22,34 @@ def train(args: argparse.Namespace) -> None:
     """Train all seeds of one or more cells, in order; finished runs come from the run store."""
     if args.out and len(args.cell) > 1:
         raise UserError("--out: is the folder of one cell, but several are named")
-    cells = [grid.find(args.study, args.tier, name, args.seeds) for name in args.cell]
+    cells = grid.find(args.study, args.tier, args.cell, args.seeds)
     from paper_repro.training.run import train_cell
 
     for cell in cells:
-        train_cell(
-            cell if args.seed is None else replace(cell, seeds=(args.seed,)),
-            args.store,
-            args.out,
-            device=args.device,
-            threads=args.threads,
-            sources=grid.sources(cell),
-            data_dir=args.data_dir,
-            download=not args.no_download,
-            log=args.log,
-        )
+        with _naming(cell.id):
+            train_cell(
+                cell if args.seed is None else replace(cell, seeds=(args.seed,)),
+                args.store,
+                args.out,
+                device=args.device,
+                threads=args.threads,
+                sources=grid.sources(cell),
+                data_dir=args.data_dir,
+                download=not args.no_download,
+                log=args.log,
+            )
+
+
+@contextmanager
+def _naming(cell: str) -> Iterator[None]:
+    """Errors inside say which cell they are about: the job may have several."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{cell}: {error}") from None
+    except Exception as error:
+        error.add_note(f"while training {cell}")
+        raise
 
 
 def collect(args: argparse.Namespace) -> None:

@@ -8,17 +8,15 @@ is the paper's own scale. Nothing here imports torch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from paper_repro import handed, registry
 from paper_repro.cell import DATA, Cell
 from paper_repro.errors import UserError
-from paper_repro.schemas import check_schema, schema
+from paper_repro.schemas import check_schema, read_yaml, schema
 
 TIERS = ("smoke", "quick", "reduced", "paper")
 # Options of an estimator that name other estimators.
@@ -48,7 +46,7 @@ def _grid(study: str) -> dict[str, Any]:
     path = registry.STUDIES / study / "grid.yaml"
     if not path.is_file():
         raise UserError(f"study: {study!r} is not one of {', '.join(study_names())}")
-    grid: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    grid: dict[str, Any] = read_yaml(path)
     check_schema(grid, schema("grid"), f"{study}/grid.yaml")
     if grid["study"] != study:
         raise UserError(f"{study}/grid.yaml: study is {grid['study']!r}, its folder {study!r}")
@@ -87,12 +85,13 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     return list(cells.values())
 
 
-def find(study: str, tier: str, cell: str, max_seeds: int | None = None) -> Cell:
-    """The cell with this id; UserError if the grid has none."""
-    for candidate in expand(study, tier, max_seeds):
-        if candidate.id == cell:
-            return candidate
-    raise UserError(f"cell: {cell!r} is not in {study}/grid.yaml at tier {tier}")
+def find(study: str, tier: str, ids: Iterable[str], max_seeds: int | None = None) -> list[Cell]:
+    """The cells with these ids, in their order; UserError if the grid lacks one."""
+    cells = {cell.id: cell for cell in expand(study, tier, max_seeds)}
+    for name in (ids := list(ids)):
+        if name not in cells:
+            raise UserError(f"cell: {name!r} is not in {study}/grid.yaml at tier {tier}")
+    return [cells[name] for name in ids]
 
 
 def _product(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,9 @@ Mistakes become Snakemake's own WorkflowError, which it prints without a traceba
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -48,6 +50,31 @@ def load_cells(config: dict[str, Any]) -> dict[tuple[str, str], Cell]:
     }
 
 
+def training_jobs(
+    cells: Iterable[tuple[str, str]], cells_per_job: int, runs: str
+) -> dict[str, list[str]]:
+    """Rules that train, by name, each with the folders below `runs` that one job of it makes.
+
+    One cell a job: the single rule ``train``, with wildcards. More: a rule for every job, which
+    holds at most `cells_per_job` cells of one study, neighbours in the grid, in its order.
+    """
+    if cells_per_job == 1:
+        return {"train": [f"{runs}/{{study}}/{{cell}}"]}
+    found = {}
+    for study, own in groupby(cells, key=lambda key: key[0]):
+        folders = [f"{runs}/{study}/{cell}" for _, cell in own]
+        count = math.ceil(len(folders) / cells_per_job)
+        cuts = [round(len(folders) * i / count) for i in range(count + 1)]
+        for i, (start, end) in enumerate(pairwise(cuts), 1):
+            found[f"train_{study}_{i}"] = folders[start:end]
+    return found
+
+
+def cell_of(folder: str) -> tuple[str, str]:
+    """Study and id of the cell whose runs lie in `folder`."""
+    return Path(folder).parent.name, Path(folder).name
+
+
 def local(path: Path | str) -> str:
     """A file of the package relative to the working directory, where it lies in it."""
     path, here = Path(path), Path.cwd()
@@ -59,14 +86,19 @@ def sources(*paths: str) -> list[str]:
     return [local(file) for file in registry.closure([registry.PACKAGE / p for p in paths])]
 
 
-def cell_sources(cell: Cell) -> list[str]:
-    """Files that can change the numbers of a cell."""
-    return [local(file) for file in grid.sources(cell)]
+def cell_sources(cells: Iterable[Cell]) -> list[str]:
+    """Files that can change the numbers of one of the cells."""
+    return sorted({local(file) for cell in cells for file in grid.sources(cell)})
 
 
-def givers(cell: Cell, runs: str) -> list[str]:
-    """Folders, below `runs`, of the runs that hand a number to this cell's."""
-    return [f"{runs}/{cell.study}/{giver}"] if (giver := handed.giver(cell)) else []
+def givers(cells: Iterable[Cell], runs: str) -> list[str]:
+    """Folders, below `runs`, of the runs that hand a number to those of a job's `cells`, but for
+    the job's own: there a giver has its turn first, as in the grid."""
+    cells = list(cells)
+    wanted = {(cell.study, giver) for cell in cells if (giver := handed.giver(cell))}
+    return sorted(
+        f"{runs}/{study}/{id}" for study, id in wanted - {(cell.study, cell.id) for cell in cells}
+    )
 
 
 def figures(study: str, root: str) -> list[str]:

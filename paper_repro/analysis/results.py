@@ -5,12 +5,13 @@ Figures, tables and verdicts all read through here, from CSV files alone.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,22 @@ NUMBERS = {
 }
 WHOLE = ("step", "steps")  # whole numbers that an unfinished run may lack: -1 there
 FINISHED = "ok"
+P = ParamSpec("P")
+
+
+def _remembered(
+    read: Callable[Concatenate[Results, P], pd.DataFrame],
+) -> Callable[Concatenate[Results, P], pd.DataFrame]:
+    """The same question has one answer: dozens of checks and panels ask for the same rows."""
+
+    @functools.wraps(read)
+    def once(self: Results, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        key = (read.__name__, args, tuple(sorted(kwargs.items())))
+        if key not in self.answers:
+            self.answers[key] = read(self, *args, **kwargs)
+        return self.answers[key].copy(deep=False)
+
+    return once
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,9 @@ class Results:
     runs: pd.DataFrame
     costs: pd.DataFrame
     choices: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)  # by `selection`
+    answers: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False)
 
+    @_remembered
     def frame(
         self,
         study: str,
@@ -73,6 +92,7 @@ class Results:
         found["progress"] = found["step"] / found["steps"].where(found["steps"] > 0)
         return self._join(found)
 
+    @_remembered
     def finals(self, study: str, experiment: str, metric: str | None = None) -> pd.DataFrame:
         """Final rows that stand for a run: of runs that ended well, and where a number was measured
         on the way too, the last one. Values may still be NaN."""
@@ -84,6 +104,7 @@ class Results:
         ended = ~runs.isin(pd.MultiIndex.from_frame(lost[["cell", "seed"]]))
         return rows[ended & (rows["status"] == FINISHED)]
 
+    @_remembered
     def unfinished(self, study: str, experiment: str) -> pd.DataFrame:
         """Runs planned for an experiment that have no usable numbers (missing or diverged), with
         the parameters of their cells as columns."""

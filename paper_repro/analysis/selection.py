@@ -19,6 +19,7 @@ import pandas as pd
 from paper_repro.analysis.filters import matches, passes
 from paper_repro.analysis.reach import to_target
 from paper_repro.analysis.results import FINISHED, Results
+from paper_repro.analysis.spans import reduced
 from paper_repro.analysis.tuning import chosen
 from paper_repro.errors import UserError
 
@@ -58,17 +59,20 @@ def sample(
     """The numbers a check is about.
 
     `select` holds column filters: a value, a list of values, or {min, max}; `progress` of 0.05
-    means the point after 5 % of the steps. `versus` overrides some of them to name the other side
-    of a pair, or names a source in the study's reported.csv. `pairing` says difference (default),
-    ratio, or reach: the progress at which a run is first as good as its partner was at the end,
-    infinite if never. Partners share the `units` columns and COMMON; what another experiment
-    computes without training is one number for all seeds on the same data.
+    means the point after 5 % of the steps. `span` makes one number per run of a curve, its mean or
+    rank correlation with the step (`spans.reduced`), and `progress` then is the stretch. `versus`
+    overrides some filters to name the other side of a pair, or names a source in the study's
+    reported.csv. `pairing` says difference (default), ratio, log_ratio, or reach: the progress at
+    which a run is first as good as its partner was at the end, infinite if never. A ratio of
+    numbers that are not both positive has no logarithm and is a gap. Partners share the `units`
+    columns and COMMON; what another experiment computes without training is one number for all
+    seeds on the same data.
 
     `tuned` (`over`, `metric`, `select`, `best`: see `tuning.chosen`) leaves, on either side, only
     the cells whose parameter `over` was best on validation data.
     """
-    filters, tuned = check["select"], check.get("tuned")
-    rows, gaps = _choose(results, study, filters, tuned)
+    filters, tuned, span = check["select"], check.get("tuned"), check.get("span", "")
+    rows, gaps = _choose(results, study, filters, tuned, span)
     units = check.get("units", [])
     rows = rows.assign(unit=_unit(rows, units))
     used = [rows]
@@ -80,7 +84,7 @@ def sample(
             other = _reported(reported, versus["reported"], filters, units)
             on = ["unit"]
         else:
-            other, _ = _choose(results, study, {**filters, **versus}, tuned)
+            other, _ = _choose(results, study, {**filters, **versus}, tuned, span)
             other = other.assign(unit=_unit(other, units))
             untrained = len(other) > 0 and bool((other["steps"] == 0).all())
             on = ["unit", *(PER_DATA if "experiment" in versus and untrained else COMMON)]
@@ -96,18 +100,26 @@ def sample(
 
 
 def _choose(
-    results: Results, study: str, filters: Mapping[str, Any], tuned: Mapping[str, Any] | None
+    results: Results,
+    study: str,
+    filters: Mapping[str, Any],
+    tuned: Mapping[str, Any] | None,
+    span: str,
 ) -> tuple[pd.DataFrame, set[str]]:
     """Rows with a usable value that pass the filters, and the runs that should have had some; of
     cells that were `tuned`, the chosen ones' and, where none could be chosen, those that lack."""
     wanted = dict(filters)
     experiment, metric = wanted.pop("experiment"), wanted.pop("metric")
-    if wanted.pop("kind", "final") == "final":
+    kind = wanted.pop("kind", "curve" if span else "final")
+    stretch = wanted.pop("progress", {}) if span else {}
+    if kind == "final":
         rows = results.finals(study, experiment, metric)
     else:
         rows = results.frame(study, experiment, metric, "curve")
         rows = rows[rows["status"] == FINISHED]
     rows = rows[matches(rows, wanted)]
+    if span:
+        rows = reduced(rows, stretch, span)
     runs = results.unfinished(study, experiment)
     planned = runs["cell"].isin(set(rows["cell"])) | _planned(runs, wanted)
     gaps = _names(runs[planned])
@@ -180,7 +192,9 @@ def _pair(
         merged["value"] = found.reindex(merged.index)
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
-            merged["value"] = mine / theirs if pairing == "ratio" else mine - theirs
+            merged["value"] = mine - theirs if pairing == "difference" else mine / theirs
+        if pairing == "log_ratio":
+            merged["value"] = np.log(merged["value"].where((mine > 0) & (theirs > 0)))
         paired = np.isfinite(merged["value"].to_numpy())
     done = merged[paired]
     used = done.assign(cell=done["cell_other"]) if "cell_other" in done else done.iloc[:0]

@@ -93,7 +93,14 @@ LOOKS = {
     "gumbel_softmax": Look("Gumbel-Softmax", PINK, (0, (4, 1.2)), "o"),
     "gumbel_softmax_st": Look("Gumbel-Softmax ST", BROWN, (0, (1.2, 1.2)), "D"),
     "straight_through": Look("straight-through", "#000000", (0, (1, 1.5)), "X"),
+    # Runs with a variance gamma of the pixels: learned, or fixed (gamma*: the learned run's last).
     "gamma_learned": Look(r"$\gamma$ learned", BLUE, "-", "o"),
+    "gamma_fixed": Look(r"$\gamma$ fixed at $\gamma^*$", RED, "-", "s"),
+    "gamma_10": Look(r"$\gamma$ fixed at $10\,\gamma^*$", AMBER, (0, (5, 1, 1, 1)), "^"),
+    "gamma_100": Look(r"$\gamma$ fixed at $100\,\gamma^*$", BROWN, (0, (1.2, 1.2)), "v"),
+    "gamma_fast": Look(r"$\gamma$ learned, rate x 10", SKY, (0, (4, 1.2)), "D"),
+    "gamma_slow": Look(r"$\gamma$ learned, rate x 0.1", GREEN, (0, (3, 1)), "P"),
+    "gamma_closed": Look(r"$\gamma$ optimal in each batch", PINK, (0, (2.5, 2.5)), "X"),
     "gamma_one": Look(r"$\gamma = 1$", "#000000", (0, (2.5, 2.5)), "s"),
     "plain_autoencoder": Look("autoencoder", GREEN, (0, (4, 1.2)), "^"),
     "pca": Look("PCA", AMBER, (0, (5, 1, 1, 1)), "D"),
@@ -194,7 +201,9 @@ def save(made: Figure, path_without_suffix: Path) -> list[Path]:
     """Write ``.pdf`` and ``.png``, without dates or versions; returns the two paths."""
     path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
     made.draw_without_rendering()
-    made.set_layout_engine("none")  # laid out once: both files alike, and half the time
+    # Laid out once: both files alike. None, where "none" would leave a place-holder for which
+    # matplotlib draws the figure before either file is drawn.
+    made.set_layout_engine(None)
     nothing = dict.fromkeys(("Creator", "Producer", "CreationDate"))
     written = []
     for suffix, metadata in ((".pdf", nothing), (".png", {"Software": None})):

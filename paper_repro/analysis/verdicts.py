@@ -3,10 +3,11 @@
 A study's claims.yaml fixes beforehand what decides each claim:
 
 - `id`, `statement`, `source`, `by` (whose claim: paper or ours), `figure` (one or more to look at);
-- `checks`, each with a `name`, the rows it looks at (`select`, `versus`, `pairing`, `units`: see
-  `selection.sample`), a `statistic` (`checks.STATISTICS`) and a `rule`: one region (`below`,
-  `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or `at_most` so
-  many `of` a fixed number, `seeds` (the fewest that may decide) and `x` (abscissa of a slope);
+- `checks`, each with a `name`, the rows it looks at (`select`, `versus`, `pairing`, `units`,
+  `span`: see `selection.sample`), a `statistic` (`checks.STATISTICS`) and a `rule`: one region
+  (`below`, `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or
+  `at_most` so many `of` a fixed number, `seeds` (the fewest that may decide) and `x` (abscissa of
+  a slope);
   where the pairing is reach, which values are `better` (lower or higher);
 - a check may be `tuned`: {`over` a parameter, by `metric`, on the rows of `select`, `best` lowest
   or highest}; of cells that differ in that parameter alone, only the one best on validation data
@@ -28,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from paper_repro import atomic, grid, registry
 from paper_repro.analysis.checks import (
@@ -46,7 +46,7 @@ from paper_repro.analysis.selection import COUNTING, Sample, sample
 from paper_repro.analysis.statistics import ALPHA, holm
 from paper_repro.analysis.wording import describe
 from paper_repro.errors import UserError
-from paper_repro.schemas import check_schema, schema
+from paper_repro.schemas import check_schema, read_yaml, schema
 
 CLAIM_COLUMNS = (
     *("study", "claim", "statement", "source", "rule", "estimate", "ci_low", "ci_high"),
@@ -122,7 +122,7 @@ def load_claims(path: Path, study: str) -> dict[str, Any]:
     where = f"{study}/claims.yaml"
     if not path.is_file():
         raise UserError(f"{path}: not there; a study states its claims in it")
-    claims: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    claims: dict[str, Any] = read_yaml(path)
     check_schema(claims, schema("claims"), where)
     twice = [name for name, n in Counter(c["id"] for c in claims["claims"]).items() if n > 1]
     if twice:
@@ -150,6 +150,7 @@ def _check_check(check: Mapping[str, Any], known: set[str], where: str) -> None:
     if allows >= BOUNDS and len(BOUNDS & extra) != 1:
         raise UserError(f"{where}: {statistic!r} needs one of at_least, at_most")
     _check_reach(check, where)
+    _check_span(check, where)
     columns = [*check["select"], *check.get("versus", {}), *check.get("units", [])]
     columns += [rule["x"]] if "x" in rule else []
     if tuned := check.get("tuned"):
@@ -180,6 +181,17 @@ def _check_reach(check: Mapping[str, Any], where: str) -> None:
             f"{where}: pairing 'reach' goes with {', '.join(sorted(COUNTING))}, "
             f"not {check['statistic']!r}"
         )
+
+
+def _check_span(check: Mapping[str, Any], where: str) -> None:
+    """A span is a stretch of a curve: {min, max} of `progress`, on either side of a pair."""
+    if "span" not in check:
+        return
+    sides = {**check["select"], **check.get("versus", {})}
+    if check.get("pairing") == "reach" or sides.get("kind") == "final":
+        raise UserError(f"{where}: span looks at a stretch of a curve; no reach, no final rows")
+    if not isinstance(sides.get("progress", {}), dict):
+        raise UserError(f"{where}: span needs progress as {{min, max}}")
 
 
 def _known_columns(study: str) -> set[str]:

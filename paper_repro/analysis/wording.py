@@ -13,8 +13,10 @@ WORSE = {"lower": "higher", "higher": "lower"}
 def describe(check: Mapping[str, Any]) -> str:
     """Numbers, filters, statistic and region of a check in one line."""
     rule, select = check["rule"], check["select"]
-    what = select["metric"]
-    where = {n: v for n, v in select.items() if n not in {"experiment", "metric", "kind"}}
+    what, said = select["metric"], {"experiment", "metric", "kind"}
+    if span := check.get("span"):
+        what, said = _spanned(what, span, select.get("progress")), {*said, "progress"}
+    where = {n: v for n, v in select.items() if n not in said}
     where = {n: v for n, v in where.items() if n not in check.get("versus", {})}
     if where:
         what += f" [{_list(where)}]"
@@ -25,8 +27,9 @@ def describe(check: Mapping[str, Any]) -> str:
             what = f"progress at which {what} is no longer {WORSE[rule['better']]} than the final"
             what += f" one of {sides[1]}"
         else:
-            over = "over" if check.get("pairing") == "ratio" else "minus"
+            over = "minus" if check.get("pairing", "difference") == "difference" else "over"
             what += f" {over} that of {sides[1]}"
+            what = f"log of {what}" if check.get("pairing") == "log_ratio" else what
     bound = "at least" if "at_least" in rule else "at most"
     bound += f" {rule.get('at_least', rule.get('at_most'))} of {rule.get('of')}"
     text = STATISTICS[check["statistic"]].words.format(
@@ -36,6 +39,12 @@ def describe(check: Mapping[str, Any]) -> str:
         text += f", {rule['of']} units"
     text += f", at least {rule['seeds']} seeds" if "seeds" in rule else ""
     return f"{what}: {text}" + (f", {_tuning(tuned)}" if (tuned := check.get("tuned")) else "")
+
+
+def _spanned(metric: str, span: str, stretch: Mapping[str, float] | None) -> str:
+    """As "mean grad_z at progress <= 0.01"; "rank correlation of grad_z with the step"."""
+    what = f"mean {metric}" if span == "mean" else f"rank correlation of {metric} with the step"
+    return f"{what} at progress {_words(stretch)}" if stretch else what
 
 
 def _tuning(tuned: Mapping[str, Any]) -> str:

@@ -217,3 +217,28 @@ def test_a_claim_of_many_checks_counts_them_and_each_has_its_own_verdict(tmp_pat
     # Eight have a p value; the smallest is multiplied by them all.
     first = found["A1.cell_0"]
     assert first["p_holm"] == pytest.approx(8 * first["p_value"], rel=1e-6)
+
+
+def test_a_log_ratio_judges_a_ratio_in_either_direction_alike(tmp_path):
+    check = {**MEAN, "pairing": "log_ratio", "rule": {"above": 0}}
+    values = {"path": lambda s: 3.0 * (1 + 0.1 * s), "total": lambda s: 1 + 0.1 * (3 - s)}
+    found = verdicts(tmp_path / "over", values, check)["A1"]
+    assert found["verdict"] == SUPPORTED
+    assert found["estimate"] == pytest.approx(math.log(3.0))  # mean of logs: the noise cancels
+    assert found["rule"].startswith("log of kl of estimator path over that of estimator total")
+    swapped = {"path": values["total"], "total": values["path"]}
+    found = verdicts(tmp_path / "under", swapped, check)["A1"]
+    assert found["verdict"] == CONTRADICTED
+    assert found["estimate"] == pytest.approx(-math.log(3.0))
+
+
+@pytest.mark.parametrize("side", ["path", "total"])
+@pytest.mark.parametrize("value", [0.0, -0.1])
+def test_a_number_without_a_logarithm_is_a_gap(tmp_path, side, value):
+    check = {**MEAN, "pairing": "log_ratio", "rule": {"above": 0}}
+    values = {"path": worse, "total": better}
+    whole = values[side]
+    values[side] = lambda s: value if s == 2 else whole(s)
+    found = verdicts(tmp_path, values, check)["A1"]
+    assert found["verdict"] == INCONCLUSIVE
+    assert ":2" in found["note"]

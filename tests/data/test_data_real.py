@@ -257,3 +257,14 @@ def test_real_tiny_imagenet_is_split_by_class_and_holds_colour():
         grey = split.eq(split[:, :1]).all(dim=1).flatten(1).all(dim=1).double().mean()
         assert 0 < grey < 0.1  # a few photographs are black and white
         assert 0.35 < split.float().mean() / 255 < 0.55
+
+
+@real_set("celeba_half_64")
+def test_faces_of_real_celeba_are_in_the_middle_of_the_crop():
+    data = load("celeba_half_64", HERE, download=False)
+    assert data.note.startswith(f"{sum(data.counts.values()):,} of the 202,599 images")
+    red, green, blue = data.train.float().mean((0, 2, 3)) / 255
+    assert 0.3 < blue < green < red < 0.7  # skin
+    middle = data.train[..., 16:48, 16:48].float().mean((0, 1))
+    mirrored = (middle - middle.flip(1)).abs().mean() / middle.std()
+    assert mirrored < 0.2  # the mean face is symmetric: its two eyes are level and central

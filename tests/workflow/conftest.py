@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,11 +39,10 @@ class Clone:
         return output
 
     def planned(self, *arguments: str) -> set[str]:
-        """Cells that a dry run would train."""
+        """Cells of the jobs that a dry run would train."""
         text = self.snakemake("--dry-run", "--cores", "2", *arguments)
-        return {
-            line.split("cell=")[1].strip() for line in text.splitlines() if "wildcards:" in line
-        }
+        made = re.findall(r"^rule train\w*:\n(?:    .*\n)*?    output: (.*)$", text, re.M)
+        return {Path(folder).name for line in made for folder in line.split(", ")}
 
 
 def copy_checkout(folder: Path) -> Clone:

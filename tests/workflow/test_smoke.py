@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import pandas as pd
+import yaml
 
 from paper_repro import grid
-from tests.workflow.conftest import Clone
+from paper_repro.workflow import cell_of, training_jobs
+from tests.workflow.conftest import ROOT, Clone
 
 SMOKE = ("--config", "tier=smoke")
+
+
+def cells_per_job() -> int:
+    return int(yaml.safe_load((ROOT / "config/smoke.yaml").read_text())["cells_per_job"])
 
 
 def test_every_run_of_the_grid_stands_in_the_metrics(smoke: Clone) -> None:
@@ -59,21 +66,38 @@ def test_a_second_run_has_nothing_to_do(smoke: Clone) -> None:
     assert "Nothing to be done" in smoke.snakemake("--cores", "2", *SMOKE)
 
 
-def test_editing_one_estimator_marks_exactly_its_own_cells(smoke: Clone) -> None:
+def test_editing_one_estimator_trains_exactly_its_own_cells(smoke: Clone) -> None:
     file = smoke.folder / "paper_repro/estimators/exact_kl.py"
     text = file.read_text(encoding="utf-8")
     file.write_text(text + "\nEDITED = True\n", encoding="utf-8")
     planned = smoke.planned(*SMOKE)
-    file.write_text(text, encoding="utf-8")
-    own = {
-        cell.id
+    cells = {
+        (study, cell.id): cell
         for study in grid.study_names()
         for cell in grid.expand(study, "smoke")
+    }
+    own = {
+        key
+        for key, cell in cells.items()
         if any(path.name == "exact_kl.py" for path in grid.sources(cell))
     }
+    jobs = [
+        [cell_of(folder) for folder in folders]
+        for folders in training_jobs(cells, cells_per_job(), "results/smoke/runs").values()
+    ]
+    marked = [job for job in jobs if own & set(job)]
     assert own
-    assert len(own) < len(grid.expand("sticking_the_landing", "smoke"))
-    assert planned == own
+    assert len(marked) < len(jobs)
+    assert planned == {id for job in marked for _, id in job}
+
+    mixed = min((job for job in marked if set(job) - own), key=lambda job: len(own & set(job)))
+    target = "results/smoke/runs/" + "/".join(mixed[0])
+    output = smoke.snakemake("--cores", "2", target, *SMOKE)
+    file.write_text(text, encoding="utf-8")
+    again = smoke.snakemake("--cores", "2", target, *SMOKE)
+    finished = re.compile(r"^(\S+) seed \d+  .*\bdone  ", re.M)
+    assert set(finished.findall(output)) == {id for _, id in own & set(mixed)}
+    assert not finished.findall(again)
 
 
 def test_editing_a_figure_retrains_nothing(smoke: Clone) -> None:

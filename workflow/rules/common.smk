@@ -5,6 +5,7 @@ from pathlib import Path
 from paper_repro.catalogue import plan_lines
 from paper_repro.registry import STUDIES as STUDY_FOLDERS
 from paper_repro.workflow import (
+    cell_of,
     cell_sources,
     figures,
     givers,
@@ -13,6 +14,7 @@ from paper_repro.workflow import (
     local,
     sources,
     tables,
+    training_jobs,
 )
 
 CELLS = load_cells(config)

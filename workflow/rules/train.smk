@@ -1,30 +1,45 @@
-# Training: one job trains all seeds of a cell; finished seeds wait in the run store.
+# Training: one job trains all seeds of its cells; finished seeds wait in the run store.
+def cells_in(folders):
+    return [CELLS[cell_of(folder)] for folder in folders]
 
 
-rule train:
-    input:
-        givers=lambda w: givers(CELLS[w.study, w.cell], f"{RESULTS}/runs"),
-        code=lambda w: cell_sources(CELLS[w.study, w.cell]),
-    output:
-        directory(f"{RESULTS}/runs/{{study}}/{{cell}}"),
-    log:
-        f"logs/{TIER}/train/{{study}}/{{cell}}.log",
-    conda:
-        "../envs/paper_repro.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=gpus(config["device"]),
-    params:
-        digest=lambda w: CELLS[w.study, w.cell].digest(),
-        seeds=lambda w: len(CELLS[w.study, w.cell].seeds),
-        data=[f"--data-dir={config['data_dir']}"] * bool(config["data_dir"])
-        + ["--no-download"] * (not config["download"]),
-        device=config["device"],
-        tier=TIER,
-    shell:
-        "python -m paper_repro train --tier {params.tier} --study {wildcards.study}"
-        " --cell {wildcards.cell} --seeds {params.seeds} --device {params.device}"
-        " --threads {threads} --out {output} --log {log} {params.data:q}"
+for job, folders in training_jobs(
+    CELLS, config["cells_per_job"], f"{RESULTS}/runs"
+).items():
+
+    rule:
+        name:
+            job
+        input:
+            givers=lambda w, folders=folders: givers(
+                cells_in(expand(folders, **w)), f"{RESULTS}/runs"
+            ),
+            code=lambda w, folders=folders: cell_sources(cells_in(expand(folders, **w))),
+        output:
+            directory(folders),
+        log:
+            f"logs/{TIER}/train/{'{study}/{cell}' if job == 'train' else job}.log",
+        conda:
+            "../envs/paper_repro.yaml"
+        threads: config["threads"]
+        resources:
+            gpu=gpus(config["device"]),
+        params:
+            # What is computed: a change re-runs the job.
+            runs=lambda w, output: [
+                (cell.digest(), len(cell.seeds)) for cell in cells_in(output)
+            ],
+            study=lambda w, output: cell_of(output[0])[0],
+            cells=lambda w, output: [cell.id for cell in cells_in(output)],
+            seeds=lambda w, output: max(len(cell.seeds) for cell in cells_in(output)),
+            data=[f"--data-dir={config['data_dir']}"] * bool(config["data_dir"])
+            + ["--no-download"] * (not config["download"]),
+            device=config["device"],
+            tier=TIER,
+        shell:
+            "python -m paper_repro train --tier {params.tier} --study {params.study}"
+            " --cell {params.cells} --seeds {params.seeds} --device {params.device}"
+            " --threads {threads} --log {log} {params.data:q}"
 
 
 onstart:

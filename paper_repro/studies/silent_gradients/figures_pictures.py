@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
+from paper_repro.analysis import panels, strips, style
 from paper_repro.analysis.files import MISSING
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
@@ -42,9 +40,6 @@ from paper_repro.studies.silent_gradients.tables_scores import (
 )
 
 MAY_BE_SHOWN = ("digits", "patches", "mnist", "cifar10")  # originals of all others are not drawn
-PICTURES = 10  # a row
-# White between two pictures, room for the labels and for the numbers, in widths of a picture.
-GAP, LABEL, NUMBER = 0.1, 3.2, 2.1
 ERROR = """MSE: mean squared error per pixel of all {} images evaluated, mean over seeds ± half
         width of the 95 % t interval; the pictures are those of the first seed"""
 Z = {"Gaussian": "mean"}  # where reconstructions are taken; others: "sampled"
@@ -127,7 +122,7 @@ def _figure(
     experiment: str,
     split: str,
     every: DataFrame,
-    strips: Sequence[Strip],
+    methods_shown: Sequence[Strip],
     data: str,
 ) -> tuple[Figure, str]:
     """A strip of originals, where they may be shown, and one per method; also what `style.origin`
@@ -137,23 +132,15 @@ def _figure(
     drawn = []
     if len(every) and every["dataset"].iloc[0] in MAY_BE_SHOWN:
         originals = _saved(results, every, f"originals_{split}")
-        drawn.append(("originals", originals, "" if len(originals) else NOT_RUN))
-    for strip in strips:
+        drawn.append(strips.Strip("originals", originals, "" if len(originals) else NOT_RUN))
+    for strip in methods_shown:
         rows = _best(every, validation, strip)
         name = rows["method"].iloc[0] if len(rows) else strip.names[-1]
         pictures = _saved(results, rows, f"pictures_{split}")
         errors = scores(results, experiment, "mse", split, z=Z.get(strip.family, "sampled"))
         text = _error(last(of_cells(errors, rows))) if len(pictures) else _lost(gone, strip)
-        drawn.append((f"{name}\n({strip.family})", pictures, text))
-    count = max(len(pictures) for _, pictures, _ in drawn) or PICTURES
-    width = LABEL + count * (1 + GAP) + NUMBER
-    made, grid = style.figure(len(drawn), 1, 0.5 + len(drawn) * (style.WIDTH / width + 0.06))
-    made.get_layout_engine().set(hspace=0, h_pad=0.03)  # type: ignore[union-attr, call-arg]
-    for axes, (label, pictures, text) in zip(grid[:, 0], drawn, strict=True):
-        axes.set(xlim=(-LABEL, width - LABEL), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
-        axes.axis("off")
-        _strip(axes, label, pictures, text, count)
-    made.suptitle(f"{data}, {split} images", x=0.012, ha="left", fontsize=8, fontweight="bold")
+        drawn.append(strips.Strip(f"{name}\n({strip.family})", pictures, text))
+    made = strips.figure(drawn, f"{data}, {split} images")
     where = style.origin(validation, gone)
     style.mark(made, where)
     return made, where
@@ -175,34 +162,8 @@ def _saved(results: Results, rows: DataFrame, name: str) -> NDArray[np.uint8]:
     for cell, seed in runs.sort_values(["seed", "cell"])[["cell", "seed"]].itertuples(index=False):
         saved = results.arrays(STUDY, cell, seed)
         if name in saved:
-            return saved[name][:PICTURES]
+            return saved[name][: strips.PICTURES]
     return np.empty((0, 1, 1, 1), dtype=np.uint8)
-
-
-def _strip(axes: Axes, label: str, pictures: NDArray[np.uint8], text: str, count: int) -> None:
-    """Pictures side by side with a label before and a text behind them; without pictures the text
-    stands in their place."""
-    axes.text(-0.25, 0.5, label, ha="right", va="center", fontsize=6.5)
-    for place, picture in enumerate(pictures):
-        image, left = picture.transpose(1, 2, 0), place * (1 + GAP)
-        axes.imshow(
-            image if image.shape[-1] == 3 else image[..., 0],
-            cmap="gray",
-            vmin=0,
-            vmax=255,
-            extent=(left, left + 1, 0, 1),
-            interpolation="nearest",
-            zorder=2,
-        )
-    width = count * (1 + GAP) - GAP
-    axes.set(xlim=(-LABEL, width + NUMBER), ylim=(0, 1))  # imshow has moved them
-    if len(pictures):
-        axes.text(width + 0.25, 0.5, text, ha="left", va="center", fontsize=6.5)
-        return
-    frame = Rectangle((0, 0.02), width, 0.96, facecolor="#f6f6f6", edgecolor="#a0a0a0",
-                      linestyle=(0, (3, 3)), linewidth=0.7)  # fmt: skip
-    axes.add_patch(frame)
-    axes.text(width / 2, 0.5, text, ha="center", va="center", fontsize=7, color=style.GREY)
 
 
 def _error(rows: DataFrame) -> str:

@@ -1,0 +1,72 @@
+"""How the cells of a tier are shared out among training jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paper_repro import cli, grid
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError
+from paper_repro.training import run
+from paper_repro.workflow import cell_of, givers, training_jobs
+
+CELLS = [("a", f"a{i}") for i in range(13)] + [("b", "b0")]
+GRID = ("--study=sticking_the_landing", "--tier=smoke")
+
+
+def test_every_cell_trains_in_one_job_of_its_study_in_the_order_of_the_grid() -> None:
+    jobs = training_jobs(CELLS, 5, "runs")
+    assert [cell_of(folder) for folders in jobs.values() for folder in folders] == CELLS
+    assert list(jobs) == ["train_a_1", "train_a_2", "train_a_3", "train_b_1"]
+    assert all(folder.startswith(f"runs/{job[6]}/") for job in jobs for folder in jobs[job])
+
+
+def test_jobs_of_a_study_differ_by_one_cell_at_most_and_hold_no_more_than_allowed() -> None:
+    for allowed in range(2, 15):
+        sizes = [len(folders) for job, folders in training_jobs(CELLS, allowed, "").items()]
+        assert max(sizes) <= allowed
+        assert max(sizes[:-1]) - min(sizes[:-1]) <= 1  # the last is study b's
+
+
+def test_a_job_waits_for_the_cells_of_other_jobs_that_hand_it_a_number() -> None:
+    def cell(id: str, giver: str = "") -> Cell:
+        handed = {"gamma": {"of": "e", "cell": giver}} if giver else {}
+        return Cell("a", "e", id, "smoke", "t", handed)
+
+    cells = [cell("a"), cell("b", "a"), cell("c", "z"), cell("d", "z"), cell("e", "y")]
+    assert givers(cells, "runs") == ["runs/a/y", "runs/a/z"]
+    assert givers(cells[:2], "runs") == []
+
+
+def test_one_cell_a_job_is_one_rule_with_wildcards() -> None:
+    assert training_jobs(CELLS, 1, "runs") == {"train": ["runs/{study}/{cell}"]}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(UserError("no such data"), "{cell}: no such data"), (ValueError("NaN"), "while training")],
+)
+def test_an_error_names_the_cell_of_the_job_it_is_about(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first, second, *_ = [cell.id for cell in grid.expand("sticking_the_landing", "smoke")]
+
+    def train_cell(cell: Cell, *_: object, **__: object) -> None:
+        if cell.id == second:
+            raise error
+
+    monkeypatch.setattr(run, "train_cell", train_cell)
+    args = cli.parser().parse_args(["train", *GRID, "--cell", first, second])
+    with pytest.raises(type(error)) as caught:
+        args.function(args)
+    shown = [str(caught.value), *getattr(caught.value, "__notes__", [])]
+    assert any(said.format(cell=second) in line and second in line for line in shown)
+
+
+def test_a_cell_that_the_grid_lacks_is_named() -> None:
+    first = grid.expand("sticking_the_landing", "smoke")[0].id
+    args = cli.parser().parse_args(["train", *GRID, "--cell", first, "absent"])
+    with pytest.raises(UserError, match="'absent' is not in sticking_the_landing"):
+        args.function(args)
