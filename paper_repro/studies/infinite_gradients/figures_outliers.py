@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from paper_repro.analysis import panels, style
@@ -227,6 +227,7 @@ def _against_dims(
     axes.title.set_fontsize(7)
     if log:
         axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
     elif name == "active dims":
         axes.set_ylim(bottom=0)
 
