@@ -5,12 +5,13 @@ Figures, tables and verdicts all read through here, from CSV files alone.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,22 @@ NUMBERS = {
 }
 WHOLE = ("step", "steps")  # whole numbers that an unfinished run may lack: -1 there
 FINISHED = "ok"
+P = ParamSpec("P")
+
+
+def _remembered(
+    read: Callable[Concatenate[Results, P], pd.DataFrame],
+) -> Callable[Concatenate[Results, P], pd.DataFrame]:
+    """The same question has one answer: dozens of checks and panels ask for the same rows."""
+
+    @functools.wraps(read)
+    def once(self: Results, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        key = (read.__name__, args, tuple(sorted(kwargs.items())))
+        if key not in self.answers:
+            self.answers[key] = read(self, *args, **kwargs)
+        return self.answers[key].copy()
+
+    return once
 
 
 @dataclass(frozen=True)
@@ -42,14 +59,9 @@ class Results:
     runs: pd.DataFrame
     costs: pd.DataFrame
     choices: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)  # by `selection`
-    _known: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
+    answers: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False)
 
-    def _once(self, key: Any, made: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """What `made` returns, made once a key: claims and panels ask for the same rows again."""
-        if key not in self._known:
-            self._known[key] = made()
-        return self._known[key].copy()
-
+    @_remembered
     def frame(
         self,
         study: str,
@@ -64,12 +76,6 @@ class Results:
         cell trained with; the row's own `estimator` may be another) and `progress` (step / steps).
         Numeric columns are numbers. Rows of missing and diverged runs are included: see `status`.
         """
-        key = ("frame", study, experiment, metric, kind)
-        return self._once(key, lambda: self._frame(study, experiment, metric, kind))
-
-    def _frame(
-        self, study: str, experiment: str | None, metric: str | None, kind: str | None
-    ) -> pd.DataFrame:
         parts = []
         for name, rows in (("final", self.metrics), ("curve", self.curves)):
             if kind not in (None, name):
@@ -86,13 +92,10 @@ class Results:
         found["progress"] = found["step"] / found["steps"].where(found["steps"] > 0)
         return self._join(study, found)
 
+    @_remembered
     def finals(self, study: str, experiment: str, metric: str | None = None) -> pd.DataFrame:
         """Final rows that stand for a run: of runs that ended well, and where a number was measured
         on the way too, the last one. Values may still be NaN."""
-        key = ("finals", study, experiment, metric)
-        return self._once(key, lambda: self._finals(study, experiment, metric))
-
-    def _finals(self, study: str, experiment: str, metric: str | None) -> pd.DataFrame:
         rows = self.frame(study, experiment, metric, "final")
         series = ["cell", "seed", "metric", "split", "at", "estimator"]
         rows = rows[rows["step"] == rows.groupby(series)["step"].transform("max")]
@@ -101,13 +104,10 @@ class Results:
         ended = ~runs.isin(pd.MultiIndex.from_frame(lost[["cell", "seed"]]))
         return rows[ended & (rows["status"] == FINISHED)]
 
+    @_remembered
     def unfinished(self, study: str, experiment: str) -> pd.DataFrame:
         """Runs planned for an experiment that have no usable numbers (missing or diverged), with
         the parameters of their cells as columns."""
-        key = ("unfinished", study, experiment)
-        return self._once(key, lambda: self._unfinished(study, experiment))
-
-    def _unfinished(self, study: str, experiment: str) -> pd.DataFrame:
         runs = self.runs
         wanted = (runs["study"] == study) & (runs["experiment"] == experiment)
         found = runs[wanted & (runs["status"] != FINISHED)].reset_index(drop=True)

@@ -37,13 +37,12 @@ def reduced(curves: pd.DataFrame, stretch: Mapping[str, float], span: str) -> pd
     begin = ordered.groupby(SERIES)["step"].shift(fill_value=0)
     first, last = (np.round(end * ordered["steps"], 6) for end in (low, high))
     inside = (begin < last) & (ordered["step"] > first)
-    kept = ordered.assign(length=ordered["step"] - begin)[inside]
-    found = []
-    for _, points in kept.groupby(SERIES):
-        step, value = points["step"].to_numpy(float), points["value"].to_numpy(float)
-        number = SPANS[span](step, value, points["length"].to_numpy(float))
-        found.append(points.iloc[[-1]].assign(value=number))
-    return pd.concat(found).drop(columns="length") if found else curves.iloc[:0]
+    kept = ordered[inside]
+    step, value = (kept[name].to_numpy(float) for name in ("step", "value"))
+    length = step - begin[inside].to_numpy(float)
+    places = list(kept.groupby(SERIES).indices.values())
+    numbers = [SPANS[span](step[i], value[i], length[i]) for i in places]
+    return kept.iloc[[i[-1] for i in places]].assign(value=numbers)
 
 
 Points = NDArray[np.float64]

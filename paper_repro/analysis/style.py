@@ -93,7 +93,7 @@ LOOKS = {
     "gumbel_softmax": Look("Gumbel-Softmax", PINK, (0, (4, 1.2)), "o"),
     "gumbel_softmax_st": Look("Gumbel-Softmax ST", BROWN, (0, (1.2, 1.2)), "D"),
     "straight_through": Look("straight-through", "#000000", (0, (1, 1.5)), "X"),
-    # Runs with a variance gamma of the pixels: learned, or fixed at the learned run's last value.
+    # Runs with a variance gamma of the pixels: learned, or fixed (gamma*: the learned run's last).
     "gamma_learned": Look(r"$\gamma$ learned", BLUE, "-", "o"),
     "gamma_fixed": Look(r"$\gamma$ fixed at $\gamma^*$", RED, "-", "s"),
     "gamma_10": Look(r"$\gamma$ fixed at $10\,\gamma^*$", AMBER, (0, (5, 1, 1, 1)), "^"),
@@ -101,6 +101,9 @@ LOOKS = {
     "gamma_fast": Look(r"$\gamma$ learned, rate x 10", SKY, (0, (4, 1.2)), "D"),
     "gamma_slow": Look(r"$\gamma$ learned, rate x 0.1", GREEN, (0, (3, 1)), "P"),
     "gamma_closed": Look(r"$\gamma$ optimal in each batch", PINK, (0, (2.5, 2.5)), "X"),
+    "gamma_one": Look(r"$\gamma = 1$", "#000000", (0, (2.5, 2.5)), "s"),
+    "plain_autoencoder": Look("autoencoder", GREEN, (0, (4, 1.2)), "^"),
+    "pca": Look("PCA", AMBER, (0, (5, 1, 1, 1)), "D"),
     "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
 }
 

@@ -10,13 +10,20 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from paper_repro.analysis.results import Results
-from paper_repro.studies.infinite_gradients import figures_gamma, figures_miniature
+from paper_repro.studies.infinite_gradients import (
+    figures_gamma,
+    figures_miniature,
+    figures_outliers,
+)
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "figure1": figures_outliers.figure1,
+    "screening": figures_outliers.screening,
     "figure4": figures_gamma.figure4,
     "gradient_conventions": figures_gamma.gradient_conventions,
     "miniature": figures_miniature.miniature,
     "anneal": figures_gamma.anneal,
     "over_regularised": figures_gamma.over_regularised,
     "celeba_pictures": figures_gamma.celeba_pictures,
+    "informative": figures_outliers.informative,
 }

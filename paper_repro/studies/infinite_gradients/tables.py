@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import Table
-from paper_repro.studies.infinite_gradients import tables_gamma
+from paper_repro.studies.infinite_gradients import tables_gamma, tables_outliers
 
 TABLES: dict[str, Callable[[Results], Table]] = {
+    "figure1": tables_outliers.figure1,
+    "screening": tables_outliers.screening,
     "figure4": tables_gamma.figure4,
     "gradient_norms": tables_gamma.gradient_norms,
     "active_dims": tables_gamma.active_dims,
     "miniature": tables_gamma.miniature,
     "anneal": tables_gamma.anneal,
     "over_regularised": tables_gamma.over_regularised,
+    "informative": tables_outliers.informative,
 }

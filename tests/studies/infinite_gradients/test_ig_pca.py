@@ -110,7 +110,7 @@ def test_rows_and_arrays_of_a_cell() -> None:
 def test_without_outliers_there_are_only_errors_and_counts() -> None:
     problem = pca.build(cell(outliers=""), 0, "cpu")
     metrics = {row.metric for row in problem.evaluate({}, {}, 0)}
-    assert metrics == {"components_needed", "sse"}
+    assert metrics == {"total_variance", "components_needed", "sse"}
 
 
 def test_more_components_than_pixels_are_refused() -> None:

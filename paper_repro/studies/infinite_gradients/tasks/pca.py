@@ -43,7 +43,7 @@ PARAMS = {
     "test_images": {"type": "integer", "minimum": 2, "default": 10000},
 }
 ROUNDING = 1e-10  # of the total variance: a smaller error is none, so that noise is not ranked
-SHOWN = 200  # eigenvalues kept for the figure
+SHOWN = 400  # eigenvalues kept for the figure
 
 Axes = tuple[Tensor, Tensor, Tensor]  # mean [D], falling variances [D], axes [D, D] in columns
 
@@ -86,7 +86,9 @@ def rows(
     dims: Sequence[int],
     explained: Sequence[float],
 ) -> Iterator[Row]:
-    """Components needed for each fraction of the variance, then errors and AUROC per number."""
+    """The total variance and the components needed for each fraction of it, then errors and AUROC
+    per number."""
+    yield Row("total_variance", float(variances.sum()), "sse/image", "train")
     for fraction in explained:
         count = components_needed(variances, fraction)
         yield Row("components_needed", count, "1", "train", coordinates(explained=fraction))

@@ -1,0 +1,119 @@
+"""Rows of the runs that screen for outliers, as figures and tables ask for them.
+
+A run has one of the names of NAMES, which are also those of its look in `analysis.style`; its
+number of latent dimensions (components, for PCA) is its `dim`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from paper_repro.analysis.filters import matches
+from paper_repro.analysis.results import Results
+
+STUDY = "infinite_gradients"
+LEARNED, ONE, PLAIN, PCA = "gamma_learned", "gamma_one", "plain_autoencoder", "pca"
+NAMES = {
+    LEARNED: "VAE, gamma learned",
+    ONE: "VAE, gamma = 1",
+    PLAIN: "autoencoder",
+    PCA: "PCA",
+}
+SHOWN = {
+    "fashion_mnist": "Fashion-MNIST",
+    "mnist": "MNIST",
+    "digits": "digits (8x8)",
+    "manifold": "manifold (8x8)",
+}
+ACTIVE = 0.5  # of the prior's variance: a dimension below it counts as active
+SCORES = {"sse": "error", "elbo": "negative ELBO"}
+
+
+def named(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows or lost runs of a screening experiment with the name of the run as column `run`;
+    those of a task that is none of NAMES are left out."""
+    rates = pd.to_numeric(_column(frame, "rates.likelihood"), errors="coerce") == 0
+    plain = _column(frame, "objective") == "autoencoder"
+    pca = _column(frame, "model") == ""
+    names = np.select([pca, plain, rates], [PCA, PLAIN, ONE], LEARNED)
+    return frame.assign(run=pd.Series(names, frame.index, dtype=object), dim=_dims(frame))
+
+
+def finals(results: Results, family: str, metric: str, **at: Any) -> pd.DataFrame:
+    """Final values of ``family`` and ``family_pca`` on test data; `at` are columns."""
+    found = []
+    for experiment in (family, f"{family}_pca"):
+        rows = results.finals(STUDY, experiment, metric)
+        found.append(named(rows[matches(rows, {"split": "test", **at})]))
+    return pd.concat(found, ignore_index=True)
+
+
+def lost(results: Results, family: str) -> pd.DataFrame:
+    """Runs planned for both experiments that left no numbers."""
+    parts = [named(results.unfinished(STUDY, name)) for name in (family, f"{family}_pca")]
+    return pd.concat(parts, ignore_index=True)
+
+
+def of(frame: pd.DataFrame, run: str, dim: int | None = None) -> pd.DataFrame:
+    """Rows of one kind of run, of one number of dimensions if it is given."""
+    mine = frame[frame["run"] == run]
+    return mine if dim is None else mine[mine["dim"] == dim]
+
+
+def dims(frame: pd.DataFrame, run: str) -> list[int]:
+    """Numbers of dimensions that a kind of run has rows for."""
+    return sorted({int(dim) for dim in of(frame, run)["dim"].dropna()})
+
+
+def histogram(
+    results: Results, rows: pd.DataFrame, coarser: int = 4
+) -> dict[str, NDArray[np.float64]]:
+    """Histograms of the error over all runs of `rows`, which agree in kind and number: ``edges``,
+    and the share of ``inliers`` and ``outliers`` in every bin; empty where none was saved."""
+    total: dict[str, Any] = {}
+    for saved, suffix in _arrays(results, rows):
+        if f"score_inliers{suffix}" in saved:
+            total["edges"] = saved["score_edges"][::coarser]
+            for name in ("inliers", "outliers"):
+                counts = saved[f"score_{name}{suffix}"].reshape(-1, coarser).sum(1)
+                total[name] = total.get(name, 0) + counts
+    return {n: v if n == "edges" else v / v.sum() for n, v in total.items()}
+
+
+def points(results: Results, rows: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """Points and reconstructions of the first run of `rows` that saved some: ``points_<set>``
+    and ``mapped_<set>`` [N, D]."""
+    for saved, suffix in _arrays(results, rows):
+        if "points_inliers" in saved:
+            found = {n: saved[n] for n in ("points_inliers", "points_outliers")}
+            return found | {n: saved[f"{n}{suffix}"] for n in ("mapped_inliers", "mapped_outliers")}
+    return {}
+
+
+def pair(frame: pd.DataFrame) -> str:
+    """Inliers and outliers in words, "" where there are no rows."""
+    if frame.empty:
+        return ""
+    names = (frame["dataset"].iloc[0], _column(frame, "outliers").iloc[0])
+    return " against ".join(SHOWN.get(name, str(name).replace("_", " ")) for name in names)
+
+
+def _arrays(results: Results, rows: pd.DataFrame) -> list[tuple[dict[str, NDArray[Any]], str]]:
+    """What each run saved, in the order of seeds, and the ending of its arrays' names."""
+    runs = rows[["cell", "seed", "run", "dim"]].drop_duplicates().sort_values(["seed", "cell"])
+    return [
+        (results.arrays(STUDY, cell, seed), f"_{int(dim)}" if run == PCA else "")
+        for cell, seed, run, dim in runs.itertuples(index=False)
+    ]
+
+
+def _dims(frame: pd.DataFrame) -> pd.Series:
+    return pd.to_numeric(_column(frame, "dim"), errors="coerce")
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    return frame[name] if name in frame else pd.Series("", frame.index, dtype=object)
