@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import yaml
-
 from paper_repro import grid, registry
 from paper_repro.data.names import DATASETS
+from paper_repro.schemas import read_yaml
 
 
 def lines() -> Iterator[str]:
@@ -23,8 +22,8 @@ def lines() -> Iterator[str]:
     yield from (f"  {name:<20} {entry['line']}" for name, entry in DATASETS.items())
     yield "studies:"
     for study in grid.study_names():
-        text = (registry.STUDIES / study / "grid.yaml").read_text(encoding="utf-8")
-        yield f"  {study:<20} {yaml.safe_load(text)['title']}"
+        title = read_yaml(registry.STUDIES / study / "grid.yaml")["title"]
+        yield f"  {study:<20} {title}"
         for task in registry.names("tasks", study):
             yield f"    task {task:<20} {registry.describe('tasks', task, study)}"
 

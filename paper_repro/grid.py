@@ -13,12 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from paper_repro import handed, registry
 from paper_repro.cell import DATA, Cell
 from paper_repro.errors import UserError
-from paper_repro.schemas import check_schema, schema
+from paper_repro.schemas import check_schema, read_yaml, schema
 
 TIERS = ("smoke", "quick", "reduced", "paper")
 # Options of an estimator that name other estimators.
@@ -48,7 +46,7 @@ def _grid(study: str) -> dict[str, Any]:
     path = registry.STUDIES / study / "grid.yaml"
     if not path.is_file():
         raise UserError(f"study: {study!r} is not one of {', '.join(study_names())}")
-    grid: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    grid: dict[str, Any] = read_yaml(path)
     check_schema(grid, schema("grid"), f"{study}/grid.yaml")
     if grid["study"] != study:
         raise UserError(f"{study}/grid.yaml: study is {grid['study']!r}, its folder {study!r}")

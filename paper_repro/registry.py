@@ -32,17 +32,22 @@ def rooms(kind: str, study: str = "") -> list[Path]:
 def names(kind: str, study: str = "") -> list[str]:
     """Names of all components of `kind`, sorted. A component declares SUPPORTS, PARAMS or
     COMPONENT; helper modules beside it declare none of them."""
-    found = (path for room in rooms(kind, study) for path in sorted(room.glob("*.py")))
-    return sorted(p.stem for p in found if {"SUPPORTS", "PARAMS", "COMPONENT"} & literals(p).keys())
+    return sorted(_files(kind, study))
 
 
 def path_of(kind: str, name: str, study: str = "") -> Path:
     """The file of component `name`; UserError with the names allowed if there is none."""
-    if name in (known := names(kind, study)):
-        return next(
-            room / f"{name}.py" for room in rooms(kind, study) if (room / f"{name}.py").is_file()
-        )
-    raise UserError(f"{kind.removesuffix('s')}: {name!r} is not one of {', '.join(known)}")
+    if name in (known := _files(kind, study)):
+        return known[name]
+    raise UserError(f"{kind.removesuffix('s')}: {name!r} is not one of {', '.join(sorted(known))}")
+
+
+@cache  # a grid asks for its cells' parts thousands of times
+def _files(kind: str, study: str) -> dict[str, Path]:
+    """Files of all components of `kind` by name; of two of a name the first room's."""
+    found = (path for room in reversed(rooms(kind, study)) for path in room.glob("*.py"))
+    declared = {"SUPPORTS", "PARAMS", "COMPONENT"}
+    return {path.stem: path for path in found if declared & literals(path).keys()}
 
 
 def load(kind: str, name: str, study: str = "") -> ModuleType:
@@ -86,13 +91,7 @@ def closure(paths: list[Path]) -> list[Path]:
     Modules imported by name at run time (the components) are not seen: name them in `paths`. The
     package's own __init__ is left out: it holds the version alone.
     """
-    todo, seen = [p.resolve() for p in paths], set[Path]()
-    while todo:
-        path = todo.pop()
-        if path not in seen:
-            seen.add(path)
-            todo.extend(_imports(path))
-    return sorted(seen - {(PACKAGE / "__init__.py").resolve()})
+    return sorted(set().union(*map(_reach, paths)))
 
 
 def module_name(path: Path) -> str:
@@ -104,6 +103,18 @@ def module_name(path: Path) -> str:
 @cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def _reach(path: Path) -> frozenset[Path]:
+    """The import closure of one file."""
+    todo, seen = [path.resolve()], set[Path]()
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_imports(path))
+    return frozenset(seen - {(PACKAGE / "__init__.py").resolve()})
 
 
 @cache

@@ -21,9 +21,14 @@ SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
 @cache
 def schema(name: str) -> dict[str, Any]:
     """The schema `workflow/schemas/<name>.schema.yaml`."""
-    text = (SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8")
-    found: dict[str, Any] = yaml.safe_load(text)
+    found: dict[str, Any] = read_yaml(SCHEMAS / f"{name}.schema.yaml")
     return found
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file, read by libyaml where there is one: ten times as fast."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
 
 
 def check_schema(value: Any, schema: Mapping[str, Any], where: str) -> None:

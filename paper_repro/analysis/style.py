@@ -201,7 +201,9 @@ def save(made: Figure, path_without_suffix: Path) -> list[Path]:
     """Write ``.pdf`` and ``.png``, without dates or versions; returns the two paths."""
     path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
     made.draw_without_rendering()
-    made.set_layout_engine("none")  # laid out once: both files alike, and half the time
+    # Laid out once: both files alike. None, where "none" would leave a place-holder for which
+    # matplotlib draws the figure before either file is drawn.
+    made.set_layout_engine(None)
     nothing = dict.fromkeys(("Creator", "Producer", "CreationDate"))
     written = []
     for suffix, metadata in ((".pdf", nothing), (".png", {"Software": None})):

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from paper_repro import atomic, grid, registry
 from paper_repro.analysis.checks import (
@@ -47,7 +46,7 @@ from paper_repro.analysis.selection import COUNTING, Sample, sample
 from paper_repro.analysis.statistics import ALPHA, holm
 from paper_repro.analysis.wording import describe
 from paper_repro.errors import UserError
-from paper_repro.schemas import check_schema, schema
+from paper_repro.schemas import check_schema, read_yaml, schema
 
 CLAIM_COLUMNS = (
     *("study", "claim", "statement", "source", "rule", "estimate", "ci_low", "ci_high"),
@@ -123,7 +122,7 @@ def load_claims(path: Path, study: str) -> dict[str, Any]:
     where = f"{study}/claims.yaml"
     if not path.is_file():
         raise UserError(f"{path}: not there; a study states its claims in it")
-    claims: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    claims: dict[str, Any] = read_yaml(path)
     check_schema(claims, schema("claims"), where)
     twice = [name for name, n in Counter(c["id"] for c in claims["claims"]).items() if n > 1]
     if twice:

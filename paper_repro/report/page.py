@@ -11,7 +11,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pandas import DataFrame
 
@@ -20,6 +19,7 @@ from paper_repro.analysis.draw import captions_of
 from paper_repro.analysis.results import Results, load
 from paper_repro.registry import STUDIES, drawing
 from paper_repro.report import content
+from paper_repro.schemas import read_yaml
 
 WIDTH = 825  # pixels on the page of a figure as wide as the text column
 
@@ -47,7 +47,7 @@ def _study(results: Results, study: str, verdicts: DataFrame, figures: Path) -> 
     rows = verdicts[verdicts["study"] == study] if len(verdicts) else verdicts
     found = content.claims(results, rows)
     captions = captions_of(figures)
-    about = yaml.safe_load((STUDIES / study / "grid.yaml").read_text(encoding="utf-8"))
+    about = read_yaml(STUDIES / study / "grid.yaml")
     title = about["title"]
     readme = STUDIES / study / "README.md"
     return {

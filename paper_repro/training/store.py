@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,19 @@ def source_hash(sources: Iterable[Path]) -> str:
 
     Code is the syntax tree without docstrings: rewording a comment must not retrain anything.
     """
-    files = sorted((path.name, hashlib.sha256(_code(path)).hexdigest()) for path in sources)
+    files = sorted((path.name, _code_hash(path.read_bytes())) for path in sources)
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
-def _code(path: Path) -> bytes:
-    tree = ast.parse(path.read_bytes(), filename=str(path))
+@cache  # the cells of a job share most of their files
+def _code_hash(source: bytes) -> str:
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node
         ):
             node.body = node.body[1:]
-    return ast.dump(tree).encode()
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def run_key(cell: Cell, seed: int, sources: str, fingerprint: str, device: str) -> str:

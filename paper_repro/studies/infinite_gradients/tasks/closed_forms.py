@@ -41,7 +41,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
 
 def rows(generator: Generator) -> Iterator[Row]:
     """All rows of one rotation of the data."""
-    yield Row("gamma_star_slope", gamma_star_slope(generator), "1", at="model=linear")
+    yield Row("gamma_star_slope", gamma_star_slope(generator), "1")
     yield from slopes(generator)
     yield from threshold()
     yield from lemmas.rows(generator)
@@ -81,7 +81,7 @@ def slopes(generator: Generator) -> Iterator[Row]:
             params = {name: tensor.requires_grad_() for name, tensor in params.items()}
             value = linear_theory.loss(params, factor, beta)
             gradient = dict(
-                zip(params, torch.autograd.grad(value, tuple(params.values())), strict=True)
+                zip(params, torch.autograd.grad(value, list(params.values())), strict=True)
             )
             found.append(value.detach())
             own = abs(float(gradient.pop("log_gamma")) - expected)
