@@ -252,12 +252,9 @@ def test_tables_hold_means_of_the_seeds_left_and_ratios_of_pairs(results: Result
     found = entry(over, NAMES["gamma_10"], "sum of squares")
     (left,) = values("celeba_over", "sse", "times 10", "z=sampled")
     assert (found.mean, found.n, found.lost) == (pytest.approx(left), 1, 1)
-    start = entry(tables.TABLES["gradient_norms"](results), NAMES["gamma_learned"], "d/dz, start")
-    assert (
-        start.mean
-        < 10
-        < entry(tables.TABLES["gradient_norms"](results), NAMES["gamma_fixed"], "d/dz, start").mean
-    )
+    norms = tables.TABLES["gradient_norms"](results)
+    start, fixed = (entry(norms, NAMES[f"gamma_{n}"], "d/dz, start") for n in ("learned", "fixed"))
+    assert start.mean < 10 < fixed.mean
 
 
 @pytest.mark.parametrize("name", TABLES)
