@@ -210,9 +210,11 @@ def test_gamma_of_each_batch_follows_from_the_distortion(drawn: Mapping[str, Fig
 def test_diverged_and_missing_runs_are_seen_where_they_lack(drawn: Mapping[str, Figure]) -> None:
     mmd = drawn["anneal"].axes[1]
     said = {text.xy[1]: text.get_text() for text in mmd.texts}
-    assert [said[i] for i in range(len(SPEEDS))] == [
-        *("1 run diverged", "", "1 run diverged", "1 run diverged", ""),
-    ]
+    gone = ("gamma_slow", "gamma_fast", "gamma_closed")
+    assert said == {
+        i: f"{style.look(name).label}: 1 run diverged" if name in gone else ""
+        for i, name in enumerate(SPEEDS)
+    }
     error = drawn["over_regularised"].axes[0]
     said = {text.xy[1]: text.get_text() for text in error.texts}
     assert [said[i] for i in range(len(SIZES))] == ["", "", "1 run missing", "1 run missing"]
