@@ -22,6 +22,7 @@ from paper_repro.studies.infinite_gradients.figures_theory import (
 
 COLOURS = (style.SKY, style.GREEN, style.AMBER, style.RED)  # from the largest gamma to the smallest
 DASHED = (0, (3, 2))
+TICKS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)  # nats
 TITLES = {"a": "(a) both directions move", "b": "(b) one direction stays"}
 
 
@@ -84,7 +85,7 @@ def figure3_trained(results: Results) -> Figure:
         s: as trained at s = 1, carrying nothing at s = 0. One line per latent: the loss (eq. 3)
         minus its least value on the slice, with the gamma that training reached and, same weights,
         larger ones. With the small gamma a latent in use has a sharp minimum at s = 1 and often
-        another near s = 0 or below; with large ones only s = 0 is left. Data and sizes are our
+        another, shallow one near s = 0; with large ones only s = 0 is left. Data and sizes are our
         choice, after the first author's earlier code ({where}).""",
     )
 
@@ -96,4 +97,8 @@ def _latents(axes: Axes, arrays: dict[str, np.ndarray], place: int) -> None:
             axes.plot(arrays["scale"], curve, color=colour, linewidth=0.9, alpha=0.7, label=label)
     axes.axvline(1, color="black", linewidth=0.7, linestyle=DASHED, zorder=1, label="as trained")
     axes.set_yscale("asinh", linear_width=1)  # linear near zero, logarithmic beyond
-    axes.set_ylim(bottom=0)
+    top = float(arrays["curves"][:, place].max())
+    axes.set_yticks([tick for tick in TICKS if tick <= top], minor=False)
+    axes.set_yticks([], minor=True)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(0, 1.1 * top)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from paper_repro.analysis import panels, style
@@ -39,6 +39,8 @@ TITLES = {
     ONE: r"$\gamma = 1$, $\kappa$ = {}",
     PLAIN: r"autoencoder, $\kappa$ = {}",
 }
+EVERY = (LEARNED, ONE, PLAIN, PCA)
+DENSE = (LEARNED, ONE)  # what has a density and posterior variances
 INLIERS, OUTLIERS = style.BLUE, style.RED
 DRAWN = 300  # points of each set
 PAPER_DIMS, PAPER_COMPONENTS, PAPER_DATA = 15, 100, "mnist"
@@ -89,29 +91,29 @@ def screening(results: Results) -> Figure:
     own = own[(own["run"] == PCA) | matches(own, {"z": "mean"})]
     other = outlier_rows.finals(results, "screening", "outlier_sse")
     gone = outlier_rows.lost(results, "screening")
-    made = style.canvas(3.9)
-    board = made.subplot_mosaic([[*"aaabbbcccddd"], [*"eeeeffffgggg"]])
-    _four_histograms(results, [board[name] for name in "abcd"], area)
-    _against_dims(board["e"], area, (LEARNED, ONE, PLAIN, PCA), "AUROC of the error")
-    _against_dims(board["f"], active, (LEARNED, ONE), f"active dims ($\\sigma^2$ < {ACTIVE})")
-    _against_dims(
-        board["g"], own, (LEARNED, ONE, PLAIN, PCA), "mean error (faint: outliers)", log=True
-    )
-    for run in (LEARNED, ONE, PLAIN, PCA):
-        _line(board["g"], of(other, run), run, faint=True)
-    style.legend(made, board.values(), 6)
+    bound = outlier_rows.finals(results, "screening", "auroc", score="elbo")
+    made, (top, (first, second, third, last)) = style.figure(2, 4, 3.7)
+    _four_histograms(results, top, area)
+    _against_dims(first, area, EVERY, "AUROC, error")
+    _against_dims(second, bound, DENSE, r"AUROC, $-$ELBO")
+    _against_dims(third, active, DENSE, "active dims")
+    _against_dims(last, own, EVERY, "mean error", log=True)
+    for run in EVERY:
+        _line(last, of(other, run), run, log=True, faint=True)
+    style.legend(made, [*top, first, last], 6)
     where = style.origin(area, gone)
     pair = outlier_rows.pair(area)
     style.mark(made, where, pair)
     return style.caption(
         made,
-        f"""Outlier screening ({pair or "not run"}): top, histograms over seeds of the squared
-        reconstruction error of test images (z at its posterior mean), each method at the number of
-        dimensions named; bottom, against the number kappa of latent dimensions or components: AUROC
-        of that error; latent dimensions whose posterior variance is below {ACTIVE} on average;
-        mean error of inliers (lines) and outliers (faint). {STATISTICS.capitalize()} ({where});
-        PCA draws nothing at random. The paper says that unneeded dimensions switch off and that
-        separation does not degrade as kappa grows; its numbers and network are not known to us.""",
+        f"""Outlier screening ({pair or "not run"}). Top: histograms over seeds of the squared
+        reconstruction error of test images (z at its posterior mean), each on its own vertical
+        scale, each method at the number of dimensions named. Bottom, against the number kappa of
+        latent dimensions or components: AUROC of that error and of the negative ELBO; latent
+        dimensions whose posterior variance is below {ACTIVE} on average; mean error of inliers
+        (faint: of outliers). {STATISTICS.capitalize()} ({where}); PCA draws nothing at random. The
+        paper says that unneeded dimensions switch off and that separation does not degrade as kappa
+        grows; its numbers and network are not known to us.""",
     )
 
 
@@ -193,7 +195,7 @@ def _four_histograms(results: Results, four: Sequence[Axes], area: pd.DataFrame)
     for other in (ONE, PLAIN):
         shared &= set(outlier_rows.dims(area, other)) or shared
     most = 64 if 64 in shared else max(shared, default=64)
-    for axes, run in zip(four, (LEARNED, ONE, PLAIN, PCA), strict=True):
+    for axes, run in zip(four, EVERY, strict=True):
         dim = max((d for d in outlier_rows.dims(area, run) if d <= most), default=most)
         rows = of(area, run, dim)
         found = outlier_rows.histogram(results, rows)
@@ -202,6 +204,7 @@ def _four_histograms(results: Results, four: Sequence[Axes], area: pd.DataFrame)
             continue
         _histograms(axes, found, f"{TITLES[run].format(dim)}\n{_area(rows)}")
         axes.set_xlabel(SCORE)
+        axes.set_yticks([])
     four[0].set_ylabel("share of images")
 
 
@@ -214,24 +217,30 @@ def _against_dims(
         style.not_run(axes, f"screening ({name})")
         return
     for run in present:
-        _line(axes, of(frame, run), run)
+        _line(axes, of(frame, run), run, log)
     axes.set_xscale("log", base=2)
     ticks = sorted({int(dim) for dim in frame["dim"].dropna()})
-    axes.xaxis.set_major_locator(FixedLocator([t for t in ticks if t in (2, 5, 10, 32, 64, 128)]))
+    axes.xaxis.set_major_locator(FixedLocator([t for t in ticks if t in (2, 10, 64)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set(xlabel=r"$\kappa$", title=name)
+    axes.title.set_fontsize(7)
     if log:
         axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    elif name == "active dims":
+        axes.set_ylim(bottom=0)
 
 
-def _line(axes: Axes, frame: pd.DataFrame, run: str, faint: bool = False) -> None:
-    """Means against `dim` with intervals, a line where there are several numbers of dims."""
+def _line(
+    axes: Axes, frame: pd.DataFrame, run: str, log: bool = False, faint: bool = False
+) -> None:
+    """Means against `dim` with intervals, of logarithms if `log`, joined by a line."""
     if frame.empty:
         return
     look = style.look(run)
     at, values = panels.by_seed(frame, "dim")
-    mean, low, high = panels.student(values)
+    mean, low, high = panels.student(values, log)
     arms = np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0)
     axes.errorbar(at, mean, yerr=arms, color=look.colour, linestyle=look.dash, marker=look.marker,
                   markersize=2.5 if faint else 3.5, alpha=0.45 if faint else 1, capsize=1.5,
@@ -279,10 +288,12 @@ def _errors(axes: Axes, pca: pd.DataFrame, vae: pd.DataFrame, counts: pd.DataFra
     both = active.merge(vae, on=["cell", "seed"], suffixes=("_dims", ""))
     if len(both):
         look = style.look(LEARNED)
-        (x, a), (y, b) = (_mean_and_arm(both[n].to_numpy(float)) for n in ("value_dims", "value"))
-        axes.errorbar([x], [y], xerr=[a], yerr=[b], fmt=look.marker, color=look.colour, capsize=2,
+        (x, a), (y, b) = (_mean_and_arms(both[n]) for n in ("value_dims", "value"))
+        axes.errorbar([x], [y], xerr=a, yerr=b, fmt=look.marker, color=look.colour, capsize=2,
                       label=f"VAE, {look.label}", zorder=4)  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="components or active dims", title=SCORE)
+    if len(pca):
+        axes.set_xlim(0.8, 1.2 * max(pca["dim"].max(), active["value"].max() if len(active) else 0))
 
 
 def _counts(axes: Axes, counts: pd.DataFrame) -> None:
@@ -301,6 +312,7 @@ def _counts(axes: Axes, counts: pd.DataFrame) -> None:
     axes.set_xlim(-0.5, len(places) - 0.5)
 
 
-def _mean_and_arm(values: Array) -> tuple[float, float]:
-    mean, low, _ = (float(end[0]) for end in panels.student(values[None]))
-    return mean, mean - low if np.isfinite(low) else 0.0
+def _mean_and_arms(values: pd.Series) -> tuple[float, Array]:
+    """Mean and lengths of the error bar [2, 1], on a logarithmic axis."""
+    mean, low, high = (float(end[0]) for end in panels.student(values.to_numpy(float)[None], True))
+    return mean, np.nan_to_num(np.array([[mean - low], [high - mean]]), nan=0.0)

@@ -143,13 +143,13 @@ def beta_threshold(results: Results) -> Figure:
             axes.plot(x, values.mean(-1), "_", color="black", markersize=7, label="closed form")
         if len(trained):
             x, values = panels.by_seed(trained, "ratio")
-            _marked(axes, x, values, style.BLUE, "o", "trained")
+            _marked(axes, x, values, style.BLUE, "o", "trained", log=metric == "relative_error")
         axes.axvline(1, color=style.GREY, linewidth=0.8, linestyle=DOTTED, label="β = d / r")
         axes.set(xlabel="β / (d / r)", ylabel=label)
         if metric == "relative_error":
             axes.set_yscale("log")
         if metric == "active_dims":  # an interval over seeds may reach beyond what there are
-            axes.set_ylim(-0.4, 0.4 + frame_max(trained, theory))
+            axes.set_ylim(-0.4, 0.4 + _largest(trained, theory))
     style.legend(made, row, 3)
     style.mark(made, where)
     return style.caption(
@@ -163,7 +163,7 @@ def beta_threshold(results: Results) -> Figure:
     )
 
 
-def frame_max(*frames: DataFrame) -> float:
+def _largest(*frames: DataFrame) -> float:
     """Largest value in any of the frames."""
     return float(pd.concat(frames)["value"].max())
 
@@ -258,9 +258,10 @@ def _marked(
     marker: str,
     label: str = "",
     hollow: bool = False,
+    log: bool = False,
 ) -> None:
     """Means over seeds with their intervals, no line."""
-    mean, low, high = panels.student(values)
+    mean, low, high = panels.student(values, log)
     arms = np.nan_to_num(np.stack([mean - low, high - mean]))
     axes.errorbar(
         x, mean, yerr=arms, fmt=marker, color=colour, capsize=2, linewidth=1, label=label or None,

@@ -43,7 +43,7 @@ PARAMS = {
     "test_images": {"type": "integer", "minimum": 2, "default": 10000},
 }
 ROUNDING = 1e-10  # of the total variance: a smaller error is none, so that noise is not ranked
-SHOWN = 200  # eigenvalues kept for the figure
+SHOWN = 400  # eigenvalues kept for the figure
 
 Axes = tuple[Tensor, Tensor, Tensor]  # mean [D], falling variances [D], axes [D, D] in columns
 
