@@ -6,6 +6,7 @@ times as high, more dimensions are in use, and gradients are large from the star
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,11 +30,11 @@ KINDS = {
 }
 
 
-def cells(tier: str, seeds: int = 3) -> list[Cell]:
+@functools.cache
+def cells(tier: str, seeds: int = 3) -> tuple[Cell, ...]:
     """Cells of the grid that these rows are for."""
-    return [
-        c for c in grid.expand(STUDY, tier, max_seeds=seeds) if c.experiment.startswith(FAMILIES)
-    ]
+    found = grid.expand(STUDY, tier, max_seeds=seeds)
+    return tuple(cell for cell in found if cell.experiment.startswith(FAMILIES))
 
 
 def kind(cell: Cell) -> str:

@@ -12,13 +12,18 @@ from matplotlib.figure import Figure
 from paper_repro.analysis.results import Results
 from paper_repro.studies.infinite_gradients import (
     figures_gamma,
+    figures_landscape,
     figures_miniature,
     figures_outliers,
+    figures_theory,
 )
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
     "figure1": figures_outliers.figure1,
     "screening": figures_outliers.screening,
+    "figure2": figures_theory.figure2,
+    "figure3": figures_landscape.figure3,
+    "figure3_trained": figures_landscape.figure3_trained,
     "figure4": figures_gamma.figure4,
     "gradient_conventions": figures_gamma.gradient_conventions,
     "miniature": figures_miniature.miniature,
@@ -26,4 +31,6 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "over_regularised": figures_gamma.over_regularised,
     "celeba_pictures": figures_gamma.celeba_pictures,
     "informative": figures_outliers.informative,
+    "slope": figures_theory.slope,
+    "beta_threshold": figures_theory.beta_threshold,
 }

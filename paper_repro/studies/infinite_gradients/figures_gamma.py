@@ -257,6 +257,8 @@ def rows(
         if len(values):
             panels.rows(axes, [place], values[None], name)
         missing = _missing(gamma_rows.of(lost, setting, name)) or ("" if len(values) else NOT_RUN)
+        if missing and not labels:
+            missing = f"{style.look(name).label}: {missing}"
         axes.annotate(missing, (0.98, place), xycoords=("axes fraction", "data"), ha="right",
                       va="bottom", xytext=(0, 3), textcoords="offset points", fontsize=6,
                       color=style.GREY)  # fmt: skip
@@ -288,7 +290,7 @@ def _iterations(axes: Axes, label: str, *, log: bool) -> None:
     """Iterations in thousands along x, `label` along y."""
     axes.set(xlabel="iterations", ylabel=label, yscale="log" if log else "linear")
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
+    axes.xaxis.set_major_formatter(lambda n, _: f"{n / 1000:g}k" if n >= 1000 else f"{n:g}")
     if log:
         axes.yaxis.set_minor_formatter(NullFormatter())
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import Table
-from paper_repro.studies.infinite_gradients import tables_gamma, tables_outliers
+from paper_repro.studies.infinite_gradients import tables_gamma, tables_outliers, tables_theory
 
 TABLES: dict[str, Callable[[Results], Table]] = {
     "figure1": tables_outliers.figure1,
@@ -18,4 +18,7 @@ TABLES: dict[str, Callable[[Results], Table]] = {
     "anneal": tables_gamma.anneal,
     "over_regularised": tables_gamma.over_regularised,
     "informative": tables_outliers.informative,
+    "theory": tables_theory.theory,
+    "labyrinth": tables_theory.labyrinth,
+    "landscape": tables_theory.landscape,
 }
