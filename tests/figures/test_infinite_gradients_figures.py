@@ -135,7 +135,7 @@ def test_one_seed_without_its_partner_is_drawn_and_what_lacks_is_said(
     assert "n = 1 seed" in figure.get_label()
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", ["figure4", "gradient_conventions", "anneal", "celeba_pictures"])
 def test_no_label_is_cut_off(name: str, drawn: Mapping[str, Figure]) -> None:
     figure = drawn[name]
     figure.draw_without_rendering()
@@ -210,11 +210,10 @@ def test_gamma_of_each_batch_follows_from_the_distortion(drawn: Mapping[str, Fig
 def test_diverged_and_missing_runs_are_seen_where_they_lack(drawn: Mapping[str, Figure]) -> None:
     mmd = drawn["anneal"].axes[1]
     said = {text.xy[1]: text.get_text() for text in mmd.texts}
-    gone = ("gamma_slow", "gamma_fast", "gamma_closed")
-    assert said == {
-        i: f"{style.look(name).label}: 1 run diverged" if name in gone else ""
-        for i, name in enumerate(SPEEDS)
-    }
+    gone = [i for i, name in enumerate(SPEEDS) if name not in ("gamma_learned", "gamma_fixed")]
+    assert said == {i: "1 run diverged" if i in gone else "" for i in range(len(SPEEDS))}
+    colours = {text.xy[1]: to_hex(text.get_color()) for text in mmd.texts}
+    assert colours == {i: style.look(name).colour for i, name in enumerate(SPEEDS)}
     error = drawn["over_regularised"].axes[0]
     said = {text.xy[1]: text.get_text() for text in error.texts}
     assert [said[i] for i in range(len(SIZES))] == ["", "", "1 run missing", "1 run missing"]
@@ -259,8 +258,9 @@ def test_tables_hold_means_of_the_seeds_left_and_ratios_of_pairs(results: Result
     assert start.mean < 10 < fixed.mean
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_tables_without_rows_say_so(name: str, tmp_path: Path) -> None:
-    table = tables.TABLES[name](load(synthetic.empty(tmp_path)))
-    assert table.rows[0] == [NOT_RUN] * len(table.columns)
-    assert "nan" not in as_markdown(table)
+def test_tables_without_rows_say_so(tmp_path: Path) -> None:
+    nothing = load(synthetic.empty(tmp_path))
+    for name in TABLES:
+        table = tables.TABLES[name](nothing)
+        assert table.rows[0] == [NOT_RUN] * len(table.columns)
+        assert "nan" not in as_markdown(table)

@@ -257,11 +257,10 @@ def rows(
         if len(values):
             panels.rows(axes, [place], values[None], name)
         missing = _missing(gamma_rows.of(lost, setting, name)) or ("" if len(values) else NOT_RUN)
-        if missing and not labels:
-            missing = f"{style.look(name).label}: {missing}"
+        colour = style.GREY if labels else style.look(name).colour  # else it names the run
         axes.annotate(missing, (0.98, place), xycoords=("axes fraction", "data"), ha="right",
                       va="bottom", xytext=(0, 3), textcoords="offset points", fontsize=6,
-                      color=style.GREY)  # fmt: skip
+                      color=colour)  # fmt: skip
 
 
 def progress(

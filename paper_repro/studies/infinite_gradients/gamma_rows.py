@@ -87,12 +87,9 @@ def curves(results: Results, family: str, names: Iterable[str], metric: str) -> 
     found = []
     for name in names:
         rows = results.frame(STUDY, experiment(family, name), metric, "curve")
-        gone = lost(results, family, [name])
-        ended = ~rows["cell"].str.cat(rows["seed"].astype(str), ":").isin(
-            gone["cell"].str.cat(gone["seed"].astype(str), ":")
-        )
-        rows = rows[ended & (rows["status"] == FINISHED)]
-        found.append((name, rows[matches(rows, {**RUNS[name][1], "split": "train"})]))
+        rows = rows[matches(rows, {**RUNS[name][1], "split": "train", "status": FINISHED})]
+        gone = pd.MultiIndex.from_frame(lost(results, family, [name])[["cell", "seed"]])
+        found.append((name, rows[~pd.MultiIndex.from_frame(rows[["cell", "seed"]]).isin(gone)]))
     return _joined(found)
 
 
