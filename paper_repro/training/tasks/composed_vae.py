@@ -22,10 +22,16 @@ from torch import Generator, Tensor
 from paper_repro import registry
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
-from paper_repro.estimators.terms import LogJoint, Terms
+from paper_repro.estimators.terms import LogJoint
 from paper_repro.rows import Row
-from paper_repro.training import composed_data, composed_gradients, composed_outliers, watched
-from paper_repro.training.composed_evaluation import NO_DENSITY, evaluate_composed, reconstructions
+from paper_repro.training import (
+    composed_data,
+    composed_gradients,
+    composed_logs,
+    composed_outliers,
+    watched,
+)
+from paper_repro.training.composed_evaluation import evaluate_composed, reconstructions
 from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
 from paper_repro.training.lagrangian import Lagrangian, constraint
 from paper_repro.training.problem import Problem
@@ -119,7 +125,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     pixel_noise = stream(seed, "noise", data.name, "pixels", device=device)
     latent_noise = stream(seed, "noise", data.name, "latents", device=device)
     shapes = model.noise_shapes(p["k"], p["batch_size"])
-    buffers, units = model.buffers_by_name(), _log_units(p, objective, model, lagrangian)
+    buffers, units = model.buffers_by_name(), composed_logs.units(p, objective, model, lagrangian)
     memory = {n: torch.tensor(v, device=device) for n, v in getattr(estimator, "STATE", {}).items()}
     rate = curve("lr", p["lr"], p["steps"])
     params = model.parameters_by_name()
@@ -154,7 +160,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
             joint = watched.probed(joint, params[watched.PROBE])
         terms = estimator.terms(posterior, joint, batch, **options)
         bound = objective.bound(terms, posterior, **goals.read(batch)).mean()
-        logs = {"bound": bound, **_means(terms, params)}
+        logs = {"bound": bound, **composed_logs.means(terms, params)}
         if remembered:
             moved |= prefixed("estimator", estimator.advance(terms, **remembered))
         if lagrangian:
@@ -274,30 +280,3 @@ def _lagrangian(
         )
     listed = [constraint(spec, model.shape) for spec in p["constraints"]]
     return Lagrangian(listed, p["objective_options"], device)
-
-
-def _log_units(
-    p: Mapping[str, Any], objective: ModuleType, model: ComposedVAE, lagrangian: Lagrangian | None
-) -> dict[str, str]:
-    """Names and units of the training curves: what has a meaning for this combination."""
-    nats = "nats/image"
-    if getattr(objective, "LIKE", "elbo") == "autoencoder":
-        return {"bound": "1", "sse": "sse/image"}
-    if lagrangian:
-        return {"bound": nats, "rate": nats, **lagrangian.units}
-    if p["likelihood"] in NO_DENSITY:
-        return {"bound": nats, "rate": nats, "sse": "sse/image"}
-    units = {"bound": nats, "elbo": nats, "rate": nats, "distortion": nats}
-    learned = hasattr(model.likelihood, "init_params")
-    return units | ({"gamma": "mse/pixel"} if learned else {})
-
-
-def _means(terms: Terms, params: Tensors) -> Tensors:
-    """Everything that may be logged of an estimator's terms."""
-    log_likelihood, log_prior, log_posterior = (term.mean() for term in terms)
-    rate = log_posterior - log_prior
-    logs = {"elbo": log_likelihood - rate, "rate": rate}
-    logs |= {"distortion": -log_likelihood, "sse": -log_likelihood}
-    if "likelihood.log_gamma" in params:
-        logs["gamma"] = params["likelihood.log_gamma"].exp()
-    return logs
