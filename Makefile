@@ -59,7 +59,7 @@ claims: ## the verdicts alone, and what they need
 report: ## results/TIER/report.html, and what it needs
 
 test: $(READY) ## the test suite: under 10 minutes on two cores
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 lint: $(READY) ## ruff, mypy, snakefmt and snakemake --lint, all of which must be clean
 	$(BIN)/ruff check .

@@ -32,15 +32,3 @@ def _torch_defaults() -> Iterator[None]:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
         torch.set_default_dtype(torch.float32)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Keep the tests of the finished smoke run in one worker, so that it runs once.
-
-    A wrapper: pytest-xdist reads the marks in this hook too, before any plain one.
-    """
-    for item in items:
-        if "smoke" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("smoke"))
-    return (yield)

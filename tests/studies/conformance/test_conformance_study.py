@@ -140,4 +140,6 @@ def test_reported_numbers_are_none_under_the_suite_s_columns():
     folders = (registry.STUDIES / name / "reported.csv" for name in grid.study_names())
     own = pd.read_csv(registry.STUDIES / "conformance" / "reported.csv")
     assert own.empty
-    assert all(list(pd.read_csv(path).columns) == list(own.columns) for path in folders)
+    coordinates = {"layers", "objective", "k", "estimator"}  # a study has those of its own claims
+    shared = set(own.columns) - coordinates
+    assert all(shared <= set(pd.read_csv(path).columns) for path in folders)
