@@ -96,13 +96,13 @@ LOOKS = {
     # Runs with a variance gamma of the pixels: learned, or fixed (gamma*: the learned run's last).
     "gamma_learned": Look(r"$\gamma$ learned", BLUE, "-", "o"),
     "gamma_fixed": Look(r"$\gamma$ fixed at $\gamma^*$", RED, "-", "s"),
-    "gamma_10": Look(r"$\gamma$ fixed at $10\,\gamma^*$", AMBER, (0, (5, 1, 1, 1)), "^"),
+    "gamma_10": Look(r"$\gamma$ fixed at $10\,\gamma^*$", AMBER, (0, (5, 1, 1, 1)), "<"),
     "gamma_100": Look(r"$\gamma$ fixed at $100\,\gamma^*$", BROWN, (0, (1.2, 1.2)), "v"),
     "gamma_fast": Look(r"$\gamma$ learned, rate x 10", SKY, (0, (4, 1.2)), "h"),
     "gamma_slow": Look(r"$\gamma$ learned, rate x 0.1", GREEN, (0, (3, 1)), "P"),
     "gamma_closed": Look(r"$\gamma$ optimal in each batch", PINK, (0, (2.5, 2.5)), "X"),
     "gamma_one": Look(r"$\gamma = 1$", "#000000", (0, (2.5, 2.5)), "s"),
-    "plain_autoencoder": Look("autoencoder", GREEN, (0, (4, 1.2)), "^"),
+    "plain_autoencoder": Look("autoencoder", GREEN, (0, (4, 1.2)), ">"),
     "pca": Look("PCA", AMBER, (0, (5, 1, 1, 1)), "D"),
     "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
 }
