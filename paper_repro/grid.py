@@ -74,9 +74,9 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
             label = "-".join([name, *_labels(point)])
             where = f"{study}/grid.yaml: {label}"
             params = complete(study, experiment["task"], {**fixed, **point}, where)
-            may = registry.constant("tasks", experiment["task"], "HANDED", study) or ()
-            earlier = [(made, axes_of[id]) for id, made in cells.items()]
-            params = handed.resolve(params, may, earlier, where)
+            if may := registry.constant("tasks", experiment["task"], "HANDED", study):
+                earlier = ((made, axes_of[id]) for id, made in cells.items())
+                params = handed.resolve(params, may, earlier, where)
             cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
             check_parts(cell, where)
             if label in cells:

@@ -82,13 +82,13 @@ def settle(cell: Cell, seed: int, runs: Path) -> Cell:
     name, given = handed
     path = runs / given["cell"] / f"seed{seed}" / "metrics.csv"
     if not path.is_file():
-        raise UserError(f"cell {cell.id}: {path} is not there; train cell {given['cell']} first")
+        raise UserError(f"{path} is not there; train cell {given['cell']} first")
     with path.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "final"]
     values = [float(row["value"]) for row in rows if row["metric"] == given["metric"]]
     diverged = any(row["status"] != "ok" for row in rows)
     if not values and not diverged:
-        raise UserError(f"cell {cell.id}: {path} has no metric {given['metric']!r}")
+        raise UserError(f"{path} has no metric {given['metric']!r}")
     value = math.nan if diverged else values[-1] * given["times"]
     return replace(cell, params={**cell.params, name: value})
 

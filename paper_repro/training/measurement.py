@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from paper_repro.training.problem import Problem, Tensors
 
 def measurement(
     rows: Callable[[], list[Row]],
-    arrays: Mapping[str, np.ndarray] | None = None,
+    arrays: Callable[[], dict[str, np.ndarray]] | None = None,
     fingerprint: str = "",
 ) -> Problem:
-    """The problem whose single evaluation gives `rows`; `fingerprint` is that of its data."""
+    """The problem whose single evaluation gives `rows`, after which `arrays` is asked for what it
+    saves; `fingerprint` is that of its data."""
 
     def loss(params: Tensors, state: Tensors, batch: Tensors) -> tuple[Any, Tensors, Tensors]:
         raise RuntimeError("a measurement has no loss; its cell must have steps = 0")
@@ -26,6 +27,6 @@ def measurement(
         loss=loss,
         draw=lambda step: {},
         evaluate=lambda params, state, step: rows(),
-        arrays=None if arrays is None else lambda params: dict(arrays),
+        arrays=(lambda params: arrays()) if arrays else None,
         fingerprint=fingerprint,
     )

@@ -20,6 +20,7 @@ from paper_repro.rows import Row, coordinates
 from paper_repro.studies.conformance import costs, measure
 from paper_repro.studies.conformance.exact import computable, exact_gradient
 from paper_repro.studies.conformance.problems import PROBLEMS, ExactProblem, problem
+from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem, Tensors
 from paper_repro.training.streams import stream
 
@@ -48,16 +49,7 @@ CONTINUOUS = ("gaussian", "mixture", "two_layer", "flow")
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once, on the CPU in float64 whatever the device: the problems are tiny."""
-
-    def loss(params: Tensors, state: Tensors, batch: Tensors) -> tuple[Any, Tensors, Tensors]:
-        raise RuntimeError("a measurement has no loss; its cell must have steps = 0")
-
-    return Problem(
-        params={},
-        loss=loss,
-        draw=lambda step: {},
-        evaluate=lambda params, state, step: list(rows(cell.params, seed)),
-    )
+    return measurement(lambda: list(rows(cell.params, seed)))
 
 
 def rows(p: Any, seed: int) -> Iterator[Row]:

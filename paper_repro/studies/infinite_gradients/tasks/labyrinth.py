@@ -52,7 +52,7 @@ SHOWN_ROWS = 12
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once, on the CPU."""
-    return measurement(lambda: list(rows()), arrays())
+    return measurement(lambda: list(rows()), arrays)
 
 
 def rows() -> Iterator[Row]:

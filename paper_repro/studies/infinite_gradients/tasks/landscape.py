@@ -69,7 +69,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         ]
         return found + list(random_rows(arms, p["random_slices"], generator))
 
-    return measurement(rows, arrays(t, curves))
+    return measurement(rows, lambda: arrays(t, curves))
 
 
 def grid(points: int) -> Tensor:

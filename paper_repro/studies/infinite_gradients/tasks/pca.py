@@ -63,7 +63,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     errors = {name: residuals(x, found, p["dims"]) for name, x in sets.items()}
     return measurement(
         lambda: list(rows(found[1], errors, p["dims"], p["explained"])),
-        _arrays(found, sets, errors, p["dims"]),
+        lambda: _arrays(found, sets, errors, p["dims"]),
         composed_outliers.fingerprint(data, outliers),
     )
 

@@ -58,7 +58,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     counts = {name: len(images) for name, images in sets.items()}
     return measurement(
         lambda: list(rows(spectra, counts, p["variances"], p["dims"])),
-        {f"spectrum_{name}": found[:SHOWN].numpy() for name, found in spectra.items()},
+        lambda: {f"spectrum_{name}": lam[:SHOWN].numpy() for name, lam in spectra.items()},
         data.fingerprint,
     )
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -19,8 +18,6 @@ from paper_repro import registry
 from paper_repro.distributions.posterior import Reparameterised
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.metrics.gradient_stats import Moments, chunks, moments, per_sample_gradients
-from paper_repro.rows import Row
-from paper_repro.training.problem import Problem
 
 Tensors = dict[str, Tensor]
 Model = Callable[[Tensors], tuple[Reparameterised, LogJoint]]
@@ -111,21 +108,3 @@ def gradient_moments(
 def every(interval: int, steps: int) -> tuple[int, ...]:
     """0, interval, 2 interval, ... up to `steps`."""
     return tuple(range(0, steps + 1, interval))
-
-
-def measurement(
-    rows: Callable[[], list[Row]], arrays: Callable[[], dict[str, np.ndarray]] | None = None
-) -> Problem:
-    """A problem without training: `rows` is evaluated once."""
-
-    def loss(params: Tensors, state: Tensors, batch: Tensors) -> tuple[Tensor, Tensors, Tensors]:
-        raise RuntimeError("a measurement has no loss; its cell must have steps = 0")
-
-    return Problem(
-        params={},
-        loss=loss,
-        draw=lambda step: {},
-        evaluate=lambda params, state, step: rows(),
-        generators={},
-        arrays=(lambda params: arrays()) if arrays else None,
-    )

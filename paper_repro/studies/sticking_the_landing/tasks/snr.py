@@ -17,7 +17,7 @@ from paper_repro.errors import UserError
 from paper_repro.metrics.gradient_stats import signal_to_noise
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.sticking_the_landing.tasks import rainforth
-from paper_repro.studies.sticking_the_landing.tasks.measure import measurement
+from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 

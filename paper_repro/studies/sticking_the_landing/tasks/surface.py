@@ -23,8 +23,9 @@ from paper_repro import registry
 from paper_repro.cell import Cell
 from paper_repro.metrics.gradient_stats import per_sample_gradients
 from paper_repro.rows import Row, coordinates
-from paper_repro.studies.sticking_the_landing.tasks.measure import estimate, measurement
+from paper_repro.studies.sticking_the_landing.tasks.measure import estimate
 from paper_repro.studies.sticking_the_landing.tasks.toys import gaussian_model
+from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 
 PARAMS = {

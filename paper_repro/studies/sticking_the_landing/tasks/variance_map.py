@@ -24,9 +24,9 @@ from paper_repro.studies.sticking_the_landing.tasks.measure import (
     estimate,
     gradient_batches,
     gradient_moments,
-    measurement,
 )
 from paper_repro.studies.sticking_the_landing.tasks.toys import gaussian_model
+from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 
