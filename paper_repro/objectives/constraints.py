@@ -4,8 +4,8 @@ Rezende and Viola, "Taming VAEs" (2018): RE, FRE, CLA and PNCC. The names are th
 and units are our reading. kappa of RE is a root-mean-square error per pixel, the only reading that
 fits the paper's values 0.06 to 0.175 for images in [0, 1]; its violation is summed over pixels, so
 that its multiplier is 1 / (2 sigma^2) of a Gaussian likelihood. Functions map the decoder's mean
-[..., B, D] to violations [..., B]. The `threshold` of a constraint is the number its violation is
-measured against, and the scale for `geco.advance`.
+[..., B, D] to violations [..., B]; kappa is a number or a 0-d tensor. The `threshold` of a
+constraint is the number its violation is measured against, and the scale for `geco.advance`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 Network = Callable[[Tensor], Tensor]
+Number = float | Tensor
 
 
-def reconstruction(x: Tensor, mean: Tensor, *, kappa: float) -> Tensor:
+def reconstruction(x: Tensor, mean: Tensor, *, kappa: Number) -> Tensor:
     """RE: sum over pixels of (x - mean)^2, minus D kappa^2, the threshold.
 
     x is [B, D], mean [..., B, D]; kappa is an RMS error per pixel. ValueError if pixels differ or
@@ -28,7 +29,7 @@ def reconstruction(x: Tensor, mean: Tensor, *, kappa: float) -> Tensor:
     return (x - mean).square().sum(-1) - x.shape[-1] * kappa**2
 
 
-def feature_reconstruction(x: Tensor, mean: Tensor, *, kappa: float, features: Network) -> Tensor:
+def feature_reconstruction(x: Tensor, mean: Tensor, *, kappa: Number, features: Network) -> Tensor:
     """FRE: mean over features of (f(x) - f(mean))^2, minus kappa^2, the threshold.
 
     `features` maps [..., B, D] to [..., B, F]; it should divide features by their RMS over the
@@ -38,7 +39,9 @@ def feature_reconstruction(x: Tensor, mean: Tensor, *, kappa: float, features: N
     return (features(x) - features(mean)).square().mean(-1) - kappa**2
 
 
-def classification(labels: Tensor, mean: Tensor, *, kappa: float, probabilities: Network) -> Tensor:
+def classification(
+    labels: Tensor, mean: Tensor, *, kappa: Number, probabilities: Network
+) -> Tensor:
     """CLA: kappa, the threshold, minus the probability a classifier gives to the right class.
 
     `labels` [B, classes] is one-hot; `probabilities` maps [..., B, D] to [..., B, classes].
@@ -58,7 +61,7 @@ def patch_correlation(
     x: Tensor,
     mean: Tensor,
     *,
-    kappa: float,
+    kappa: Number,
     shape: tuple[int, int, int],
     patch: int = 7,
     stride: int = 3,
@@ -91,12 +94,12 @@ def _patches(
     return centred / (torch.linalg.vector_norm(centred, dim=-1, keepdim=True) + floor)
 
 
-def _require(x: Tensor, mean: Tensor, kappa: float) -> None:
+def _require(x: Tensor, mean: Tensor, kappa: Number) -> None:
     if mean.shape[-2:] != x.shape:
         raise ValueError(f"mean: shape {list(mean.shape)} must end in x's {list(x.shape)}")
     _require_kappa(kappa)
 
 
-def _require_kappa(kappa: float) -> None:
-    if not kappa > 0:
+def _require_kappa(kappa: Number) -> None:
+    if isinstance(kappa, float | int) and not kappa > 0:  # tensors: see training.lagrangian
         raise ValueError(f"kappa: {kappa} is not positive")

@@ -8,8 +8,9 @@ ICML 2008). Sets of real vectors are seen as they are ("none").
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
@@ -38,6 +39,24 @@ class Pixels:
     test: Tensor
     images: Images
     note: str = ""
+    # of conditional sets, by split: images uint8 [N, C'*H*W] and numbers float32 [N, n]
+    conditions: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    @property
+    def condition_planes(self) -> int:
+        """Planes [H, W] that a model is given besides the image to model: 0 in most sets."""
+        if not self.conditions:
+            return 0
+        pictures, numbers = self.conditions["train"]
+        return pictures.shape[1] // math.prod(self.images.shape[1:]) + numbers.shape[1]
+
+    def condition(self, split: str, rows: Tensor | slice) -> Tensor:
+        """Conditions [B, planes * H * W] of some images of a split: pictures in [0, 1], numbers as
+        constant planes."""
+        pictures, numbers = (part[rows] for part in self.conditions[split])
+        side = math.prod(self.images.shape[1:])
+        planes = numbers[..., None].expand(*numbers.shape, side).flatten(1)
+        return torch.cat([batches.scale(pictures, self.levels), planes], 1)
 
     def seen(self, images: Tensor, generator: Generator) -> Tensor:
         """What a model sees of images or vectors [B, C*H*W] of a split; of images, in [0, 1]."""
@@ -130,4 +149,8 @@ def load(name: str, preprocessing: str, device: str) -> Pixels:
         data.test.flatten(1).to(device),
         Images((channels, height, width), mean, variance),
         data.note,
+        {
+            split: (pictures.flatten(1).to(device), numbers.to(device))
+            for split, (pictures, numbers) in getattr(data, "conditions", {}).items()
+        },
     )

@@ -147,6 +147,11 @@ class ComposedVAE:
         found: Callable[[Tensor], Tensor] = posterior.log_prior
         return found
 
+    def drawn(self, weights: Weights, noise: Tensor) -> Tensor:
+        """E[x|z] [n, pixels] of draws of z from the prior: noise [n, D] standard normal."""
+        z = flow.Flow(entries("prior", weights)).forward(noise)[0] if self.has_flow else noise
+        return self.mean(weights, z)
+
     def log_joint(self, weights: Weights, x: Tensor, posterior: Any) -> LogJoint:
         """z -> (log p(x|z), log p(z)): a `LinearJoint` where decoder and likelihood allow it."""
         log_prior = self.log_prior(weights, posterior)

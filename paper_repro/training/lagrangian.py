@@ -2,15 +2,16 @@
 
 Rezende and Viola, "Taming VAEs" (arXiv 1810.00597), Algorithm 1. A cell lists its constraints as
 ``{"name": "RE", "kappa": 0.1}``, with further arguments of the function in `objectives.constraints`
-beside kappa. RE and PNCC are served; FRE and CLA need a network trained beforehand, which a study
-that has one can pass to `Lagrangian` as a constraint of its own.
+beside kappa. FRE and CLA look at the decoder's mean through a network trained beforehand and
+frozen; a task that has none serves RE and PNCC. Thresholds are part of the state, not of the loss:
+seeds that train together share one loss, and a threshold may be another run's number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -18,38 +19,80 @@ from torch import Tensor
 from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.objectives import constraints, geco
-from paper_repro.training.composed_model import ComposedVAE, Weights
+from paper_repro.rows import Row
 
 Tensors = dict[str, Tensor]
-SERVED = ("RE", "PNCC")
+PATCHES = ("patch", "stride", "floor")
 MULTIPLIER = "multiplier"  # the option that sets the start; the others are those of geco.advance
+THRESHOLDS = "kappa"  # the entry of the state that geco does not know
+
+
+class Frozen(Protocol):
+    """A network trained beforehand, differentiable in its input alone."""
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """[..., B, D] -> [..., B, classes]."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """[..., B, D] -> [..., B, F], divided by their RMS over the data."""
+
+
+class Seen(NamedTuple):
+    """What a constraint compares the mean with: images [B, D], and one-hot labels or none."""
+
+    x: Tensor
+    labels: Tensor | None = None
 
 
 class Constraint(NamedTuple):
-    """violation(x [B, D], mean [..., B, D]) -> [..., B], in `unit`; `threshold` is its scale."""
+    """violation(seen, mean [..., B, D], kappa) -> [..., B], in `unit`; scale(kappa) is what it is
+    measured against."""
 
     name: str
-    violation: Callable[[Tensor, Tensor], Tensor]
-    threshold: float
+    kappa: float
+    violation: Callable[[Seen, Tensor, Tensor], Tensor]
+    scale: Callable[[Tensor], Tensor]
     unit: str
 
 
-def constraint(spec: Mapping[str, Any], shape: tuple[int, int, int]) -> Constraint:
+def constraint(
+    spec: Mapping[str, Any], shape: tuple[int, int, int], network: Frozen | None = None
+) -> Constraint:
     """The constraint described in a cell, for images of `shape`; UserError for a mistake."""
     name, kappa = spec.get("name"), spec.get("kappa")
     rest = {key: value for key, value in spec.items() if key not in ("name", "kappa")}
-    if isinstance(kappa, bool) or not isinstance(kappa, int | float) or not kappa > 0:
+    if isinstance(kappa, bool) or not isinstance(kappa, int | float) or kappa <= 0:
+        # NaN passes: it is what a run that diverged hands on
         raise UserError(f"constraints: kappa of {name!r} must be a positive number, got {kappa!r}")
-    if name == "RE" and not rest:
+    if unknown := sorted(rest.keys() - set(PATCHES if name == "PNCC" else ())):
+        raise UserError(f"constraints: {name} does not take {', '.join(unknown)}")
+    if name == "RE":
         pixels = torch.Size(shape).numel()
-        violation = partial(constraints.reconstruction, kappa=kappa)
-        return Constraint(name, violation, pixels * kappa**2, "sse/image")
-    if name == "PNCC" and rest.keys() <= {"patch", "stride", "floor"}:
-        violation = partial(constraints.patch_correlation, kappa=kappa, shape=shape, **rest)
-        return Constraint(name, violation, kappa, "1")
-    if name in SERVED:
-        raise UserError(f"constraints: {name} does not take {', '.join(sorted(rest))}")
-    raise UserError(f"constraints: {name!r} is not one of {', '.join(SERVED)}")
+        squared = partial(_squares, constraints.reconstruction)
+        return Constraint(name, kappa, squared, lambda k: pixels * k.square(), "sse/image")
+    if name == "PNCC":
+        options = {"shape": shape, **rest}
+
+        def correlation(seen: Seen, mean: Tensor, kappa: Tensor) -> Tensor:
+            return constraints.patch_correlation(seen.x, mean, kappa=kappa, **options)
+
+        return Constraint(name, kappa, correlation, lambda k: k, "1")
+    if name not in ("FRE", "CLA"):
+        raise UserError(f"constraints: {name!r} is not one of RE, FRE, CLA, PNCC")
+    if network is None:
+        raise UserError(f"constraints: {name} needs a classifier, and this task trains none")
+    if name == "FRE":
+        compared = partial(constraints.feature_reconstruction, features=network.features)
+        return Constraint(name, kappa, partial(_squares, compared), lambda k: k.square(), "1")
+    probabilities = network.probabilities
+
+    def classes(seen: Seen, mean: Tensor, kappa: Tensor) -> Tensor:
+        assert seen.labels is not None, "the batch has no labels"
+        return constraints.classification(
+            seen.labels, mean, kappa=kappa, probabilities=probabilities
+        )
+
+    return Constraint(name, kappa, classes, lambda k: k, "1")
 
 
 class Lagrangian:
@@ -67,34 +110,56 @@ class Lagrangian:
             raise UserError(f"objective_options.{unknown[0]}: geco takes {', '.join(allowed)}")
         self.listed = list(listed)
         self.moves = {k: v for k, v in options.items() if k in ("rate", "clip", "decay")}
-        self.start = options.get(MULTIPLIER, 1.0)
-        scales = [options.get("scale", c.threshold) for c in self.listed]
-        self.scales = torch.tensor(scales, device=device)
+        self.start, self.device = options.get(MULTIPLIER, 1.0), device
+        self.scale: float | None = options.get("scale")
         self.units = {f"multiplier_{c.name}": "1" for c in self.listed}
         self.units |= {f"violation_{c.name}": c.unit for c in self.listed}
 
     def state(self) -> Tensors:
         """The state before the first step."""
         state = geco.init_state(len(self.listed), self.start)
-        return {name: tensor.to(self.scales.device) for name, tensor in state.items()}
+        state[THRESHOLDS] = torch.tensor([float(c.kappa) for c in self.listed])
+        return {name: tensor.to(self.device) for name, tensor in state.items()}
 
     def joint(
-        self, model: ComposedVAE, weights: Weights, x: Tensor, posterior: Any, state: Tensors
+        self,
+        seen: Seen,
+        mean: Callable[[Any], Tensor],
+        log_prior: Callable[[Any], Tensor],
+        state: Tensors,
     ) -> geco.ConstrainedJoint:
-        """The log joint whose energy is that of the violations at E[x|z]."""
+        """The log joint whose energy is that of the violations at `mean`, z -> E[x|z]."""
 
-        def violations(z: Tensor) -> Tensor:
-            mean = model.mean(weights, z)
-            return torch.stack([c.violation(x, mean) for c in self.listed])
+        def violations(z: Any) -> Tensor:
+            decoded = mean(z)
+            pairs = zip(self.listed, state[THRESHOLDS].unbind(), strict=True)
+            return torch.stack([c.violation(seen, decoded, kappa) for c, kappa in pairs])
 
-        log_prior = model.log_prior(weights, posterior)
         return geco.ConstrainedJoint(violations, log_prior, geco.multipliers(state))
 
     def advance(self, joint: LogJoint, state: Tensors) -> tuple[Tensors, Tensors]:
         """The state after a step, and logs, from the violations that `joint` has seen."""
         assert isinstance(joint, geco.ConstrainedJoint)
         assert joint.seen is not None, "the estimator made no use of its log joint"
-        seen = joint.seen.flatten(1).mean(1)
-        values = torch.cat([geco.multipliers(state), seen]).unbind()
+        found = joint.seen.flatten(1).mean(1)
+        values = torch.cat([geco.multipliers(state), found]).unbind()
         logs = dict(zip(self.units, values, strict=True))
-        return geco.advance(state, seen, self.scales, **self.moves), logs
+        kappas = state[THRESHOLDS]
+        scales: float | Tensor | None = self.scale
+        if scales is None:
+            pairs = zip(self.listed, kappas.unbind(), strict=True)
+            scales = torch.stack([c.scale(kappa) for c, kappa in pairs])
+        moved = geco.advance(state, found, scales, **self.moves)
+        return moved | {THRESHOLDS: kappas}, logs
+
+    def flags(self, state: Tensors) -> list[Row]:
+        """Per constraint whether its multiplier ended at its bound: nothing could meet it."""
+        capped = geco.infeasible({n: t for n, t in state.items() if n != THRESHOLDS}).tolist()
+        return [
+            Row(f"infeasible_{c.name}", float(flag), "1")
+            for c, flag in zip(self.listed, capped, strict=True)
+        ]
+
+
+def _squares(violation: Callable[..., Tensor], seen: Seen, mean: Tensor, kappa: Tensor) -> Tensor:
+    return violation(seen.x, mean, kappa=kappa)

@@ -33,7 +33,7 @@ from paper_repro.training import (
 )
 from paper_repro.training.composed_evaluation import evaluate_composed, reconstructions
 from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
-from paper_repro.training.lagrangian import Lagrangian, constraint
+from paper_repro.training.lagrangian import Lagrangian, Seen, constraint
 from paper_repro.training.problem import Problem
 from paper_repro.training.schedules import Settings, curve
 from paper_repro.training.streams import stream
@@ -153,7 +153,10 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
             options["guide"] = model.guide(weights, x, posterior)
         joint: LogJoint
         if lagrangian:
-            joint = lagrangian.joint(model, weights, x, posterior, multipliers)
+            log_prior = model.log_prior(weights, posterior)
+            joint = lagrangian.joint(
+                Seen(x), lambda z: model.mean(weights, z), log_prior, multipliers
+            )
         else:
             joint = model.log_joint(weights, x, posterior)
         if p["watch"]:
