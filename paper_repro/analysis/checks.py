@@ -64,7 +64,12 @@ class Region:
     def margin(self, values: ArrayLike) -> NDArray[np.float64]:
         """Signed distance to the border, positive inside."""
         x = np.asarray(values, dtype=float)
-        depth = np.minimum(x - self.low, self.high - x)
+        # an end at infinity is never near, not even to an infinite value
+        below, above = (
+            np.full_like(x, np.inf) if math.isinf(end) else sign * (x - end)
+            for end, sign in ((self.low, 1), (self.high, -1))
+        )
+        depth = np.minimum(below, above)
         return -depth if self.outside else depth
 
     def judge(self, found: Interval) -> str:
@@ -165,6 +170,29 @@ def slope(sample: Sample, rule: Mapping[str, Any]) -> Finding:
     return finding
 
 
+def minimax(sample: Sample, rule: Mapping[str, Any]) -> Finding:
+    """The best that one setting does for all units: per seed the largest value over units at every
+    value of `rule.x`, and of these the smallest.
+
+    Of a comparison by ratio it is the ratio of two such numbers: the best single setting's worst
+    unit over the worst unit of the partner. A seed that lacks a unit at some setting counts for
+    nothing and is named: the worst of fewer units is no worse.
+    """
+    rows = sample.rows
+    paired = "value_other" in rows
+    own = rows.pivot_table("value_own" if paired else "value", "seed", ["unit", rule["x"]])
+    whole = own.dropna()
+    units, settings = (own.columns.get_level_values(i).nunique() for i in (0, 1))
+    if own.shape[1] < units * settings:
+        return Finding(INCONCLUSIVE, note=f"not every unit has all {settings} settings")
+    found = whole.T.groupby(level=1).max().min()
+    if paired:
+        found = found / rows.groupby("seed")["value_other"].max()[found.index]
+    lost = _listed(own.index.difference(whole.index))
+    notes = [f"seeds {lost} not in every unit and setting"] if lost else []
+    return _judged(found.to_numpy(float), rule, sample, units, notes)
+
+
 @dataclass(frozen=True)
 class Statistic:
     """A statistic, how to say its rule, and the rule keys it needs and allows beside a region.
@@ -193,6 +221,10 @@ STATISTICS = {
     ),
     "slope": Statistic(
         slope, "exponent in {x} {region} ({interval})", frozenset({"x"}), frozenset({"seeds"})
+    ),
+    "minimax": Statistic(
+        minimax, "largest over units at the best single {x} {region} ({interval})",
+        frozenset({"x"}), frozenset({"of", "seeds"}),
     ),
 }  # fmt: skip
 

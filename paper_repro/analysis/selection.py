@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro.analysis.along import height
+from paper_repro.analysis.crossing import part_of
 from paper_repro.analysis.filters import matches, passes
 from paper_repro.analysis.reach import to_target
 from paper_repro.analysis.results import FINISHED, Results
@@ -37,12 +39,14 @@ class Sample:
 
     `rows` has one row per measured number, with columns `unit` (text naming the comparison, such
     as "dataset=mnist, k=5"), `seed`, `value`, and those of the rows it came from. `gaps` names the
-    runs whose numbers should be there and are not; `cells` every cell used, with its run count.
+    runs whose numbers should be there and are not; `cells` every cell used, with its run count;
+    `left_out` the units of runs that the check's `given` excepts.
     """
 
     rows: pd.DataFrame
     gaps: tuple[str, ...]
     cells: tuple[tuple[str, int], ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -68,27 +72,41 @@ def sample(
     columns and COMMON; what another experiment computes without training is one number for all
     seeds on the same data.
 
+    `crossing` {metric, below} makes `progress` "before" or "after" the point at which a run first
+    crosses (`crossing.part_of`). `given` {select, value} keeps the units for which a number of
+    another selection, its mean over seeds, passes a filter, so that an exception is a rule and not
+    a choice: the others are `left_out`, and where that number is missing there is a gap. `along`
+    names a metric x: the other side then is a curve over x of many runs, and the value is the
+    height above it at one's own x (`along.height`).
+
     `tuned` (`over`, `metric`, `select`, `best`: see `tuning.chosen`) leaves, on either side, only
     the cells whose parameter `over` was best on validation data.
     """
-    filters, tuned, span = check["select"], check.get("tuned"), check.get("span", "")
-    rows, gaps = _choose(results, study, filters, tuned, span)
-    units = check.get("units", [])
+    filters, units = check["select"], check.get("units", [])
+    rows, gaps = _choose(results, study, check, filters)
     rows = rows.assign(unit=_unit(rows, units))
-    used = [rows]
     where = f"{study}/claims.yaml: {check['name']}"
+    left_out: tuple[str, ...] = ()
+    if "given" in check:
+        rows, unknown, left_out = _given(results, study, check, rows, where)
+        gaps |= unknown
+    used = [rows]
+    places = [check["rule"]["x"]] if "x" in check["rule"] else []
     if check["statistic"] not in COUNTING:
-        _unique(rows, ["unit", "seed", *filter(None, [check["rule"].get("x")])], where)
-    if versus := check.get("versus"):
+        _unique(rows, ["unit", "seed", *places], where)
+    if "along" in check:
+        rows, lonely = _along(results, study, check, rows, where)
+        gaps |= lonely
+    elif versus := check.get("versus"):
         if "reported" in versus:
             other = _reported(reported, versus["reported"], filters, units)
             on = ["unit"]
         else:
-            other, _ = _choose(results, study, {**filters, **versus}, tuned, span)
+            other, _ = _choose(results, study, check, {**filters, **versus})
             other = other.assign(unit=_unit(other, units))
             untrained = len(other) > 0 and bool((other["steps"] == 0).all())
             on = ["unit", *(PER_DATA if "experiment" in versus and untrained else COMMON)]
-            _unique(rows, ["unit", *COMMON], where)
+            _unique(rows, ["unit", *COMMON, *places], where)
         _unique(other, on, where)
         rows, lonely, partners = _pair(results, rows, other, on, check)
         if "reported" not in versus:  # what nobody reported is no gap in our runs
@@ -96,19 +114,59 @@ def sample(
             used.append(partners)
     counts = pd.concat(used).groupby("cell", sort=True)["seed"].nunique()
     cells = tuple((str(cell), int(n)) for cell, n in counts.items())
-    return Sample(rows.reset_index(drop=True), tuple(sorted(gaps)), cells)
+    return Sample(rows.reset_index(drop=True), tuple(sorted(gaps)), cells, left_out)
+
+
+def _given(
+    results: Results, study: str, check: Mapping[str, Any], rows: pd.DataFrame, where: str
+) -> tuple[pd.DataFrame, set[str], tuple[str, ...]]:
+    """Rows of the units whose other number passes, runs that lack one, and the other units."""
+    given, on = check["given"], ["unit", *(name for name in COMMON if name != "seed")]
+    other, _ = _choose(results, study, {"name": check["name"]}, given["select"])
+    other = other.assign(unit=_unit(other, check.get("units", [])))
+    _unique(other, [*on, "seed"], f"{where}: given")
+    number = other.groupby(on, as_index=False)["value"].mean()
+    found = rows[on].merge(number, on=on, how="left")["value"].set_axis(rows.index)
+    kept = found.notna() & passes(found, given["value"])
+    excepted = set(rows.loc[found.notna() & ~kept, "unit"])
+    return rows[kept], _names(rows[found.isna()]), tuple(sorted(excepted))
+
+
+def _along(
+    results: Results, study: str, check: Mapping[str, Any], rows: pd.DataFrame, where: str
+) -> tuple[pd.DataFrame, set[str]]:
+    """Rows whose value is the height above the curve of the other side, and those without one."""
+    other = {**check["select"], **check["versus"]}
+    curve, _ = _choose(results, study, check, other)
+    curve = curve.assign(unit=_unit(curve, check.get("units", [])))
+    sides = [(rows, check["select"]), (curve, other)]
+    points, curve = (_beside(results, study, check, *side, where) for side in sides)
+    points["value"] = height(points, curve[curve["x"] > 0], ["unit", *COMMON])
+    known = points["value"].notna()
+    return points[known], _names(points[~known])
+
+
+def _beside(
+    results: Results,
+    study: str,
+    check: Mapping[str, Any],
+    rows: pd.DataFrame,
+    filters: Mapping[str, Any],
+    where: str,
+) -> pd.DataFrame:
+    """Rows with the number of `along` of their run as `x`, nan where it has none."""
+    run = ["cell", "seed"]
+    found, _ = _choose(results, study, check, {**filters, **check["along"]})
+    _unique(found.assign(unit="along"), run, where)
+    return rows.merge(found[[*run, "value"]].rename(columns={"value": "x"}), on=run, how="left")
 
 
 def _choose(
-    results: Results,
-    study: str,
-    filters: Mapping[str, Any],
-    tuned: Mapping[str, Any] | None,
-    span: str,
+    results: Results, study: str, check: Mapping[str, Any], filters: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, set[str]]:
     """Rows with a usable value that pass the filters, and the runs that should have had some; of
     cells that were `tuned`, the chosen ones' and, where none could be chosen, those that lack."""
-    wanted = dict(filters)
+    wanted, tuned, span = dict(filters), check.get("tuned"), check.get("span", "")
     experiment, metric = wanted.pop("experiment"), wanted.pop("metric")
     kind = wanted.pop("kind", "curve" if span else "final")
     stretch = wanted.pop("progress", {}) if span else {}
@@ -118,6 +176,11 @@ def _choose(
         rows = results.frame(study, experiment, metric, "curve")
         rows = rows[rows["status"] == FINISHED]
     rows = rows[matches(rows, wanted)]
+    whole = rows
+    if span and isinstance(stretch, str):
+        marker = results.frame(study, experiment, check["crossing"]["metric"], "curve")
+        rows = part_of(rows, marker, check["crossing"]["below"], stretch)
+        stretch = {}
     if span:
         rows = reduced(rows, stretch, span)
     runs = results.unfinished(study, experiment)
@@ -129,6 +192,7 @@ def _choose(
         open_groups = picked[(picked["cell"] == "") & ~picked["candidates"].map(meant.isdisjoint)]
         gaps = {run for lost in open_groups["lost"] for run in lost}
         rows = rows[rows["cell"].isin(set(picked["cell"]))]
+    gaps |= _names(whole) - _names(rows) if span else set()  # nothing is left of the curve
     finite = np.isfinite(rows["value"])
     return rows[finite], gaps | _names(rows[~finite])
 
@@ -184,6 +248,7 @@ def _pair(
     partner = [*on, "value", *(["cell"] if "cell" in other else [])]
     merged = rows.merge(other[partner], on=list(on), how="left", suffixes=("", "_other"))
     mine, theirs = (merged[name].to_numpy(float) for name in ("value", "value_other"))
+    merged["value_own"] = mine  # for a statistic that reduces the two sides apart
     pairing = check.get("pairing", "difference")
     if pairing == "reach":
         paired = np.isfinite(theirs)  # what never gets there is infinite, and stays

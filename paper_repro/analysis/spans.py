@@ -1,4 +1,4 @@
-"""One number per run for a stretch of its training curve: the mean over it, or whether it rises.
+"""One number per run for a stretch of its training curve: its mean, extremes, or whether it rises.
 
 Curves are thinned to at most 200 points a run; a point is the mean of the steps since the point
 before. A stretch is given as fractions of the run, and a point belongs to it if any of its steps
@@ -27,8 +27,8 @@ def reduced(curves: pd.DataFrame, stretch: Mapping[str, float], span: str) -> pd
     `stretch` holds `min` and `max`, fractions of the run (0 and 1 where absent). `span` names the
     number in `value`: "mean", over the steps of the points in the stretch; "spearman", the rank
     correlation (Spearman 1904) of value and step there, nan for fewer than three points or a
-    constant. All else is that of the curve's last point in the stretch. A value that is not
-    finite makes the number nan.
+    constant; "lowest" and "highest", the extreme points. All else is that of the curve's last
+    point in the stretch. A value that is not finite makes the number nan.
     """
     low, high = stretch.get("min", 0.0), stretch.get("max", 1.0)
     if curves.empty:
@@ -59,7 +59,17 @@ def _spearman(step: Points, value: Points, length: Points) -> float:
     return float(stats.spearmanr(step, value).statistic)
 
 
+def _lowest(step: Points, value: Points, length: Points) -> float:
+    return float(value.min())
+
+
+def _highest(step: Points, value: Points, length: Points) -> float:
+    return float(value.max())
+
+
 SPANS: dict[str, Callable[[Points, Points, Points], float]] = {
     "mean": _mean,
     "spearman": _spearman,
+    "lowest": _lowest,
+    "highest": _highest,
 }

@@ -105,6 +105,17 @@ LOOKS = {
     "plain_autoencoder": Look("autoencoder", GREEN, (0, (4, 1.2)), ">"),
     "pca": Look("PCA", AMBER, (0, (5, 1, 1, 1)), "D"),
     "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
+    # Objectives and constraints in the plane of KL and reconstruction error.
+    "geco": Look("GECO", BLUE, "-", "h"),
+    "elbo": Look("ELBO", GREEN, (0, (4, 1.2)), "D"),
+    "gqn": Look("ELBO, annealed by hand", RED, (0, (3, 1)), "v"),
+    "beta_ramp": Look(r"ELBO, $\beta$ ramp", AMBER, (0, (5, 1, 1, 1)), "P"),
+    "capacity": Look("lowest error reached", GREY, (0, (4, 2)), "_"),
+    "water_filling": Look("PCA bound", "#000000", (0, (1, 1.5)), "|"),
+    "RE": Look("RE", BLUE, "-", "^"),
+    "FRE": Look("FRE", AMBER, (0, (4, 1.2)), "s"),
+    "CLA": Look("CLA", GREEN, (0, (5, 1, 1, 1)), "o"),
+    "PNCC": Look("PNCC", PINK, (0, (1.2, 1.2)), "P"),
 }
 
 

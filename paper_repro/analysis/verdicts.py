@@ -7,11 +7,16 @@ A study's claims.yaml fixes beforehand what decides each claim:
   `span`: see `selection.sample`), a `statistic` (`checks.STATISTICS`) and a `rule`: one region
   (`below`, `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or
   `at_most` so many `of` a fixed number, `seeds` (the fewest that may decide) and `x` (abscissa of
-  a slope);
+  a slope; setting of which a minimax takes the best one for all units, as if tuned once);
   where the pairing is reach, which values are `better` (lower or higher);
 - a check may be `tuned`: {`over` a parameter, by `metric`, on the rows of `select`, `best` lowest
   or highest}; of cells that differ in that parameter alone, only the one best on validation data
   counts (`tuning.chosen`);
+- `given` excepts runs by a rule: those count for which another selection's number, at the same
+  units and seed, passes a filter; `crossing` splits training curves where a run first gets below a
+  number, for `progress: before` and `after`; `along` compares with a curve through the other
+  side's runs, by interpolation at one's own x (`selection.sample`);
+- a check with `bound: true` compares bounds: what it does not support it leaves open;
 - a check with `decides: false` is reported with its verdict and does not count for the claim's;
 - `coordinates`: the names under which rows carry coordinates, so that a typo is found.
 
@@ -151,8 +156,10 @@ def _check_check(check: Mapping[str, Any], known: set[str], where: str) -> None:
         raise UserError(f"{where}: {statistic!r} needs one of at_least, at_most")
     _check_reach(check, where)
     _check_span(check, where)
+    _check_along(check, where)
     columns = [*check["select"], *check.get("versus", {}), *check.get("units", [])]
     columns += [rule["x"]] if "x" in rule else []
+    columns += check.get("given", {"select": {}})["select"]
     if tuned := check.get("tuned"):
         if tuned["over"] in columns:
             raise UserError(f"{where}: {tuned['over']!r} is tuned; it has no place in the check")
@@ -185,13 +192,26 @@ def _check_reach(check: Mapping[str, Any], where: str) -> None:
 
 def _check_span(check: Mapping[str, Any], where: str) -> None:
     """A span is a stretch of a curve: {min, max} of `progress`, on either side of a pair."""
+    sides = {**check["select"], **check.get("versus", {})}
+    split = isinstance(sides.get("progress"), str)
+    if split != ("crossing" in check) or (split and "span" not in check):
+        raise UserError(f"{where}: crossing, progress before or after, and span go together")
     if "span" not in check:
         return
-    sides = {**check["select"], **check.get("versus", {})}
     if check.get("pairing") == "reach" or sides.get("kind") == "final":
         raise UserError(f"{where}: span looks at a stretch of a curve; no reach, no final rows")
-    if not isinstance(sides.get("progress", {}), dict):
+    if not (split or isinstance(sides.get("progress", {}), dict)):
         raise UserError(f"{where}: span needs progress as {{min, max}}")
+
+
+def _check_along(check: Mapping[str, Any], where: str) -> None:
+    """A curve has runs to go through, and a height may be infinite, which has no mean."""
+    if "along" not in check:
+        return
+    if "versus" not in check or "reported" in check["versus"] or "pairing" in check:
+        raise UserError(f"{where}: along needs versus, of our runs, and no pairing")
+    if check["statistic"] not in COUNTING:
+        raise UserError(f"{where}: along goes with {', '.join(sorted(COUNTING))}")
 
 
 def _known_columns(study: str) -> set[str]:
@@ -207,10 +227,16 @@ def _judge(
 ) -> tuple[Finding, Sample]:
     used = sample(results, study, check, reported)
     if used.rows.empty:
-        note = "no such rows at this tier" if not used.gaps else ""
+        note = "no such rows at this tier" if not (used.gaps or used.left_out) else ""
         finding = Finding(NOT_RUN, note=note)
     else:
         finding = STATISTICS[check["statistic"]].function(used, check["rule"])
+    if check.get("bound") and finding.verdict == CONTRADICTED:
+        note = _joined(finding.note, "bounds overlap, which decides nothing")
+        finding = replace(finding, verdict=INCONCLUSIVE, p=math.nan, note=note)
+    if used.left_out:
+        left = _some(used.left_out, "units")
+        finding = replace(finding, note=_joined(finding.note, f"excepted by rule: {left}"))
     if used.gaps:
         gaps = _some(used.gaps, "runs")
         finding = replace(finding, note=_joined(finding.note, f"missing or diverged: {gaps}"))

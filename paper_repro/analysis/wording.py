@@ -16,6 +16,8 @@ def describe(check: Mapping[str, Any]) -> str:
     what, said = select["metric"], {"experiment", "metric", "kind"}
     if span := check.get("span"):
         what, said = _spanned(what, span, select.get("progress")), {*said, "progress"}
+    if crossing := check.get("crossing"):
+        what += f" (where {crossing['metric']} is first below {crossing['below']:g})"
     where = {n: v for n, v in select.items() if n not in said}
     where = {n: v for n, v in where.items() if n not in check.get("versus", {})}
     if where:
@@ -30,6 +32,11 @@ def describe(check: Mapping[str, Any]) -> str:
             over = "minus" if check.get("pairing", "difference") == "difference" else "over"
             what += f" {over} that of {sides[1]}"
             what = f"log of {what}" if check.get("pairing") == "log_ratio" else what
+        if along := check.get("along"):
+            what += f" (interpolated at the same {along['metric']})"
+    if given := check.get("given"):
+        where = {n: v for n, v in given["select"].items() if n != "metric"}
+        what += f", given {given['select']['metric']} [{_list(where)}] {_words(given['value'])}"
     bound = "at least" if "at_least" in rule else "at most"
     bound += f" {rule.get('at_least', rule.get('at_most'))} of {rule.get('of')}"
     text = STATISTICS[check["statistic"]].words.format(
@@ -38,12 +45,16 @@ def describe(check: Mapping[str, Any]) -> str:
     if "of" in rule and not BOUNDS & rule.keys():
         text += f", {rule['of']} units"
     text += f", at least {rule['seeds']} seeds" if "seeds" in rule else ""
+    text += ", else open" if check.get("bound") else ""
     return f"{what}: {text}" + (f", {_tuning(tuned)}" if (tuned := check.get("tuned")) else "")
 
 
-def _spanned(metric: str, span: str, stretch: Mapping[str, float] | None) -> str:
+def _spanned(metric: str, span: str, stretch: Mapping[str, float] | str | None) -> str:
     """As "mean grad_z at progress <= 0.01"; "rank correlation of grad_z with the step"."""
-    what = f"mean {metric}" if span == "mean" else f"rank correlation of {metric} with the step"
+    ordered = f"rank correlation of {metric} with the step"
+    what = ordered if span == "spearman" else f"{span} {metric}"
+    if isinstance(stretch, str):
+        return f"{what} {stretch} the crossing"
     return f"{what} at progress {_words(stretch)}" if stretch else what
 
 
@@ -70,4 +81,5 @@ def _words(value: Any) -> str:
 
 
 def _said(filters: Mapping[str, Any], names: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {filters[name]}" for name in names if name in filters)
+    listed = [(name, _words(filters[name])) for name in names if name in filters]
+    return ", ".join(f"{name} {value}" if value else f"no {name}" for name, value in listed)

@@ -1,0 +1,30 @@
+"""Figures of Rezende and Viola, "Taming VAEs" (arXiv 1810.00597).
+
+Every function takes the `Results` and returns a figure whose caption states what is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
+from paper_repro.analysis.results import Results
+from paper_repro.studies.taming_vaes import (
+    figures_constraints,
+    figures_method,
+    figures_plane,
+    figures_samples,
+)
+
+FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "figure3": figures_plane.figure3,
+    "figure4": figures_plane.figure4,
+    "figure5": figures_plane.figure5,
+    "figure6": figures_constraints.figure6,
+    "figure7": figures_samples.figure7,
+    "figure8": figures_constraints.figure8,
+    "figure9": figures_samples.figure9,
+    "figure10": figures_method.figure10,
+    "figure11": figures_method.figure11,
+}

@@ -1,0 +1,19 @@
+"""Tables of Rezende and Viola, "Taming VAEs" (arXiv 1810.00597)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paper_repro.analysis.results import Results
+from paper_repro.analysis.tables import Table
+from paper_repro.studies.taming_vaes import tables_constraints, tables_runs
+
+TABLES: dict[str, Callable[[Results], Table]] = {
+    "table1": tables_constraints.table1,
+    "table2": tables_runs.table2,
+    "plane": tables_runs.plane,
+    "same_error": tables_runs.same_error,
+    "annealing": tables_runs.annealing,
+    "tuning": tables_runs.tuning,
+    "sensitivity": tables_runs.sensitivity,
+}
