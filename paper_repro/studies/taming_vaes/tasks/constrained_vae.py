@@ -25,7 +25,7 @@ from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.rows import Row
 from paper_repro.studies.taming_vaes.measure import Subject, final_rows, pictures
-from paper_repro.training import composed_data
+from paper_repro.training import classifier, composed_data
 from paper_repro.training.composed_model import ComposedVAE, entries, prefixed
 from paper_repro.training.draw_model import DrawVAE
 from paper_repro.training.lagrangian import Frozen, Lagrangian, Seen, constraint
@@ -195,8 +195,6 @@ def _classifier(p: Mapping[str, Any], device: str) -> tuple[Frozen | None, dict[
         if needs := {"FRE", "CLA"} & p["constraints"].keys():
             raise UserError(f"classifier_steps: 0, but {' and '.join(sorted(needs))} need one")
         return None, {}
-    from paper_repro.training import classifier
-
     network = classifier.trained(p["dataset"], p["classifier_steps"], device)
     labels = catalogue.labels(p["dataset"])
     classes = int(max(part.max() for part in labels.values())) + 1
