@@ -9,6 +9,7 @@ divided by its RMS over training images, so that an error of features is relativ
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -98,7 +99,7 @@ def _start(shape: tuple[int, int, int], classes: int, init: Generator) -> Weight
         return torch.randn(size, generator=init) * (2 / fan_in) ** 0.5
 
     (channels, height, width), (one, two) = shape, WIDTHS
-    sides = [-(-(-(-side // STRIDE)) // STRIDE) for side in (height, width)]
+    sides = [math.ceil(math.ceil(side / STRIDE) / STRIDE) for side in (height, width)]
     return {
         "first": drawn(one, channels, KERNEL, KERNEL),
         "a": torch.zeros(one),

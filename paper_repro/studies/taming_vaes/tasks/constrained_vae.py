@@ -66,6 +66,9 @@ PARAMS = {
     "pictures": {"type": "integer", "minimum": 0, "default": 0},
 }
 HANDED = ("kappa",)
+# Adam moves log gamma by at most its rate a step, and a learned variance has orders of magnitude to
+# go: at the networks' rate it would not arrive in a short run (our choice).
+GAMMA_RATE = 10.0
 POSTERIOR = {"model": {"mlp": "gaussian", "conv": "gaussian", "convdraw": "convdraw"}}
 FIXED = {  # what task `composed_vae` lets a cell choose
     "decoder": "",
@@ -167,6 +170,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         state=prefixed("objective", lagrangian.state() if lagrangian else {}),
         optimizer={"name": "adam", "lr": rate(0), "clip": p["clip"]},
         learning_rate=rate,
+        rates={name: GAMMA_RATE for name in params if name == "likelihood.log_gamma"},
         log_units=units,
         progress="mse",
         arrays=arrays if p["pictures"] else None,
