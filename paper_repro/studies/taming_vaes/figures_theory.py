@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 from pandas import DataFrame
 
 from paper_repro.analysis import panels, style
@@ -70,8 +69,8 @@ def figure1(results: Results) -> Figure:
         decoder of least squared error, g(z) = sum of w_i(z) x_i (Proposition 1). Where two
         posteriors overlap g mixes their points, with the average (ring) where both weigh the same:
         blur. Where none has mass (grey: the posteriors' average density is below 1 % of the
-        prior's) g is undetermined: a density of 1e-4 added to every posterior (dotted) changes it
-        there and nowhere else, and a sample from the prior that falls there decodes to either.
+        prior's) g is undetermined: 0.001 added to every density (dotted) moves it there, while
+        nothing changes where training takes its samples.
         Points and posteriors are ours ({where}).""",
     )
 
@@ -95,7 +94,7 @@ def _posteriors(axes: Axes, arrays: dict[str, np.ndarray]) -> None:
                       textcoords="offset points", ha="center", color=COLOURS[i])  # fmt: skip
     axes.annotate("prior", (-2.55, 0.06), xytext=(0, 3), textcoords="offset points", ha="center")
     inside = z[(arrays["hole"] > 0) & (np.abs(z) < 2)]
-    for place, text in ((-1.2, "overlap"), (float(inside.mean()), "hole")):
+    for place, text in ((-1.3, "overlap"), (float(inside.mean()), "hole")):
         axes.annotate(text, (place, 1.92), ha="center", fontsize=7, color=style.GREY)
     axes.set(ylabel="density", ylim=(0, 2.15))
 
@@ -104,7 +103,7 @@ def _decoder(axes: Axes, arrays: dict[str, np.ndarray]) -> None:
     z, weights = arrays["z"], arrays["posterior"] / arrays["posterior"].sum(0)
     _shade(axes, arrays)
     axes.plot(z, arrays["decoder"], color=style.RED, label="exact tails decide")
-    axes.plot(z, arrays["floored"], color="black", linestyle=DOTTED, label="density + 1e-4")
+    axes.plot(z, arrays["floored"], color="black", linestyle=DOTTED, label="density + 0.001")
     half = int(np.abs(weights[0] - weights[1])[z < 0].argmin())
     axes.plot(z[half], arrays["decoder"][half], "o", color="black", markerfacecolor="none")
     axes.annotate("average of $x_1$ and $x_2$", (z[half], arrays["decoder"][half]),
@@ -114,7 +113,7 @@ def _decoder(axes: Axes, arrays: dict[str, np.ndarray]) -> None:
         axes.annotate(f"$x_{i + 1}$", (1, x), xycoords=axes.get_yaxis_transform(), xytext=(3, 0),
                       textcoords="offset points", va="center", color=COLOURS[i])  # fmt: skip
     axes.set(xlabel="latent z", ylabel="pixel value", ylim=(0, 1))
-    axes.legend(loc="lower right")
+    axes.legend(loc=(0.62, 0.2))
 
 
 def _levels(arrays: dict[str, np.ndarray]) -> list[float]:
@@ -161,8 +160,9 @@ def _phases(results: Results, points: str, what: str) -> Figure:
         Top: 32 random starts of psi = g(z) move along the fixed-point equations (grey) to fixed
         points (red rings) among the data (blue); their number grows as beta falls. Below, with psi
         followed from hot to cold: the mean squared error E and the size of its second derivative,
-        with the three spikes of the largest jumps (marks) and, as dashed lines, the beta at which
-        theory says that a cluster must split, the largest eigenvalue of the covariance of a
+        with its three maxima that are highest when multiplied by beta, jumps of dE/dbeta (marks),
+        and, as dashed lines, the beta just above each at which theory says that a cluster must
+        split, the largest eigenvalue of the covariance of a
         cluster. beta = 1 / (2 lambda) ({where}).""",
     )
 
@@ -190,6 +190,7 @@ def _energy(axes: Axes, arrays: dict[str, np.ndarray]) -> None:
         axes.axvline(critical, color=style.AMBER, linestyle=DASHED, linewidth=1,
                      label="predicted critical β")  # fmt: skip
     axes.set(xscale="log", xlabel=r"$\beta$", ylabel="squared error per point")
+    axes.set_xlim(0.8 * arrays["beta"].min(), 1.25 * arrays["beta"].max())
     axes.set_ylim(0, 1.05 * float(arrays["error"].max()))
 
 
@@ -201,11 +202,13 @@ def _curvature(axes: Axes, arrays: dict[str, np.ndarray]) -> None:
         axes.axvline(critical, color=style.AMBER, linestyle=DASHED, linewidth=1)
     places = [int(np.abs(beta - spike).argmin()) for spike in arrays["spike"]]
     axes.plot(beta[places], curvature[places], "v", color=style.RED, label="top three spikes")
-    for k in places:
+    for k, side in zip(places, ("left", "center", "right"), strict=False):  # hottest first
         axes.annotate(f"{beta[k]:.3g}", (beta[k], curvature[k]), xytext=(0, 5),
-                      textcoords="offset points", ha="center", fontsize=6.5)  # fmt: skip
+                      textcoords="offset points", ha=side, fontsize=6.5,
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel=r"$\beta$")
     axes.set_ylabel(r"error per point / $\beta^2$")
+    axes.set_xlim(0.8 * beta.min(), 1.25 * beta.max())
     axes.set_ylim(float(curvature[kept].min()), 8 * float(curvature.max()))
 
 
@@ -266,7 +269,7 @@ def water_filling(results: Results) -> Figure:
                   label="GECO")  # fmt: skip
         axes.set(xscale="log", xlabel=r"$\kappa$ (RMS error per pixel)", ylabel=name)
         axes.set_xticks(x)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
         if metric == "multiplier":
             axes.set_yscale("log")

@@ -135,8 +135,8 @@ def test_overlap_averages_and_a_hole_is_undetermined():
     rows = {(row.metric, row.at): row.value for row in schematic.rows(schematic.Z)}
     assert rows["average_gap", ""] < 1e-12
     assert rows["blur", "point=1"] > 100 * rows["blur", "point=3"]
-    assert rows["moved_in_hole", ""] > 0.3
-    assert rows["moved_outside", ""] < 1e-3
+    assert rows["moved_in_hole", ""] > 0.1
+    assert rows["moved_outside", ""] < 2e-3
     assert rows["posterior_mass_in_hole", ""] < 0.01 < rows["hole_mass", ""]
 
 

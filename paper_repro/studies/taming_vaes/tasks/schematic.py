@@ -6,8 +6,8 @@ overlap g is an average (blur); where none has mass, g is undetermined (hole). O
 three points and Gaussian posteriors of ours: two that overlap, and one that leaves a hole.
 
 In a hole the weights are ratios of vanishing densities. `floored` adds FLOOR to every density, a
-change that no sample of training sees: it leaves g alone wherever there is mass, and moves it in
-the hole. Arrays: z, prior and aggregate [Z], posterior [N, Z], decoder and floored [Z], hole [Z].
+change that hardly a sample of training sees: it leaves g alone wherever there is mass, and moves
+it in the hole. Arrays: z, prior and aggregate [Z], posterior [N, Z], decoder and floored [Z], hole [Z].
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 
 PARAMS: dict[str, Any] = {}
-POINTS = np.array([0.1, 0.5, 0.9])  # x_1, x_2, x_3
-MEANS = np.array([-1.55, -0.85, 1.2])
-DEVIATIONS = np.array([0.35, 0.35, 0.22])
-FLOOR = 1e-4
+POINTS = np.array([0.1, 0.7, 0.9])  # x_1, x_2, x_3
+MEANS = np.array([-1.6, -1.0, 1.4])
+DEVIATIONS = np.array([0.3, 0.3, 0.2])
+FLOOR = 1e-3
 HOLE = 1e-2  # aggregate density over the prior's: less is a hole
 Z = np.linspace(-3, 3, 6001)
 
