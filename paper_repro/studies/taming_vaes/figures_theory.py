@@ -95,8 +95,8 @@ def _posteriors(axes: Axes, arrays: dict[str, np.ndarray]) -> None:
     axes.annotate("prior", (-2.55, 0.06), xytext=(0, 3), textcoords="offset points", ha="center")
     inside = z[(arrays["hole"] > 0) & (np.abs(z) < 2)]
     for place, text in ((-1.3, "overlap"), (float(inside.mean()), "hole")):
-        axes.annotate(text, (place, 1.92), ha="center", fontsize=7, color=style.GREY)
-    axes.set(ylabel="density", ylim=(0, 2.15))
+        axes.annotate(text, (place, 2.05), ha="center", fontsize=7, color=style.GREY)
+    axes.set(ylabel="density", ylim=(0, 2.3))
 
 
 def _decoder(axes: Axes, arrays: dict[str, np.ndarray]) -> None:

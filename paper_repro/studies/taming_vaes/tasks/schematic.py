@@ -7,7 +7,9 @@ three points and Gaussian posteriors of ours: two that overlap, and one that lea
 
 In a hole the weights are ratios of vanishing densities. `floored` adds FLOOR to every density, a
 change that hardly a sample of training sees: it leaves g alone wherever there is mass, and moves
-it in the hole. Arrays: z, prior and aggregate [Z], posterior [N, Z], decoder and floored [Z], hole [Z].
+it in the hole.
+
+Arrays: z, prior and aggregate [Z], posterior [N, Z], decoder and floored [Z], hole [Z].
 """
 
 from __future__ import annotations
