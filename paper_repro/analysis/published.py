@@ -5,6 +5,8 @@ replace ``reduced`` rows of the same cell, all of them, since a mean over two sc
 nothing. Within a tier, runs of several machines are joined seed by seed and the newer import wins
 a seed, unless settings or data differ: then it replaces the whole cell. Runs that are missing
 never replace runs that ended. ``quick`` and ``smoke`` train on embedded data and are refused.
+Pictures are kept of a cell's first seed alone: no figure shows another's, and they are most of
+what is shipped.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import tempfile
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from paper_repro import atomic
 from paper_repro.analysis.files import (
@@ -175,13 +179,22 @@ def _write(cells: dict[tuple[str, str], _Cell], root: Path) -> None:
     for cell in sorted(cells.values(), key=lambda cell: cell.address[:3]):
         tables["cells"].append(cell.address)
         tables["costs"] += [row for _, row in sorted(cell.costs.items())]
-        for seed, run in sorted(cell.runs.items(), key=lambda pair: int(pair[0])):
+        by_seed = sorted(cell.runs.items(), key=lambda pair: int(pair[0]))
+        first = next((seed for seed, run in by_seed if run.arrays), None)
+        for seed, run in by_seed:
             for table in PER_RUN:
                 tables[table] += run.rows[table]
-            if run.arrays is not None:
+            if run.arrays is not None and (seed == first or not _pictures(run.arrays)):
                 arrays[*_key("cells", cell.address), seed] = run.arrays
     write_tables(tables, root)
     replace_arrays(arrays, root)
+
+
+def _pictures(path: Path) -> bool:
+    """Whether all that a run saved is pictures, uint8 [n, C, H, W]."""
+    with np.load(path) as archive:
+        found = [archive[name] for name in archive.files]
+    return all(array.dtype == np.uint8 and array.ndim == 4 for array in found)
 
 
 def _key(table: str, row: Record) -> tuple[str, str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from paper_repro.data import search
 from paper_repro.data.names import DATASETS
-from paper_repro.data.pool import SPLITS, Rows, check
+from paper_repro.data.pool import SPLITS, Pool, Rows, check
 from paper_repro.errors import UserError
 
 
@@ -30,6 +31,8 @@ class DataSet:
 
     `duplicates` counts validation and test images that equal, byte for byte, an image of an
     earlier split (different photographs of the source that happen to agree, or its own repeats).
+    `conditions`, empty but for conditional sets, has pictures uint8 [N, C', H, W] and numbers
+    float32 [N, n] of each split.
     """
 
     name: str
@@ -40,6 +43,7 @@ class DataSet:
     fingerprint: str
     note: str = ""
     duplicates: int = 0
+    conditions: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -59,19 +63,19 @@ def load(name: str, data_dir: Path | str | None = None, download: bool = True) -
     downloads them if `download`. Raises UserError (one line, with path and remedy) for an unknown
     name and for a missing, truncated or altered file.
     """
-    if name not in DATASETS:
-        raise UserError(f"dataset: {name!r} is not one of {', '.join(DATASETS)}")
-    entry = DATASETS[name]
-    module = importlib.import_module(entry["module"])
-    if entry["folder"]:
-        root = search.locate(name, data_dir, download)
-        pool, remedy = module.read(name, root), f"copy {entry['folder']} in {root} again"
-    else:
-        pool = module.read(name)
-        remedy = "numpy, Pillow or scikit-learn differ here: install from requirements.lock"
+    entry = _entry(name)
+    pool, root = _read(name, data_dir, download)
+    remedy = "numpy, Pillow or scikit-learn differ here: install from requirements.lock"
+    if root:
+        remedy = f"copy {entry['folder']} in {root} again"
     check(name, pool, entry["shape"], entry["counts"])
     splits = {split: _take(pool.images, pool.rows[split]) for split in SPLITS}
-    found = fingerprint(name, pool.levels, splits)
+    conditions = {
+        split: (_take(pool.conditions[0], rows), _take(pool.conditions[1], rows))
+        for split, rows in pool.rows.items()
+        if pool.conditions
+    }
+    found = fingerprint(name, pool.levels, splits, conditions)
     if entry["fingerprint"] not in {"", found}:
         raise UserError(
             f"dataset {name}: content has SHA-256 {found[:12]}..., "
@@ -85,16 +89,43 @@ def load(name: str, data_dir: Path | str | None = None, download: bool = True) -
         fingerprint=found,
         note=pool.note,
         duplicates=duplicates(splits),
+        conditions={
+            split: (torch.from_numpy(pictures), torch.from_numpy(numbers))
+            for split, (pictures, numbers) in conditions.items()
+        },
     )
 
 
-def fingerprint(name: str, levels: int, splits: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 (64 hex digits) over name, levels, and each split's shape and bytes."""
+def labels(
+    name: str, data_dir: Path | str | None = None, download: bool = True
+) -> dict[str, Tensor]:
+    """The classes of the images of each split of `name`, int64 [N], in the order of `load`'s.
+
+    Read by themselves, since most uses of a set need none. UserError where a set has none.
+    """
+    if "classes" not in _entry(name):
+        raise UserError(f"dataset {name}: its images have no labels here")
+    pool, root = _read(name, data_dir, download)
+    module = importlib.import_module(DATASETS[name]["module"])
+    found = module.labels(name, root) if root else module.labels(name)
+    return {split: torch.from_numpy(_take(found, pool.rows[split])) for split in SPLITS}
+
+
+def fingerprint(
+    name: str,
+    levels: int,
+    splits: Mapping[str, np.ndarray],
+    conditions: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+) -> str:
+    """SHA-256 (64 hex digits) over name, levels, and shape and bytes of each split and of its
+    conditions."""
     digest = hashlib.sha256(f"{name} levels={levels}".encode())
     for split in SPLITS:
         images = np.ascontiguousarray(splits[split])
         digest.update(f" {split} {list(images.shape)} ".encode())
         digest.update(images.data)
+        for part in (conditions or {}).get(split, ()):
+            digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
 
 
@@ -106,6 +137,21 @@ def duplicates(splits: Mapping[str, np.ndarray]) -> int:
         count += sum(digest in seen for digest in digests)
         seen.update(digests)
     return count
+
+
+def _entry(name: str) -> dict[str, Any]:
+    if name not in DATASETS:
+        raise UserError(f"dataset: {name!r} is not one of {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def _read(name: str, data_dir: Path | str | None, download: bool) -> tuple[Pool, Path | None]:
+    """The pool of a set and the data directory it was read from, if from one."""
+    module = importlib.import_module(DATASETS[name]["module"])
+    if not DATASETS[name]["folder"]:
+        return module.read(name), None
+    root = search.locate(name, data_dir, download)
+    return module.read(name, root), root
 
 
 def _take(images: np.ndarray, rows: Rows) -> np.ndarray:

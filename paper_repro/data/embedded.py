@@ -33,10 +33,15 @@ def read(name: str) -> Pool:
     return {"digits": digits, "patches": patches}[name]()
 
 
+def labels(name: str) -> np.ndarray:
+    """The digits 0..9 of all images of `digits`, int64 [N]."""
+    assert name == "digits", "patches have no labels"
+    return _table()[:, -1].astype(np.int64)
+
+
 def digits() -> Pool:
     """8x8 digits, 17 grey levels."""
-    table = np.loadtxt(_file("data/digits.csv.gz"), delimiter=",", dtype=np.uint8)
-    images = table[:, :-1].reshape(-1, 1, 8, 8)
+    images = _table()[:, :-1].reshape(-1, 1, 8, 8)
     order = np.random.RandomState(SEED).permutation(len(images))
     rows: dict[str, Rows] = {
         split: order[list(part)] for split, part in consecutive((1347, 150, 300)).items()
@@ -67,6 +72,11 @@ def corners_and_blocks() -> tuple[np.ndarray, np.ndarray]:
     starts = [(p, y, x) for p in range(len(PHOTOGRAPHS)) for y in tops for x in lefts]
     corners = [(p, y + dy, x + dx) for p, y, x in starts for dy in inside for dx in inside]
     return np.array(corners), np.repeat(np.arange(len(starts)), len(inside) ** 2)
+
+
+def _table() -> np.ndarray:
+    """Pixels and, last, the digit: uint8 [N, 65]."""
+    return np.loadtxt(_file("data/digits.csv.gz"), delimiter=",", dtype=np.uint8)
 
 
 def _file(relative: str) -> Path:

@@ -4,7 +4,8 @@ A name always means the same images. Per set:
 
 - ``module``: where ``read`` stands; ``line``: what it is, with its source;
 - ``shape``: one image, [C, H, W], or one real vector, [1, 1, D]; ``counts``: images in train,
-  validation, test (empty: as many as the user's folder holds);
+  validation, test (empty: as many as the user's folder holds); ``classes``: how many classes its
+  images have labels of (absent: none);
 - ``folder``: the folder that a data directory must hold, in torchvision's layout ("" for sets
   embedded in the package or its dependencies);
 - ``fingerprint``: `catalogue.fingerprint` of the complete set ("" where we cannot vouch for one);
@@ -23,6 +24,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "scikit-learn)",
         "shape": [1, 8, 8],
         "counts": [1347, 150, 300],
+        "classes": 10,
         "folder": "",
         "fingerprint": "14c158260126cd16b9149ff8f9a909147f666681d49b338d91a0601ad3a0d381",
     },
@@ -109,6 +111,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "line": "MNIST, split 59,600/400/10,000 as Burda et al. 2016 (LeCun et al. 1998)",
         "shape": [1, 28, 28],
         "counts": [59600, 400, 10000],
+        "classes": 10,
         "folder": "MNIST/raw",
         "fingerprint": "99a292dbca9a87f38ec67516309a2bda0705075f8949f173839699098d991212",
     },
@@ -117,6 +120,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "line": "Fashion-MNIST, split 59,600/400/10,000 (Xiao et al. 2017)",
         "shape": [1, 28, 28],
         "counts": [59600, 400, 10000],
+        "classes": 10,
         "folder": "FashionMNIST/raw",
         "fingerprint": "36ebd118313c748db32ce401bf51092d1eb1285ae7725410fee620721e838cd6",
     },
@@ -125,8 +129,45 @@ DATASETS: dict[str, dict[str, Any]] = {
         "line": "CIFAR-10, split 45,000/5,000/10,000 (Krizhevsky 2009)",
         "shape": [3, 32, 32],
         "counts": [45000, 5000, 10000],
+        "classes": 10,
         "folder": "cifar-10-batches-py",
         "fingerprint": "a3c8b67c2b75ae896eb472d354ae79d8ee62b23f9efec5cac7611c66657fa1f9",
+    },
+    "color_digits": {
+        "module": "paper_repro.data.derived",
+        "line": "digits, each in one random colour on black (ours)",
+        "shape": [3, 8, 8],
+        "counts": [1347, 150, 300],
+        "classes": 10,
+        "folder": "",
+        "fingerprint": "b3e0a69dbc7d4f660b09d9e5366038789e070461ea5706be39621fae41d26af6",
+    },
+    "digits_rotate": {
+        "module": "paper_repro.data.derived",
+        "line": "digits rotated by b, given the same digit rotated by a, and b (ours)",
+        "shape": [1, 8, 8],
+        "counts": [1347, 150, 300],
+        "classes": 10,
+        "folder": "",
+        "fingerprint": "cf44b1ab8f6839d210e290cf95b8cc57dbc215ceec5452d7b17c00f5dd365e31",
+    },
+    "color_mnist": {
+        "module": "paper_repro.data.derived",
+        "line": "MNIST, each digit in one random colour on black (ours)",
+        "shape": [3, 28, 28],
+        "counts": [59600, 400, 10000],
+        "classes": 10,
+        "folder": "MNIST/raw",
+        "fingerprint": "c0ce6f5117e0973d13aa804bdebdd4a2adc3838a6604d141a70dbb84caab7926",
+    },
+    "mnist_rotate": {
+        "module": "paper_repro.data.derived",
+        "line": "MNIST rotated by b, given the same digit rotated by a, and b (ours)",
+        "shape": [1, 28, 28],
+        "counts": [59600, 400, 10000],
+        "classes": 10,
+        "folder": "MNIST/raw",
+        "fingerprint": "410a13eaa47a54ca7fd8532822f96d904f97d778b7dd5d80ffca6e70b1a2d4fa",
     },
     "omniglot": {
         "module": "paper_repro.data.image_folders",

@@ -21,12 +21,14 @@ Rows = range | np.ndarray
 @dataclass(frozen=True)
 class Pool:
     """Images uint8 [N, C, H, W] with values 0..levels, and the rows of each split. Of ``levels`` 0
-    are real vectors, float32 [N, 1, 1, D]."""
+    are real vectors, float32 [N, 1, 1, D]. `conditions`, of conditional sets, are pictures uint8
+    [N, C', H, W] on the same scale and numbers float32 [N, n]."""
 
     images: np.ndarray
     rows: Mapping[str, Rows]
     levels: int = 255
     note: str = ""
+    conditions: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def consecutive(counts: tuple[int, int, int]) -> dict[str, Rows]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import pickle
 import zlib
 from pathlib import Path
 
@@ -69,6 +70,28 @@ FILES: dict[str, dict[str, tuple[int, str]]] = {  # file -> images in it, SHA-25
         ),
     },
 }
+LABELS: dict[str, dict[str, tuple[int, str]]] = {  # likewise; CIFAR-10's stand in its batches
+    "mnist": {
+        "train-labels-idx1-ubyte": (
+            60000,
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+        "t10k-labels-idx1-ubyte": (
+            10000,
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    },
+    "fashion_mnist": {
+        "train-labels-idx1-ubyte": (
+            60000,
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        ),
+        "t10k-labels-idx1-ubyte": (
+            10000,
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+    },
+}
 PIXEL_BLOCK = b"T"  # pickle's opcode of a long byte string, followed by its length in 4 bytes
 
 
@@ -84,6 +107,36 @@ def read(name: str, root: Path) -> Pool:
     ]
     train, validation, test = DATASETS[name]["counts"]
     return Pool(np.concatenate(parts), consecutive((train, validation, test)))
+
+
+def labels(name: str, root: Path) -> np.ndarray:
+    """Classes 0..9 of all images of a set, int64 [N], in the order of `read`'s; UserError alike."""
+    folder = root / DATASETS[name]["folder"]
+    if name == "cifar10":
+        parts = [
+            _batch_labels(name, folder / file, sha256) for file, (_, sha256) in FILES[name].items()
+        ]
+    else:
+        parts = [
+            _idx_labels(name, folder / file, count, sha256)
+            for file, (count, sha256) in LABELS[name].items()
+        ]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _idx_labels(name: str, path: Path, count: int, sha256: str) -> np.ndarray:
+    """The bytes of an idx file of labels behind its header of two words."""
+    path = path if path.exists() else path.with_name(path.name + ".gz")
+    content = _content(name, path)
+    _verify(name, path, content, sha256)
+    return np.frombuffer(content, np.uint8, count, offset=8)
+
+
+def _batch_labels(name: str, path: Path, sha256: str) -> np.ndarray:
+    """Labels of a CIFAR-10 batch, unpickled only after it is known to be the published file."""
+    content = _content(name, path)
+    _verify(name, path, content, sha256)
+    return np.array(pickle.loads(content, encoding="bytes")[b"labels"], np.uint8)
 
 
 def _idx(name: str, path: Path, count: int, sha256: str) -> np.ndarray:

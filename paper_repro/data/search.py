@@ -28,6 +28,8 @@ TIMEOUT = 60.0  # seconds without an answer before a download is given up
 TORCHVISION: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
     "mnist": ("MNIST", ({},)),
     "fashion_mnist": ("FashionMNIST", ({},)),
+    "color_mnist": ("MNIST", ({},)),
+    "mnist_rotate": ("MNIST", ({},)),
     "cifar10": ("CIFAR10", ({},)),
     "omniglot": ("Omniglot", ({"background": True}, {"background": False})),
     "celeba": ("CelebA", ({},)),

@@ -151,6 +151,6 @@ def load(name: str, preprocessing: str, device: str) -> Pixels:
         data.note,
         {
             split: (pictures.flatten(1).to(device), numbers.to(device))
-            for split, (pictures, numbers) in getattr(data, "conditions", {}).items()
+            for split, (pictures, numbers) in data.conditions.items()
         },
     )

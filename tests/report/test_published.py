@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "results/published"
 STUDIES = study_names()
 REAL = {"mnist", "omniglot", "cifar10", "fashion_mnist", "celeba_half_64"}
+REAL |= {"color_mnist", "mnist_rotate"}  # MNIST, coloured and rotated by us
 # What claims about toys are about; conformance times its steps on the embedded digits.
 TOYS = {
     "infinite_gradients": {

@@ -162,10 +162,12 @@ def _plane(
     ]
     if split == "train":
         rows.append(Row("reached", root, "rmse/pixel", split=split))  # what is handed on
-    for target in targets:
-        distance = abs(math.log(root / target)) if root > 0 else math.inf
+    for target in targets:  # either way, and above a threshold or below
+        excess = math.log(root / target) if root > 0 else -math.inf
         at = coordinates(target=float(target))
-        rows.append(Row("off_target", distance, "1", split=split, at=at))
+        rows.append(Row("off_target", abs(excess), "1", split=split, at=at))
+        at = coordinates(kappa=float(target))
+        rows.append(Row("excess", excess, "1", split=split, at=at))
     return rows
 
 

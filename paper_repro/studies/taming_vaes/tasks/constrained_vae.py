@@ -25,7 +25,7 @@ from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.rows import Row
 from paper_repro.studies.taming_vaes.measure import Subject, final_rows, pictures
-from paper_repro.training import composed_data
+from paper_repro.training import classifier, composed_data
 from paper_repro.training.composed_model import ComposedVAE, entries, prefixed
 from paper_repro.training.draw_model import DrawVAE
 from paper_repro.training.lagrangian import Frozen, Lagrangian, Seen, constraint
@@ -66,6 +66,9 @@ PARAMS = {
     "pictures": {"type": "integer", "minimum": 0, "default": 0},
 }
 HANDED = ("kappa",)
+# Adam moves log gamma by at most its rate a step, and a learned variance has orders of magnitude to
+# go: at the networks' rate it would not arrive in a short run (our choice).
+GAMMA_RATE = 10.0
 POSTERIOR = {"model": {"mlp": "gaussian", "conv": "gaussian", "convdraw": "convdraw"}}
 FIXED = {  # what task `composed_vae` lets a cell choose
     "decoder": "",
@@ -167,6 +170,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         state=prefixed("objective", lagrangian.state() if lagrangian else {}),
         optimizer={"name": "adam", "lr": rate(0), "clip": p["clip"]},
         learning_rate=rate,
+        rates={name: GAMMA_RATE for name in params if name == "likelihood.log_gamma"},
         log_units=units,
         progress="mse",
         arrays=arrays if p["pictures"] else None,
@@ -195,8 +199,6 @@ def _classifier(p: Mapping[str, Any], device: str) -> tuple[Frozen | None, dict[
         if needs := {"FRE", "CLA"} & p["constraints"].keys():
             raise UserError(f"classifier_steps: 0, but {' and '.join(sorted(needs))} need one")
         return None, {}
-    from paper_repro.training import classifier
-
     network = classifier.trained(p["dataset"], p["classifier_steps"], device)
     labels = catalogue.labels(p["dataset"])
     classes = int(max(part.max() for part in labels.values())) + 1
