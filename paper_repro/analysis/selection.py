@@ -135,15 +135,16 @@ def _given(
 def _along(
     results: Results, study: str, check: Mapping[str, Any], rows: pd.DataFrame, where: str
 ) -> tuple[pd.DataFrame, set[str]]:
-    """Rows whose value is the height above the curve of the other side, and those without one."""
+    """Rows whose value is the height above the curve of the other side; those without one, and
+    runs that the curve lacks: without its last point it would seem to end earlier."""
     other = {**check["select"], **check["versus"]}
-    curve, _ = _choose(results, study, check, other)
+    curve, lacking = _choose(results, study, check, other)
     curve = curve.assign(unit=_unit(curve, check.get("units", [])))
     sides = [(rows, check["select"]), (curve, other)]
     points, curve = (_beside(results, study, check, *side, where) for side in sides)
     points["value"] = height(points, curve[curve["x"] > 0], ["unit", *COMMON])
     known = points["value"].notna()
-    return points[known], _names(points[~known])
+    return points[known], lacking | _names(points[~known])
 
 
 def _beside(

@@ -15,9 +15,13 @@ from paper_repro.studies.taming_vaes import (
     figures_method,
     figures_plane,
     figures_samples,
+    figures_theory,
 )
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "figure1": figures_theory.figure1,
+    "figure2": figures_theory.figure2,
+    "figure2_random": figures_theory.figure2_random,
     "figure3": figures_plane.figure3,
     "figure4": figures_plane.figure4,
     "figure5": figures_plane.figure5,
@@ -27,4 +31,6 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "figure9": figures_samples.figure9,
     "figure10": figures_method.figure10,
     "figure11": figures_method.figure11,
+    "step_size": figures_theory.step_size,
+    "water_filling": figures_theory.water_filling,
 }

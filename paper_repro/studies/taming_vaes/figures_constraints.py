@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from paper_repro.analysis import panels, strips, style
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import NOT_RUN
-from paper_repro.studies.taming_vaes import constraint_rows, plane_rows
+from paper_repro.studies.taming_vaes import constraint_rows, plane_rows, ticks
 from paper_repro.studies.taming_vaes.constraint_rows import EXPERIMENT, NAMES, Bounds
 from paper_repro.studies.taming_vaes.plane_rows import STUDY, Setting
 
@@ -109,9 +109,10 @@ def _progress(
     left.yaxis.set_major_formatter("{x:g}")
     middle.set(ylabel=r"multiplier $\lambda$", yscale="log")
     right.set(ylabel="KL (nats/image)")
+    ticks.plain_ticks(middle.yaxis, *middle.get_ylim())
     for axes in axes_row:
         axes.set(xlabel="iteration", xlim=(0, None))
-        plane_rows.iterations(axes.xaxis)
+        ticks.iterations(axes.xaxis)
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from paper_repro.analysis import panels, style
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.spans import reduced
-from paper_repro.studies.taming_vaes import plane_rows
+from paper_repro.studies.taming_vaes import plane_rows, ticks
 from paper_repro.studies.taming_vaes.plane_rows import Setting
 
 OPTIONS = ("decay", "rate", "clip")
@@ -61,7 +62,7 @@ def _named_variants(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, frame[np.array(names) == name]) for name in order]
 
 
-def variant(settings: dict[str, object]) -> str:
+def variant(settings: Mapping[Any, Any]) -> str:
     """A run's name by the options that its cell sets."""
     given = {name: settings.get(f"objective_options.{name}") for name in (*OPTIONS, "scale")}
     known = {name: value for name, value in given.items() if value == value and value is not None}
@@ -94,7 +95,7 @@ def figure10(results: Results) -> Figure:
         axes.margins(x=0.12)
         if column == "peak":
             axes.set_xscale("log")
-            plane_rows.plain_ticks(axes.xaxis, *axes.get_xlim())
+            ticks.plain_ticks(axes.xaxis, *axes.get_xlim())
     if found:
         for end in (0.95, 1.0, 1.05):
             dash = (0, (1, 1)) if end != 1 else "-"
@@ -118,7 +119,7 @@ def figure10(results: Results) -> Figure:
 DIAGRAMS: dict[str, Sequence[tuple[str, str]]] = {
     "VAE+NVP": (
         ("data", "x"),
-        ("net", "encoder\n(stride 2)"),
+        ("net", "encoder\n(conv or MLP)"),
         ("latent", "z"),
         ("net", "decoder\n(mirror)"),
         ("data", "g(z)\nsigmoid"),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from paper_repro.analysis import panels, style
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.studies.taming_vaes import plane_rows
+from paper_repro.studies.taming_vaes import plane_rows, ticks
 from paper_repro.studies.taming_vaes.plane_rows import METHODS, Setting
 
 Array = NDArray[np.float64]
@@ -59,9 +59,10 @@ def figure3(results: Results) -> Figure:
         left.set(xlabel=KL, ylabel="NLL (nats/image)", title=plane_rows.shown(setting.dataset))
         middle.set(xlabel="iteration", ylabel=r"$\beta = 1/\lambda$", title=r"$\beta$")
         right.set(xlabel="iteration", ylabel=RMS, title="error")
-        for axes in (middle, right):
-            plane_rows.iterations(axes.xaxis)
         right.axhline(kappa, color="black", linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+        for axes in (middle, right):
+            ticks.iterations(axes.xaxis, *axes.get_xlim())
+            ticks.plain_ticks(axes.yaxis, *axes.get_ylim())
         right.annotate(
             rf"$\kappa$ = {kappa:g}", (step[-1], kappa), xytext=(0, 2), ha="right", va="bottom",
             textcoords="offset points", fontsize=6.5,
@@ -72,7 +73,7 @@ def figure3(results: Results) -> Figure:
                 axes.axvline(crossed, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 1)))
         bar = made.colorbar(drawn, ax=list(grid[0]), pad=0.01, fraction=0.03, aspect=25)
         bar.set_label("iteration")
-        plane_rows.iterations(bar.ax.yaxis)
+        ticks.iterations(bar.ax.yaxis, step[0], step[-1])
     style.mark(made, where)
     return style.caption(
         made,
@@ -96,7 +97,6 @@ def _path(axes: Axes, x: Array, y: Array, step: Array, norm: LogNorm, *, log: bo
     )
     if log:
         axes.set(xscale="log", yscale="log")
-        plane_rows.plain_ticks(axes.yaxis, *axes.get_ylim())
     return drawn
 
 
@@ -117,16 +117,16 @@ def figure4(results: Results) -> Figure:
     made, grid = style.figure(rows, COLUMNS, 0.75 + 1.75 * rows)
     flat = grid.reshape(-1)
     for axes in flat[len(found) :]:
-        axes.set_visible(False)
+        axes.remove()
     for axes, setting in zip(flat, found, strict=False):
         if setting is None:
             style.not_run(axes, "sweep, baselines, floor")
             continue
-        mine = [plane_rows.of(frame, setting) for frame in (sweep, baselines, floor)]
-        if not any(map(len, mine[:2])):
+        geco, others, low = (plane_rows.of(frame, setting) for frame in (sweep, baselines, floor))
+        if not len(geco) + len(others):
             style.not_run(axes, str(setting))
             continue
-        _plane(axes, *mine, plane_rows.bound(results, setting.dataset))
+        _plane(axes, geco, others, low, plane_rows.bound(results, setting.dataset))
         axes.set_title(f"{plane_rows.shown(setting.dataset)}\n{setting.model}", fontsize=7)
     for axes in grid[:, 0]:
         if axes.lines:
@@ -186,7 +186,7 @@ def _plane(
             label=look.label, linewidth=1, zorder=1,
         )  # fmt: skip
     axes.set(yscale="log", xlim=(-0.03 * widest, widest), ylim=(low, high))
-    plane_rows.plain_ticks(axes.yaxis, low, high)
+    ticks.plain_ticks(axes.yaxis, low, high)
 
 
 def _mark(axes: Axes, runs: pd.DataFrame, method: str) -> tuple[float, float]:
@@ -231,9 +231,9 @@ def figure5(results: Results) -> Figure:
         upper.set_title(title)
         upper.tick_params(labelbottom=False)
         lower.set_xlabel("iteration")
-        plane_rows.iterations(lower.xaxis)
+        ticks.iterations(lower.xaxis)
         if lower.get_yscale() == "log":
-            plane_rows.plain_ticks(lower.yaxis, *lower.get_ylim())
+            ticks.plain_ticks(lower.yaxis, *lower.get_ylim())
         reached = pick(ends["elbo"], dataset=found[0].dataset)
         for axes, column in ((upper, "rate"), (lower, "rmse")):
             if len(reached):

@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.axis import Axis
-from matplotlib.ticker import NullFormatter, NullLocator
 
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import FINISHED, Results
@@ -157,22 +155,3 @@ def missing(gone: pd.DataFrame) -> str:
     """``2 runs missing, 1 run diverged``; "" where none are."""
     counts = gone["status"].value_counts().sort_index(ascending=False)
     return ", ".join(f"{n} run{'s' * (n != 1)} {status}" for status, n in counts.items())
-
-
-def plain_ticks(axis: Axis, low: float, high: float) -> None:
-    """Numbers without powers at about five places of a logarithmic axis that shows [low, high]."""
-    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    for steps in ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1,)):
-        places = [step * 10.0**decade for decade in decades for step in steps]
-        ticks = [place for place in places if low <= place <= high]
-        if len(ticks) <= 6:
-            break
-    axis.set_ticks(ticks[:: 1 + len(ticks) // 7])
-    axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter("{x:g}")
-
-
-def iterations(axis: Axis) -> None:
-    """Iterations in thousands."""
-    axis.set_major_formatter(lambda n, _: f"{n / 1000:g}k" if n >= 1000 else f"{n:g}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import Table
-from paper_repro.studies.taming_vaes import tables_constraints, tables_runs
+from paper_repro.studies.taming_vaes import tables_constraints, tables_runs, tables_theory
 
 TABLES: dict[str, Callable[[Results], Table]] = {
     "table1": tables_constraints.table1,
@@ -16,4 +16,7 @@ TABLES: dict[str, Callable[[Results], Table]] = {
     "annealing": tables_runs.annealing,
     "tuning": tables_runs.tuning,
     "sensitivity": tables_runs.sensitivity,
+    "propositions": tables_theory.propositions,
+    "step_size": tables_theory.step_size,
+    "linear": tables_theory.linear,
 }

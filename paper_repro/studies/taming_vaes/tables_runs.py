@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from paper_repro.analysis import style
 from paper_repro.analysis.along import height
@@ -41,13 +42,13 @@ def plane(results: Results) -> Table:
                        pick(geco, kappa=kappa), kappa, lowest)
             )  # fmt: skip
         for name in METHODS:
-            found = [
+            runs, failed = (
                 plane_rows.of_method(frame, name)
                 for frame in (plane_rows.of(baselines, setting), pick(gone, experiment="baselines"))
-            ]
-            if len(found[0]) or len(found[1]):
+            )
+            if len(runs) or len(failed):
                 label = style.look(name).label.replace(r"$\beta$", "beta")
-                rows.append(_point(results, setting, label, *found, None, lowest))
+                rows.append(_point(results, setting, label, runs, failed, None, lowest))
         low, gone = plane_rows.of(floor, setting), pick(gone, experiment="floor")
         if len(low) or len(gone):
             rows.append(_point(results, setting, "lowest error", low, gone, None, lowest))
@@ -265,9 +266,9 @@ def annealing(results: Results) -> Table:
     return Table(titles, rows or [[NOT_RUN] * len(titles)], notes)
 
 
-def _above(points: pd.DataFrame, curve: pd.DataFrame) -> np.ndarray:
+def _above(points: pd.DataFrame, curve: pd.DataFrame) -> NDArray[np.float64]:
     sides = [
         frame[[*RUN, "rmse", "rate"]].rename(columns={"rmse": "x", "rate": "value"}).dropna()
         for frame in (points, curve)
     ]
-    return height(*sides, ["seed"])
+    return height(sides[0], sides[1], ["seed"])
