@@ -15,12 +15,13 @@ from torch import Tensor
 
 from paper_repro.data import batches
 from paper_repro.distributions import flow
+from paper_repro.distributions.gaussian import standard_normal_log_prob
 from paper_repro.errors import UserError
 from paper_repro.metrics import marginal_kl
 from paper_repro.rows import Row, coordinates
 from paper_repro.training import optimizers
 from paper_repro.training.composed_data import Pixels
-from paper_repro.training.composed_model import ComposedVAE
+from paper_repro.training.composed_model import ComposedVAE, entries
 from paper_repro.training.draw_model import DrawVAE
 from paper_repro.training.streams import stream
 from paper_repro.training.trained_vae import standard_normal
@@ -59,12 +60,14 @@ def bracket_rows(
 
     train = torch.cat([coded(part)[1] for part in data.train[:codes].split(BLOCK)])
     posterior, test = coded(data.test[:encoders])
-    prior, fitted = model.log_prior(weights, posterior), flow.Flow(fit(train, steps, seed))
+    fitted, prior = flow.Flow(fit(train, steps, seed)), standard_normal_log_prob
+    if model.has_flow:
+        prior = flow.Flow(entries("prior", weights)).log_prob
     mixture = marginal_kl.gaussian_encoders(posterior.mean, posterior.log_scale)
-    log_ratio = posterior.log_prob(test[None]) - prior(test[None])
+    log_ratio = posterior.log_prob(test[None])[0] - prior(test)
     found = marginal_kl.bracket(
-        marginal_kl.low(test, fitted.log_prob, lambda z: prior(z[None])[0]),
-        marginal_kl.high(test, mixture, lambda z: prior(z[None])[0], encoders=len(test)),
+        marginal_kl.low(test, fitted.log_prob, prior),
+        marginal_kl.high(test, mixture, prior, encoders=len(test)),
         float(log_ratio.mean()),
         len(test),
     )
