@@ -37,7 +37,7 @@ def test_the_table_of_names_is_a_literal_and_complete():
     assert table == DATASETS
     for entry in table.values():
         known = {"module", "line", "shape", "counts", "folder", "fingerprint"}
-        assert set(entry) - {"showable"} == known
+        assert set(entry) - {"showable", "classes"} == known
         assert "\n" not in entry["line"]
         assert len(entry["shape"]) == 3
 
@@ -172,6 +172,31 @@ def test_the_fingerprint_sees_every_change():
     ]
     assert len(set(prints)) == len(prints)
     assert prints[0] == catalogue.fingerprint("a", 255, splits())
+
+
+def test_the_fingerprint_sees_every_change_of_a_condition():
+    images = np.arange(24, dtype=np.uint8).reshape(6, 1, 2, 2)
+    splits = {"train": images[:3], "validation": images[3:4], "test": images[4:]}
+    numbers = np.linspace(-1, 1, 6, dtype=np.float32)[:, None]
+
+    def conditioned(pictures: np.ndarray, numbers: np.ndarray) -> str:
+        rows = {"train": slice(3), "validation": slice(3, 4), "test": slice(4, None)}
+        parts = {split: (pictures[r], numbers[r]) for split, r in rows.items()}
+        return catalogue.fingerprint("a", 255, splits, parts)
+
+    pixel, number = images.copy(), numbers.copy()
+    pixel[5, 0, 1, 1] += 1
+    number[5] = np.nextafter(number[5], np.float32(0))
+    plain = catalogue.fingerprint("a", 255, splits)
+    prints = [
+        plain,
+        conditioned(images, numbers),
+        conditioned(pixel, numbers),
+        conditioned(images, number),
+        conditioned(images[::-1], numbers),
+    ]
+    assert len(set(prints)) == len(prints)
+    assert plain == catalogue.fingerprint("a", 255, splits, {})  # sets without keep their own
 
 
 def test_equal_images_in_different_splits_are_counted():

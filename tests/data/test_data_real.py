@@ -9,8 +9,6 @@ away from the tests, so that none depends on the shell it is started from.
 from __future__ import annotations
 
 import gzip
-import hashlib
-import os
 import pickle
 import struct
 import warnings
@@ -25,26 +23,7 @@ from paper_repro.data import real
 from paper_repro.data.catalogue import load
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
-
-TRAIN, TEST = "train-images-idx3-ubyte", "t10k-images-idx3-ubyte"
-
-
-def idx(images: np.ndarray, magic: int = 2051, count: int | None = None) -> bytes:
-    """An idx file of images [N, 28, 28]."""
-    return struct.pack(">4i", magic, count or len(images), 28, 28) + images.tobytes()
-
-
-def publish(
-    monkeypatch: pytest.MonkeyPatch, name: str, files: dict[str, tuple[int, bytes]]
-) -> None:
-    """Take `files` (images in it, content) for the published ones of set `name`."""
-    *train, test = (count for count, _ in files.values())
-    counts = [sum(train) - 2, 2, test]
-    monkeypatch.setitem(DATASETS, name, DATASETS[name] | {"counts": counts, "fingerprint": ""})
-    sums = {
-        f: (count, hashlib.sha256(content).hexdigest()) for f, (count, content) in files.items()
-    }
-    monkeypatch.setitem(real.FILES, name, sums)
+from tests.data.small_sets import HERE, TEST, TRAIN, idx, publish, real_set
 
 
 @pytest.fixture(params=["mnist", "fashion_mnist"])
@@ -200,14 +179,6 @@ def test_a_pickle_in_place_of_a_batch_is_never_executed(small_cifar, tmp_path):
     (small_cifar[0] / "test_batch").write_bytes(pickle.dumps(Harm(), protocol=2))
     refusal("cifar10", tmp_path)
     assert not trap.exists()
-
-
-HERE = Path(os.environ.get("PAPER_REPRO_TEST_DATA") or "absent")
-
-
-def real_set(name: str) -> pytest.MarkDecorator:
-    there = (HERE / DATASETS[name]["folder"]).is_dir()
-    return pytest.mark.skipif(not there, reason=f"$PAPER_REPRO_TEST_DATA holds no {name}")
 
 
 IDX = [pytest.param(name, marks=real_set(name)) for name in ("mnist", "fashion_mnist")]
