@@ -16,7 +16,9 @@ A study's claims.yaml fixes beforehand what decides each claim:
   units and seed, passes a filter; `crossing` splits training curves where a run first gets below a
   number, for `progress: before` and `after`; `along` compares with a curve through the other
   side's runs, by interpolation at one's own x (`selection.sample`);
-- a check with `bound: true` compares bounds: what it does not support it leaves open;
+- a check with `supports_only: true` compares bounds: what it does not support it leaves open;
+- of a claim whose check with `condition: true` is not supported nothing is decided: without it the
+  others mean nothing;
 - a check with `decides: false` is reported with its verdict and does not count for the claim's;
 - `coordinates`: the names under which rows carry coordinates, so that a typo is found.
 
@@ -95,7 +97,7 @@ def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
             }
             whole: dict[str, Any] = {
                 "rule": f"all of {', '.join(verdicts)}",
-                "verdict": combine(list(verdicts.values())),
+                "verdict": combine(list(verdicts.values()), _conditions(claim, verdicts)),
                 "note": _summary(verdicts),
             }
             whole["n"] = max(finding.n for finding, _, _ in parts)
@@ -103,13 +105,18 @@ def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
-def combine(verdicts: list[str]) -> str:
-    """Verdict of a claim from those of its checks."""
-    if CONTRADICTED in verdicts:
-        return CONTRADICTED
-    if len(set(verdicts)) == 1:
+def combine(verdicts: list[str], conditions: Sequence[str] = ()) -> str:
+    """Verdict of a claim from those of its checks, of which `conditions` must be supported."""
+    if len(set(verdicts)) == 1 and (not conditions or verdicts[0] != CONTRADICTED):
         return verdicts[0]
+    if CONTRADICTED in verdicts and all(verdict == SUPPORTED for verdict in conditions):
+        return CONTRADICTED
     return INCONCLUSIVE
+
+
+def _conditions(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> list[str]:
+    named = [check["name"] for check in claim["checks"] if check.get("condition")]
+    return [verdicts[name] for name in named]
 
 
 def _summary(verdicts: Mapping[str, str]) -> str:
@@ -231,7 +238,7 @@ def _judge(
         finding = Finding(NOT_RUN, note=note)
     else:
         finding = STATISTICS[check["statistic"]].function(used, check["rule"])
-    if check.get("bound") and finding.verdict == CONTRADICTED:
+    if check.get("supports_only") and finding.verdict == CONTRADICTED:
         note = _joined(finding.note, "bounds overlap, which decides nothing")
         finding = replace(finding, verdict=INCONCLUSIVE, p=math.nan, note=note)
     if used.left_out:

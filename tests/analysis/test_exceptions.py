@@ -81,7 +81,7 @@ def test_a_bound_proves_one_direction_and_never_the_other(tmp_path, level, plain
     check = {"name": "apart", "select": {"experiment": "fit", "metric": "kl"}}
     check |= {"statistic": "mean", "rule": {"above": 0}}
     assert judged(tmp_path / "plain", found, check)["verdict"] == plain
-    row = judged(tmp_path / "bound", found, {**check, "bound": True})
+    row = judged(tmp_path / "bound", found, {**check, "supports_only": True})
     assert row["verdict"] == bound
     assert ("decides nothing" in row["note"]) == (bound == INCONCLUSIVE)
     assert row["rule"].endswith(", else open")

@@ -101,6 +101,10 @@ def test_equal_rates_are_the_null_and_unequal_errors_no_comparison(tmp_path):
     apart = turned("same_error_geco", "mse", how=lambda v: 1.05 * v)
     found = judge(tmp_path / "apart", ["C9"], change=apart, only=only)
     assert found.loc["C9.same_error", "verdict"] == CONTRADICTED
+    assert found.loc["C9", "verdict"] == INCONCLUSIVE
+    worse = turned("same_error_elbo", "rate", how=lambda v: v - 40)
+    found = judge(tmp_path / "worse", ["C9"], change=worse, only=only)
+    assert found.loc["C9", "verdict"] == CONTRADICTED
 
 
 @pytest.mark.parametrize(
