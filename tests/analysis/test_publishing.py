@@ -186,3 +186,56 @@ def test_published_rows_keep_their_provenance(tmp_path):
     carry(machine(tmp_path / "a", "paper", (0,)), tmp_path / "published")
     row = pd.read_csv(tmp_path / "published" / "metrics.csv", keep_default_na=False).iloc[0]
     assert (row["tier"], row["device"], row["steps"], row["torch"]) == ("paper", "cpu", 5, "2.11.0")
+
+
+def pictures(root, seeds, *more, value=1.0):
+    """A results folder whose runs saved pictures, as bytes [n, C, H, W], and `more` arrays."""
+    one = cell(name="c", tier="paper", seeds=4, steps=5)
+    for seed in seeds:
+        shown = np.full((2, 1, 4, 4), seed, dtype=np.uint8)
+        saved = {"samples": shown, "pictures_test": shown} | dict(more)
+        write_run(root / "runs", one, seed, [Row("nll", value, "nats/image")], arrays=saved)
+    collect([one], root / "runs", root / "out", "paper")
+    return root / "out"
+
+
+def with_arrays(published):
+    """The seeds whose arrays are published, with their names."""
+    found = {seed: sorted(load(published).arrays("made", "c", seed)) for seed in range(4)}
+    return {seed: names for seed, names in found.items() if names}
+
+
+def test_pictures_are_shipped_of_the_first_seed_that_has_some_alone(tmp_path):
+    published = tmp_path / "published"
+    carry(pictures(tmp_path / "a", (1, 2, 3)), published)
+    assert with_arrays(published) == {1: ["pictures_test", "samples"]}
+    assert (
+        load(published).arrays("made", "c", 1)["samples"].tolist() == np.ones((2, 1, 4, 4)).tolist()
+    )
+    assert set(load(published).runs.query("status == 'ok'")["seed"]) == {1, 2, 3}
+    carry(pictures(tmp_path / "b", (0,)), published)  # an earlier seed, from another machine
+    assert with_arrays(published) == {0: ["pictures_test", "samples"]}
+    files = [path for path in (published / "arrays").rglob("*") if path.is_file()]
+    assert len(files) == 1  # and no other left on the disk
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((2, 1, 4, 4)),  # not bytes
+        np.zeros((4, 4), dtype=np.uint8),  # bytes, but no pictures
+    ],
+)
+def test_runs_with_other_arrays_keep_them_for_every_seed(tmp_path, array):
+    source = pictures(tmp_path / "a", (0, 1, 2), ("surface", array))
+    carry(source, tmp_path / "published")
+    names = ["pictures_test", "samples", "surface"]
+    assert with_arrays(tmp_path / "published") == {0: names, 1: names, 2: names}
+
+
+def test_an_export_leaves_no_pictures_out(tmp_path):
+    """What is thinned is results/published; the zip is the whole record of a machine."""
+    source = pictures(tmp_path / "a", (0, 1))
+    export_results(source, tmp_path / "rows.zip")
+    with zipfile.ZipFile(tmp_path / "rows.zip") as archive:
+        assert sum(name.endswith(".npz") for name in archive.namelist()) == 2

@@ -42,16 +42,22 @@ PARAMS = {
     "prior_options": {"type": "object", "default": {}},
     "likelihood": {"enum": ["gaussian", "gaussian_gamma"], "default": "gaussian"},
     "variance": {"type": "number", "exclusiveMinimum": 0, "default": 1},  # of `gaussian`
-    "objective": {"type": "string"},
+    "objective": {"enum": ["geco", "elbo", "beta_elbo", "gqn"]},
     "objective_options": {"type": "object", "default": {}},
     "kappa": {"type": ["number", "object"], "default": 0},  # RMS error per pixel of RE; 0: no RE
     # of FRE, CLA and PNCC, by name
     "constraints": {
         "type": "object",
+        "propertyNames": {"enum": ["FRE", "CLA", "PNCC"]},
         "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
         "default": {},
     },
-    "patch": {"type": "object", "default": {}},  # patch and stride of PNCC
+    # of PNCC
+    "patch": {
+        "type": "object",
+        "propertyNames": {"enum": ["patch", "stride", "floor"]},
+        "default": {},
+    },
     "classifier_steps": {"type": "integer", "minimum": 0, "default": 0},
     "estimator": {"enum": ["exact_kl", "total"]},
     "steps": {"type": "integer", "minimum": 1},
@@ -60,9 +66,15 @@ PARAMS = {
     "clip": {"type": "number", "minimum": 0, "default": 0},
     # what is measured at the end
     "test_images": {"type": "integer", "minimum": 2, "default": 2000},
-    "targets": {"type": "array", "items": {"type": "number"}, "default": []},  # RMS errors
+    # RMS errors
+    "targets": {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "default": []},
     "prior_samples": {"type": "integer", "minimum": 0, "default": 0},  # for coverage
-    "marginal": {"type": "object", "default": {}},  # steps, codes, encoders of the bracket
+    # the bracket's settings
+    "marginal": {
+        "type": "object",
+        "propertyNames": {"enum": ["steps", "codes", "encoders"]},
+        "default": {},
+    },
     "pictures": {"type": "integer", "minimum": 0, "default": 0},
 }
 HANDED = ("kappa",)
@@ -186,6 +198,8 @@ def _model(p: Mapping[str, Any], data: composed_data.Pixels, seed: int) -> Compo
     if p["model"] == "convdraw":
         if p["prior"] != "standard":
             raise UserError("prior: ConvDRAW brings its own")
+        if p["marginal"]:
+            raise UserError("marginal: needs a Gaussian posterior, and ConvDRAW's is a chain")
         return DrawVAE(p, data.images, init, data.condition_planes)
     if data.conditions:
         raise UserError(f"model: {p['model']!r} takes no condition, and {data.name} has one")
@@ -224,6 +238,9 @@ def _lagrangian(
         if specs:
             raise UserError(f"kappa, constraints: objective {p['objective']!r} takes none")
         return None
+    patch, side = p["patch"].get("patch", 7), min(model.shape[1:])
+    if "PNCC" in p["constraints"] and patch > side:
+        raise UserError(f"patch: {patch} exceeds images of side {side}")
     if p["likelihood"] != "gaussian":
         raise UserError(f"likelihood: nothing trains {p['likelihood']!r} under constraints")
     listed = [constraint(spec, model.shape, network) for spec in specs]
@@ -233,9 +250,11 @@ def _lagrangian(
 def _goals(p: Mapping[str, Any], objective: ModuleType) -> Settings:
     """Options of the objective, its OPTIONS where the cell gives none; GECO has its own."""
     options = {**getattr(objective, "OPTIONS", {}), **p["objective_options"]}
-    if unknown := sorted(options.keys() - getattr(objective, "OPTIONS", options).keys()):
+    if p["objective"] == "geco":
+        options = {}
+    if unknown := sorted(options.keys() - getattr(objective, "OPTIONS", {}).keys()):
         raise UserError(f"objective_options.{unknown[0]}: {p['objective']} has no such option")
-    return Settings("objective_options", {} if p["objective"] == "geco" else options, p["steps"])
+    return Settings("objective_options", options, p["steps"])
 
 
 def _units(p: Mapping[str, Any], lagrangian: Lagrangian | None) -> dict[str, str]:
