@@ -29,6 +29,7 @@ TOYS = {
 def test_every_published_row_says_where_it_comes_from() -> None:
     for name in ("metrics.csv", "curves.csv.gz"):
         rows = pd.read_csv(PUBLISHED / name, keep_default_na=False, dtype=str)
+        rows = rows[rows["status"] != "missing"]  # planned, and said to be not run
         assert set(rows["tier"]) <= {"reduced", "paper"}
         assert (rows[["unit", "status", "device", "steps", "torch", "run_id"]] != "").all().all()
         real = rows[rows["dataset"] != ""]
@@ -40,6 +41,7 @@ def test_every_published_row_says_where_it_comes_from() -> None:
 
 def test_every_published_run_comes_from_a_clean_commit() -> None:
     runs = pd.read_csv(PUBLISHED / "runs.csv", keep_default_na=False, dtype=str)
+    runs = runs[runs["status"] != "missing"]
     assert runs["commit"].str.fullmatch(r"[0-9a-f]{40}").all()
 
 
