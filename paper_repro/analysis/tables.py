@@ -154,6 +154,19 @@ def as_latex(table: Table) -> str:
     return "\n".join([*lines, r"\end{tabular}"]) + "\n"
 
 
+def measured_at(frame: pd.DataFrame, metric: str, column: str) -> list[float]:
+    """Sorted coordinates at which `metric` was measured; none where no row has the column."""
+    if column not in frame:
+        return []
+    return sorted(frame.loc[frame["metric"] == metric, column].dropna().unique().tolist())
+
+
+def origin(*frames: pd.DataFrame) -> str:
+    """The tiers of rows, as a note: ``Tier reduced.``"""
+    tiers = sorted({tier for frame in frames for tier in frame["tier"]})
+    return f"Tier {' + '.join(tiers)}." if tiers else "Not run."
+
+
 def _pipes(entries: Sequence[str]) -> str:
     return "| " + " | ".join(entry.replace("|", r"\|") for entry in entries) + " |"
 

@@ -18,7 +18,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from paper_repro.data import batches, catalogue
-from paper_repro.training import optimizers
+from paper_repro.training import composed_data
+from paper_repro.training.short_fit import fitted
 from paper_repro.training.streams import stream
 
 WIDTHS = (16, 32)
@@ -60,35 +61,36 @@ def forward(weights: Weights, images: Tensor) -> tuple[Tensor, tuple[Tensor, Ten
     return functional.linear(second.flatten(1), weights["out"], weights["c"]), (first, second)
 
 
+@cache  # read once a process, for training and for whoever asks about classes
+def labels(name: str, device: str) -> dict[str, Tensor]:
+    """Classes of the images of each split, int64 [N]; UserError for a set without labels."""
+    return {split: part.to(device) for split, part in catalogue.labels(name).items()}
+
+
 @cache  # the seeds of a cell share it
 def trained(name: str, steps: int, device: str) -> Classifier:
     """The classifier of data set `name` after `steps` steps of Adam; the same for every seed.
 
     UserError for a set without labels.
     """
-    data, labels = catalogue.load(name), catalogue.labels(name)
-    images, wanted = data.train.to(device), labels["train"].to(device)
-    channels, height, width = data.shape
-    shape = (channels, height, width)
+    wanted = labels(name, device)["train"]
+    data = composed_data.load(name, "unit", device)
+    shape = data.images.shape
     start = _start(shape, int(wanted.max()) + 1, stream(0, "init", name, "classifier"))
-    weights = {n: w.to(device).requires_grad_() for n, w in start.items()}
-    leaves = list(weights.values())
-    slots = optimizers.initial_slots({"name": "adam"}, leaves)
-    optimizer = optimizers.build({"name": "adam"}, leaves, slots, 0)
     order = stream(0, "order", name, "classifier", device=device)
-    with torch.enable_grad():
-        for _ in range(steps):
-            rows = torch.randint(len(images), (BATCH,), generator=order, device=device)
-            logits, _ = forward(weights, batches.scale(images[rows], data.levels))
-            loss = functional.cross_entropy(logits, wanted[rows])
-            gradients = list(torch.autograd.grad(loss, leaves))
-            with torch.no_grad():
-                optimizer.update(gradients, RATE)
-    frozen = {n: w.detach() for n, w in weights.items()}
+
+    def seen(rows: Tensor | slice) -> Tensor:
+        return batches.scale(data.train[rows], data.levels).unflatten(1, shape)
+
+    def loss(weights: Weights) -> Tensor:
+        rows = torch.randint(len(data.train), (BATCH,), generator=order, device=device)
+        return functional.cross_entropy(forward(weights, seen(rows))[0], wanted[rows])
+
+    weights = fitted({n: w.to(device) for n, w in start.items()}, loss, steps, RATE)
     with torch.no_grad():
-        _, outputs = forward(frozen, batches.scale(images[:FOR_SCALE], data.levels))
+        _, outputs = forward(weights, seen(slice(FOR_SCALE)))
     first, second = (float(out.square().mean().sqrt()) for out in outputs)
-    return Classifier(frozen, shape, (first, second))
+    return Classifier(weights, shape, (first, second))
 
 
 def _start(shape: tuple[int, int, int], classes: int, init: Generator) -> Weights:

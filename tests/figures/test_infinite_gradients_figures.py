@@ -22,6 +22,7 @@ from paper_repro.studies.infinite_gradients.gamma_rows import NAMES
 from tests import synthetic_results as synthetic
 from tests.analysis.infinite_gradients_rows import STUDY, cells, kind, rows
 from tests.analysis.made_runs import write_run
+from tests.figures.labels import require_labels_on_page
 
 FIGURES = (
     *("figure4", "gradient_conventions", "miniature", "anneal"),
@@ -137,19 +138,7 @@ def test_one_seed_without_its_partner_is_drawn_and_what_lacks_is_said(
 
 @pytest.mark.parametrize("name", ["figure4", "gradient_conventions", "anneal", "celeba_pictures"])
 def test_no_label_is_cut_off(name: str, drawn: Mapping[str, Figure]) -> None:
-    figure = drawn[name]
-    figure.draw_without_rendering()
-    page = figure.bbox.padded(2)
-    labels = [figure._supxlabel, figure._suptitle, *figure.legends]
-    for axes in figure.axes:
-        labels += [axes.xaxis.label, axes.yaxis.label, axes.title, axes._left_title, *axes.texts]
-    for label in filter(None, labels):
-        box = label.get_window_extent()
-        if box.width > 1:
-            assert page.x0 <= box.x0, label
-            assert box.x1 <= page.x1, label
-            assert page.y0 <= box.y0, label
-            assert box.y1 <= page.y1, label
+    require_labels_on_page(drawn[name])
 
 
 def test_figure_4_has_means_of_seeds_and_the_papers_numbers_beneath(

@@ -23,6 +23,7 @@ from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
 from tests import synthetic_results as synthetic
 from tests.analysis.made_runs import write_run
+from tests.figures.labels import require_labels_on_page
 
 STUDY = "silent_gradients"
 FIGURES = draw.figures_of(STUDY)
@@ -285,19 +286,7 @@ def test_with_one_method_alone_every_figure_is_drawn(name: str, alone: Results) 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_label_is_cut_off(name: str, drawn: Mapping[str, Figure]) -> None:
-    figure = drawn[name]
-    figure.draw_without_rendering()
-    page = figure.bbox.padded(2)
-    labels = [figure._supxlabel, figure._suptitle, *figure.legends]
-    for axes in figure.axes:
-        labels += [axes.xaxis.label, axes.yaxis.label, axes.title, axes._left_title, *axes.texts]
-    for label in filter(None, labels):
-        box = label.get_window_extent()
-        if box.width > 1:
-            assert page.x0 <= box.x0, label
-            assert box.x1 <= page.x1, label
-            assert page.y0 <= box.y0, label
-            assert box.y1 <= page.y1, label
+    require_labels_on_page(drawn[name])
 
 
 def test_curves_are_the_closed_forms_at_the_rate_best_on_validation_images(

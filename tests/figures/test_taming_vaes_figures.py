@@ -18,6 +18,7 @@ from paper_repro.analysis.results import Results, load
 from paper_repro.analysis.tables import NOT_RUN, Estimate, Table, as_markdown
 from paper_repro.studies.taming_vaes import constraint_rows, figures, plane_rows, tables
 from tests import synthetic_results as synthetic
+from tests.figures.labels import require_labels_on_page
 from tests.studies.taming_vaes import tv_runs
 
 FIGURES = tuple(f"figure{n}" for n in range(3, 12))
@@ -93,20 +94,8 @@ def test_without_rows_every_panel_says_what_was_not_run(name: str, tmp_path: Pat
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_label_is_cut_off(name: str, drawn: Mapping[str, Figure]) -> None:
-    figure = drawn[name]
     with style.settings():
-        figure.draw_without_rendering()
-    page = figure.bbox.padded(2)
-    labels = [figure._supxlabel, figure._suptitle, *figure.legends]
-    for axes in figure.axes:
-        labels += [axes.xaxis.label, axes.yaxis.label, axes.title, axes._left_title, *axes.texts]
-    for label in filter(None, labels):
-        box = label.get_window_extent()
-        if box.width > 1:
-            assert page.x0 <= box.x0, label
-            assert box.x1 <= page.x1, label
-            assert page.y0 <= box.y0, label
-            assert box.y1 <= page.y1, label
+        require_labels_on_page(drawn[name])
 
 
 def test_lost_runs_are_seen_in_the_footer(drawn: Mapping[str, Figure]) -> None:

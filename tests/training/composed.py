@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -64,6 +65,16 @@ def steps(live: Bundle, count: int) -> Bundle:
     for _ in range(count):
         step()
     return live
+
+
+def whole_and_resumed(build: Callable[[], Problem], folder: Path) -> tuple[Bundle, Bundle]:
+    """Six steps in one go, and as three, a checkpoint in `folder`, and three on a fresh problem."""
+    whole = steps(bundle(build()), 6)
+    half = steps(bundle(build()), 3)
+    checkpoint.save(folder / "checkpoint.pt", half.snapshot(0))
+    loaded = checkpoint.load(folder / "checkpoint.pt", "cpu")
+    assert loaded is not None
+    return whole, steps(Bundle([build()], [loaded], stacked=False), 3)
 
 
 def is_one_epoch(draw: Callable[[int], dict[str, Tensor]], first: int, count: int) -> bool:

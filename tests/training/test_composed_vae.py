@@ -12,8 +12,7 @@ import torch
 
 from paper_repro.data import catalogue
 from paper_repro.errors import UserError
-from paper_repro.training import checkpoint, composed_data
-from paper_repro.training.bundle import Bundle
+from paper_repro.training import composed_data
 from paper_repro.training.problem import Problem
 from paper_repro.training.tasks import composed_vae
 from tests.training import composed, problems
@@ -110,12 +109,7 @@ def test_pixels_are_what_the_preprocessing_says(preprocessing: str, levels: int)
 def test_resumed_from_a_checkpoint_it_changes_no_number(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    whole = composed.steps(composed.bundle(composed.build(**changes)), 6)
-    half = composed.steps(composed.bundle(composed.build(**changes)), 3)
-    checkpoint.save(tmp_path / "checkpoint.pt", half.snapshot(0))
-    loaded = checkpoint.load(tmp_path / "checkpoint.pt", "cpu")
-    assert loaded is not None
-    resumed = composed.steps(Bundle([composed.build(**changes)], [loaded], stacked=False), 3)
+    whole, resumed = composed.whole_and_resumed(lambda: composed.build(**changes), tmp_path)
     assert torch.equal(whole.sums, resumed.sums)
     for ours, theirs in ((whole.params, resumed.params), (whole.state, resumed.state)):
         assert ours.keys() == theirs.keys()

@@ -7,7 +7,7 @@ from pandas import DataFrame
 
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate, measured_at, origin
 
 STUDY = "infinite_gradients"
 NONE = "—"
@@ -21,7 +21,7 @@ def theory(results: Results) -> Table:
     rows: list[list[Entry]] = [
         _row("A1: dL/dlog gamma / d at eq. (6)", 0.0, pick(exact, metric="gamma_star_slope"))
     ]
-    for beta in _values(exact, "loss_slope_theory", "beta"):
+    for beta in measured_at(exact, "loss_slope_theory", "beta"):
         formula = _mean(pick(exact, metric="loss_slope_theory", beta=beta))
         for how, frame, metric in (
             ("at the closed minimum", exact, "loss_slope"),
@@ -29,7 +29,7 @@ def theory(results: Results) -> Table:
         ):
             found = pick(frame, metric=metric, beta=beta)
             rows.append(_row(f"A2: slope in log gamma, beta {beta:g}, {how}", formula, found))
-    for ratio in _values(learned, "log_gamma", "ratio"):
+    for ratio in measured_at(learned, "log_gamma", "ratio"):
         what = f"A3: beta = {ratio:g} d/r"
         if ratio < 1:
             found = pick(learned, metric="log_gamma", ratio=ratio)
@@ -44,7 +44,7 @@ def theory(results: Results) -> Table:
         rows.append(_row(f"{what}, active dimensions", expected, found))
     for lemma, small in ((2, "gamma"), (3, "posterior_variance")):
         gaps = pick(exact, metric=f"lemma{lemma}_gap", h="log")
-        for value in _values(exact, f"lemma{lemma}_gap", small)[:1]:
+        for value in measured_at(exact, f"lemma{lemma}_gap", small)[:1]:
             found = pick(gaps, **{small: value})
             name = f"A14: gap of Lemma {lemma} at {small.replace('_', ' ')} {value:g}"
             rows.append(_row(name, 0.0, found))
@@ -55,7 +55,7 @@ def theory(results: Results) -> Table:
             "Losses are those of eq. (3), twice the negative ELBO without constants, the KL "
             "part times beta. Trained models are linear; below d/r their gamma is still "
             "falling when they stop.",
-            _origin(exact, trained, learned),
+            origin(exact, trained, learned),
         ],
     )
 
@@ -64,7 +64,7 @@ def labyrinth(results: Results) -> Table:
     """Cost of the two-latent code over that of the labyrinth, per penalty and eps."""
     frame = results.finals(STUDY, "labyrinth")
     ratios = pick(frame, metric="cost_ratio")
-    sides = sorted(_values(frame, "cost_ratio", "eps"), reverse=True)
+    sides = sorted(measured_at(frame, "cost_ratio", "eps"), reverse=True)
     names = ratios[["penalty", "constant"]].drop_duplicates() if len(ratios) else ratios
     rows: list[list[Entry]] = []
     for name, constant in names.itertuples(index=False) if len(ratios) else ():
@@ -80,7 +80,7 @@ def labyrinth(results: Results) -> Table:
             "Above 1 the labyrinth, one latent, is the cheaper code. Costs are taken above "
             "that of an empty code. identity u, saturating u/(c + u), log1p log(1 + u/c), "
             "power u^c, shifted_log log(u + c). Exact: one run is all there is.",
-            _origin(frame),
+            origin(frame),
         ],
     )
 
@@ -91,13 +91,13 @@ def landscape(results: Results) -> Table:
     columns = ("local_minima", "minimiser", "largest_slope")
     rows: list[list[Entry]] = []
     for name in ("a", "b"):
-        for gamma in sorted(_values(frame, "local_minima", "gamma"), reverse=True):
+        for gamma in sorted(measured_at(frame, "local_minima", "gamma"), reverse=True):
             mine = pick(frame, slice=name, gamma=gamma)
             found = [_number(_mean(pick(mine, metric=metric))) for metric in columns]
             ends = [_number(_mean(pick(mine, metric="slice_loss", t=t))) for t in (0.0, 1.0)]
             rows.append([f"panel {name}", f"{gamma:g}", *found, *ends, NONE])
     for name in ("rotated", "gaussian"):
-        for gamma in sorted(_values(frame, "multimodal_share", "gamma"), reverse=True):
+        for gamma in sorted(measured_at(frame, "multimodal_share", "gamma"), reverse=True):
             share = pick(frame, metric="multimodal_share", slice=name, gamma=gamma)
             row: list[Entry] = [f"random, {name}", f"{gamma:g}", *[NONE] * 5]
             rows.append([*row, estimate(share["value"])])
@@ -112,7 +112,7 @@ def landscape(results: Results) -> Table:
             "with three latents; the numbers are the same for every rotation of the data. "
             "Random slices: t = 1 is another decoder that reconstructs (rotated) or one that "
             "does not (gaussian).",
-            _origin(frame),
+            origin(frame),
         ],
     )
 
@@ -130,14 +130,3 @@ def _mean(frame: DataFrame) -> float:
 
 def _number(value: float) -> str:
     return NOT_RUN if pd.isna(value) else f"{value:.4g}"
-
-
-def _values(frame: DataFrame, metric: str, column: str) -> list[float]:
-    """Sorted coordinates at which `metric` was measured."""
-    found = pick(frame, metric=metric)
-    return sorted(found[column].dropna().unique().tolist()) if column in found else []
-
-
-def _origin(*frames: DataFrame) -> str:
-    tiers = sorted({tier for frame in frames for tier in frame["tier"]})
-    return f"Tier {' + '.join(tiers)}." if tiers else "Not run."

@@ -19,10 +19,10 @@ from paper_repro.distributions.gaussian import standard_normal_log_prob
 from paper_repro.errors import UserError
 from paper_repro.metrics import marginal_kl
 from paper_repro.rows import Row, coordinates
-from paper_repro.training import optimizers
 from paper_repro.training.composed_data import Pixels
 from paper_repro.training.composed_model import ComposedVAE, entries
 from paper_repro.training.draw_model import DrawVAE
+from paper_repro.training.short_fit import fitted
 from paper_repro.training.streams import stream
 from paper_repro.training.trained_vae import standard_normal
 
@@ -89,16 +89,10 @@ def fit(codes: Tensor, steps: int, seed: int) -> Tensors:
     start = flow.init_params(
         generator, dim=codes.shape[1], layers=LAYERS, hidden=HIDDEN, depth=DEPTH, scale=0.1
     )
-    params = {n: t.to(codes.device).requires_grad_() for n, t in start.items()}
-    leaves = list(params.values())
-    slots = optimizers.initial_slots({"name": "adam"}, leaves)
-    optimizer = optimizers.build({"name": "adam"}, leaves, slots, 0, [1.0] * len(leaves))
     order = stream(seed, "order", "marginal", device=codes.device)
-    with torch.enable_grad():
-        for _ in range(steps):
-            rows = torch.randint(len(codes), (BATCH,), generator=order, device=codes.device)
-            loss = -flow.Flow(params).log_prob(codes[rows]).mean()
-            gradients = list(torch.autograd.grad(loss, leaves))
-            with torch.no_grad():
-                optimizer.update(gradients, RATE)
-    return {n: t.detach() for n, t in params.items()}
+
+    def loss(params: Tensors) -> Tensor:
+        rows = torch.randint(len(codes), (BATCH,), generator=order, device=codes.device)
+        return -flow.Flow(params).log_prob(codes[rows]).mean()
+
+    return fitted({n: t.to(codes.device) for n, t in start.items()}, loss, steps, RATE)

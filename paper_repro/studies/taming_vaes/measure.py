@@ -65,7 +65,7 @@ def final_rows(subject: Subject, p: Mapping[str, Any], seed: int) -> list[Row]:
         rows += _coverage(subject, p, noise)
     if p["marginal"]:
         rows += bracket_rows(subject.model, subject.weights, data, seed, **p["marginal"])
-    count = sum(weight.numel() for weight in subject.model.parameters_by_name().values())
+    count = sum(weight.numel() for weight in subject.weights.values())
     return [*rows, Row("parameters", count, "1")]
 
 

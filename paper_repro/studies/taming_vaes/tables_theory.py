@@ -6,7 +6,7 @@ from pandas import DataFrame
 
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate, measured_at, origin
 
 STUDY = "taming_vaes"
 RULES = {  # rule -> what a violation is divided by, rate, clip, lambda at the start in sum units
@@ -47,9 +47,9 @@ def propositions(results: Results) -> Table:
             predicted = _mean(pick(at, metric="critical_beta"))
             rows.append([place, points, predicted, _by_seed(pick(at, metric="spike_beta"))])
     trained = results.finals(STUDY, "linear")
-    for kappa in _values(trained, "slope", "kappa"):
+    for kappa in measured_at(trained, "slope", "kappa"):
         at = pick(trained, kappa=kappa)
-        following = min(k for k in _values(trained, "rate", "kappa") if k > kappa)
+        following = min(k for k in measured_at(trained, "rate", "kappa") if k > kappa)
         next_ = pick(trained, kappa=following)
         bounds = [_mean(pick(f, metric="multiplier")) for f in (next_, at)]
         name = f"P6': -dKL/d(error), kappa {kappa:g} to {following:g}"
@@ -65,7 +65,7 @@ def propositions(results: Results) -> Table:
             "its covariance (expected: that eigenvalue just above the spike); P5': the first split "
             "follows the centred Gram matrix; P6': lambda is minus the slope of the KL in the "
             "summed squared error. Intervals are over seeds.",
-            _origin(frame, trained),
+            origin(frame, trained),
         ],
     )
 
@@ -95,7 +95,7 @@ def step_size(results: Results) -> Table:
             "GECO on a linear-Gaussian VAE with exact expectations, kappa = 0.1, Adam at 0.003. "
             "lambda in nats per unit of the summed squared error. The last row of rules is the "
             "default of this study; the first is Algorithm 1 read literally.",
-            _origin(frame),
+            origin(frame),
         ],
     )
 
@@ -104,7 +104,7 @@ def linear(results: Results) -> Table:
     """KL, multiplier and error at the five thresholds beside reverse water-filling."""
     frame = results.finals(STUDY, "linear")
     rows: list[list[Entry]] = []
-    for kappa in _values(frame, "rate", "kappa"):
+    for kappa in measured_at(frame, "rate", "kappa"):
         mine = pick(frame, kappa=kappa)
         row: list[Entry] = [f"{kappa:g}", _by_seed(pick(mine, metric="rmse"))]
         for metric in ("rate", "multiplier"):
@@ -122,7 +122,7 @@ def linear(results: Results) -> Table:
         [
             "GECO with the study's default step on a linear-Gaussian VAE, exact expectations. The "
             "largest difference is over KL, lambda and squared error, and over seeds.",
-            _origin(frame),
+            origin(frame),
         ],
     )
 
@@ -134,14 +134,3 @@ def _by_seed(found: DataFrame) -> Entry:
 
 def _mean(found: DataFrame) -> str:
     return f"{found['value'].mean():.4g}" if len(found) else NOT_RUN
-
-
-def _values(frame: DataFrame, metric: str, column: str) -> list[float]:
-    """Sorted coordinates at which `metric` was measured."""
-    found = pick(frame, metric=metric)
-    return sorted(found[column].dropna().unique().tolist()) if column in found else []
-
-
-def _origin(*frames: DataFrame) -> str:
-    tiers = sorted({tier for frame in frames for tier in frame["tier"]})
-    return f"Tier {' + '.join(tiers)}." if tiers else "Not run."

@@ -13,8 +13,6 @@ import torch
 from paper_repro.data import catalogue
 from paper_repro.errors import UserError
 from paper_repro.studies.taming_vaes.tasks import constrained_vae
-from paper_repro.training import checkpoint
-from paper_repro.training.bundle import Bundle
 from paper_repro.training.problem import Problem, Tensors
 from tests.studies.taming_vaes import tv_cells as tv
 from tests.training import composed, problems
@@ -100,12 +98,7 @@ def test_a_threshold_that_the_loss_closes_over_is_caught() -> None:
 def test_resumed_from_a_checkpoint_it_changes_no_number(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    whole = composed.steps(composed.bundle(tv.build(**changes)), 6)
-    half = composed.steps(composed.bundle(tv.build(**changes)), 3)
-    checkpoint.save(tmp_path / "checkpoint.pt", half.snapshot(0))
-    loaded = checkpoint.load(tmp_path / "checkpoint.pt", "cpu")
-    assert loaded is not None
-    resumed = composed.steps(Bundle([tv.build(**changes)], [loaded], stacked=False), 3)
+    whole, resumed = composed.whole_and_resumed(lambda: tv.build(**changes), tmp_path)
     assert torch.equal(whole.sums, resumed.sums)
     for ours, theirs in ((whole.params, resumed.params), (whole.state, resumed.state)):
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -20,7 +20,6 @@ from torch import Generator, Tensor
 
 from paper_repro import registry
 from paper_repro.cell import Cell
-from paper_repro.data import catalogue
 from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.rows import Row
@@ -214,12 +213,10 @@ def _classifier(p: Mapping[str, Any], device: str) -> tuple[Frozen | None, dict[
             raise UserError(f"classifier_steps: 0, but {' and '.join(sorted(needs))} need one")
         return None, {}
     network = classifier.trained(p["dataset"], p["classifier_steps"], device)
-    labels = catalogue.labels(p["dataset"])
+    labels = classifier.labels(p["dataset"], device)
     classes = int(max(part.max() for part in labels.values())) + 1
     one_hot = torch.nn.functional.one_hot
-    return network, {
-        split: one_hot(part, classes).float().to(device) for split, part in labels.items()
-    }
+    return network, {split: one_hot(part, classes).float() for split, part in labels.items()}
 
 
 def _lagrangian(
