@@ -190,7 +190,8 @@ def sensitivity(results: Results) -> Table:
         *("options", "RMS error / kappa", "largest lambda", "lambda at the end"),
         "KL (nats/image)",
     ]
-    notes = [f"{setting}. Defaults: {DEFAULTS}." if setting else f"Defaults: {DEFAULTS}."]
+    notes = [f"{setting}. " if setting else ""]
+    notes[0] += f"The first row is the sweep's. Unless a row says otherwise: {DEFAULTS}."
     lost = plane_rows.lost(results, ["sensitivity"])
     if len(lost):
         notes.append(f"Of the other options {plane_rows.missing(lost)}.")
