@@ -110,9 +110,9 @@ def figure10(results: Results) -> Figure:
         made,
         f"""Figure 10. GECO with other moving averages (alpha), rates and clips of log lambda than
         in the sweep (first row), and as Algorithm 1 may be read literally: violations per pixel,
-        rate 1, no clip. Where a row names nothing else it has the defaults ({DEFAULTS}). RMS error over kappa (dotted: 5 %) and KL are means over the last 5 % of
-        training, lambda is that of the error summed over pixels at its largest. Dots: seeds;
-        intervals: 95 % t ({where}). The paper gives neither alpha nor rate.""",
+        rate 1, no clip. What a row does not name is as by default ({DEFAULTS}). RMS error over
+        kappa (dotted: 5 %) and KL are means over the last 5 % of training, lambda is that of the
+        error summed over pixels at its largest. Dots: seeds; intervals: 95 % t ({where}). The paper gives neither alpha nor rate.""",
     )
 
 
