@@ -112,7 +112,8 @@ def figure10(results: Results) -> Figure:
         in the sweep (first row), and as Algorithm 1 may be read literally: violations per pixel,
         rate 1, no clip. What a row does not name is as by default ({DEFAULTS}). RMS error over
         kappa (dotted: 5 %) and KL are means over the last 5 % of training, lambda is that of the
-        error summed over pixels at its largest. Dots: seeds; intervals: 95 % t ({where}). The paper gives neither alpha nor rate.""",
+        error summed over pixels at its largest. Dots: seeds; intervals: 95 % t ({where}).
+        The paper gives neither alpha nor rate.""",
     )
 
 
