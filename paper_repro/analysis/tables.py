@@ -23,6 +23,7 @@ from paper_repro.analysis.statistics import t_interval
 from paper_repro.registry import product
 
 NOT_RUN = "not run"
+NONE = "—"  # does not apply
 LATEX = {
     **{mark: rf"\{mark}" for mark in "&%$#_{}"},
     "\\": r"\textbackslash{}",

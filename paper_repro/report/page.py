@@ -53,7 +53,7 @@ def _study(results: Results, study: str, verdicts: DataFrame, figures: Path) -> 
     return {
         "name": study,
         "ours": about.get("ours", False),
-        "title": title.split(":")[0],
+        "title": title.split(":")[0].split(" (")[0],
         "long_title": title,
         "claims": found,
         "tally": content.tally(found),

@@ -200,7 +200,7 @@ def test_variants_are_named_by_what_differs_from_the_defaults(
 ) -> None:
     first = drawn["figure10"].axes[0]
     names = [label.get_text() for label in first.get_yticklabels()]
-    assert names[0] == "defaults"
+    assert names[0] == "defaults (sweep)"
     assert names[-1].startswith("Algorithm 1")
     assert "rate 0.02" in names
 

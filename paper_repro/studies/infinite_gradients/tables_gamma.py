@@ -15,7 +15,7 @@ import pandas as pd
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.selection import COMMON
 from paper_repro.analysis.spans import reduced
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
 from paper_repro.studies.infinite_gradients import gamma_rows
 from paper_repro.studies.infinite_gradients.gamma_rows import (
     CLOSED,
@@ -39,7 +39,6 @@ GRADIENTS = {
     "grad_encoder": "encoder",
 }
 START, END = {"max": 0.01}, {"min": 0.96}  # stretches of a run, as in claim A7
-NONE = "—"
 
 # A column: its title and what it holds of the runs of a family.
 Column = tuple[str, Callable[[Results, str, Sequence[str]], pd.DataFrame]]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from paper_repro.analysis.filters import matches
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
 from paper_repro.studies.infinite_gradients import outlier_rows
 from paper_repro.studies.infinite_gradients.outlier_rows import (
     ACTIVE,
@@ -26,7 +26,6 @@ from paper_repro.studies.infinite_gradients.outlier_rows import (
     of,
 )
 
-NONE = "—"
 HEAD = (
     *("model", "dims", "AUROC (error)", "AUROC (negative ELBO)", "error, inliers"),
     *("error, outliers", "active dims", "gamma"),

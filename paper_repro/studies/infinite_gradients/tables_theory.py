@@ -7,10 +7,9 @@ from pandas import DataFrame
 
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate, measured_at, origin
+from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate, measured_at, origin
 
 STUDY = "infinite_gradients"
-NONE = "—"
 
 
 def theory(results: Results) -> Table:

@@ -20,7 +20,7 @@ from paper_repro.analysis.reach import SERIES, to_target
 from paper_repro.analysis.results import FINISHED, Results
 from paper_repro.analysis.selection import COMMON
 from paper_repro.analysis.style import seeds_text
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
 from paper_repro.analysis.tuning import chosen
 from paper_repro.data.names import DATASETS
 from paper_repro.studies.silent_gradients import methods
@@ -44,7 +44,6 @@ BEST = {"higher": "highest", "lower": "lowest"}
 SETTINGS = ("dataset", VARIANCE, "dim", "lr", "variance_form", "guide")  # columns to rely on
 ROW = [*dict.fromkeys([*SERIES, *COMMON]), "step", "value", "kind", "status", "progress", "model"]
 SAME = ["dataset", VARIANCE, "dim", "family"]  # what compared methods share
-NONE = "—"  # does not apply
 LEVELS = 256  # of grey, by which nats become bits per dimension
 
 

@@ -6,16 +6,21 @@ from collections.abc import Callable
 
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import Table
-from paper_repro.studies.taming_vaes import tables_constraints, tables_runs, tables_theory
+from paper_repro.studies.taming_vaes import (
+    tables_constraints,
+    tables_method,
+    tables_plane,
+    tables_theory,
+)
 
 TABLES: dict[str, Callable[[Results], Table]] = {
     "table1": tables_constraints.table1,
-    "table2": tables_runs.table2,
-    "plane": tables_runs.plane,
-    "same_error": tables_runs.same_error,
-    "annealing": tables_runs.annealing,
-    "tuning": tables_runs.tuning,
-    "sensitivity": tables_runs.sensitivity,
+    "table2": tables_method.table2,
+    "plane": tables_plane.plane,
+    "same_error": tables_method.same_error,
+    "annealing": tables_plane.annealing,
+    "tuning": tables_plane.tuning,
+    "sensitivity": tables_method.sensitivity,
     "propositions": tables_theory.propositions,
     "step_size": tables_theory.step_size,
     "linear": tables_theory.linear,

@@ -15,8 +15,6 @@ from paper_repro.analysis.tables import NOT_RUN, Entry, Estimate, Table, estimat
 from paper_repro.studies.taming_vaes import constraint_rows, plane_rows
 from paper_repro.studies.taming_vaes.constraint_rows import EXPERIMENT, FORMULAS, REACHED
 
-NONE = "—"
-
 
 def table1(results: Results) -> Table:
     """One row per constraint of a run: formula, threshold, what test images reach, multiplier."""
