@@ -96,7 +96,9 @@ def figure10(results: Results) -> Figure:
         axes.margins(x=0.12)
         if column == "peak":
             axes.set_xscale("log")
-            ticks.plain_ticks(axes.xaxis, *axes.get_xlim())
+            low, high = axes.get_xlim()
+            if high < 30 * low:  # over more than that, powers of ten leave room between them
+                ticks.plain_ticks(axes.xaxis, low, high)
     if found:
         for end in (0.95, 1.0, 1.05):
             dash = (0, (1, 1)) if end != 1 else "-"
