@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
@@ -79,8 +80,8 @@ def figure8(results: Results) -> Figure:
         f"""Figure 8. Training under one constraint at a time: violation over the threshold's size
         (0, dotted: met; below: more than met), multiplier lambda (RE: of the error summed over
         pixels), and KL in nats per image. Where several thresholds were run, the middle one. Lines:
-        means over seeds (geometric ones of lambda); bands: 95 % t intervals ({where}). The paper's
-        Figure 8 is not known to us.""",
+        means over seeds (geometric ones of lambda); bands: 95 % t intervals, cut where
+        they leave the panel ({where}). The paper's Figure 8 is not known to us.""",
     )
 
 
@@ -108,12 +109,21 @@ def _progress(
     left.set_ylim(-1.2, top)
     left.yaxis.set_major_formatter("{x:g}")
     middle.set(ylabel=r"multiplier $\lambda$", yscale="log")
-    right.set(ylabel="KL (nats/image)")
+    middle.set_ylim(*(end * factor for end, factor in zip(_drawn(middle), (0.5, 2), strict=True)))
+    # An encoder that breaks for some steps has a KL thousands of times that of the others.
+    right.set_yscale("symlog", linthresh=1)
+    right.set(ylabel="KL (nats/image)", ylim=(0, 2 * max(1, _drawn(right)[1])))
     ticks.plain_ticks(middle.yaxis, *middle.get_ylim())
     for axes in axes_row:
         axes.set(xlabel="iteration", xlim=(0, None))
         ticks.iterations(axes.xaxis)
         axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _drawn(axes: Axes) -> tuple[float, float]:
+    """The lowest and the highest point of the lines, whatever their bands."""
+    heights = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    return float(np.nanmin(heights)), float(np.nanmax(heights))
 
 
 def side_by_side(results: Results, runs: pd.DataFrame) -> Pictures:
