@@ -43,8 +43,9 @@ def variants(results: Results) -> tuple[list[tuple[str, pd.DataFrame]], Setting 
             for name in ("sweep", "sensitivity")
         ]
     )[[*plane_rows.RUN, "value"]].rename(columns={"value": "peak"})
-    first = [f"{variant(row) or DEFAULT} (sweep)" for row in usual.head(1).to_dict("records")]
-    named = [*zip(first, [usual], strict=False), *_named_variants(other)]
+    named = _named_variants(other)
+    if len(usual):
+        named.insert(0, (f"{variant(usual.iloc[0].to_dict()) or DEFAULT} (sweep)", usual))
     found = [
         (
             name,
