@@ -28,6 +28,13 @@ def lines() -> Iterator[str]:
             yield f"    task {task:<20} {registry.describe('tasks', task, study)}"
 
 
+def cell_lines(study: str | None, tier: str) -> Iterator[str]:
+    """The name of every cell of a tier, after its study's where all studies are meant."""
+    for name in [study] if study else grid.study_names():
+        for cell in grid.expand(name, tier):
+            yield cell.id if study else f"{name} {cell.id}"
+
+
 def plan_lines(study: str | None, tier: str) -> Iterator[str]:
     """Cells, runs and training steps of a tier by experiment, before anything trains."""
     total_runs = total_steps = 0

@@ -27,16 +27,17 @@ MOST = 20_000  # points of one experiment: a slip in an axis is found before mem
 
 def study_names() -> list[str]:
     """Studies that have a grid, sorted by name: papers first, then what is `ours`."""
-    return sorted(_folders(), key=lambda name: bool(_grid(name).get("ours")))
+    return sorted(folders(), key=lambda name: bool(_grid(name).get("ours")))
 
 
-def _folders() -> list[str]:
+def folders() -> list[str]:
+    """Names of the studies, whose grids need not be right."""
     return sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
 
 
 @cache
 def _grid(study: str) -> dict[str, Any]:
-    if study not in (known := _folders()):
+    if study not in (known := folders()):
         raise UserError(unknown("study", study, known))
     where = f"{study}/grid.yaml"
     naming.check_name(study, f"{where}: study")

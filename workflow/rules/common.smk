@@ -7,6 +7,7 @@ from paper_repro.registry import STUDIES as STUDY_FOLDERS
 from paper_repro.workflow import (
     cell_of,
     cell_sources,
+    check_device,
     figures,
     givers,
     gpus,
@@ -18,6 +19,7 @@ from paper_repro.workflow import (
 )
 
 CELLS = load_cells(config)
+check_device(config["device"], local=not workflow.non_local_exec)
 STUDIES = config["studies"]
 RESULTS = f"results/{TIER}"
 FIGURES = f"figures/{TIER}"
