@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from paper_repro import grid
+from paper_repro import grid, registry
+from paper_repro.analysis import claim_names
 from paper_repro.errors import UserError, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 
@@ -62,6 +63,8 @@ def check(config: dict[str, Any]) -> None:
     folder = config["data_dir"]
     if folder and not Path(folder).expanduser().is_dir():
         raise UserError(f"config.data_dir: {quoted(folder)} is not a folder")
+    for study in config["studies"]:
+        claim_names.read(registry.STUDIES / study / "claims.yaml", study)
 
 
 def check_device(device: str, local: bool) -> None:

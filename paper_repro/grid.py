@@ -55,6 +55,12 @@ def _grid(study: str) -> dict[str, Any]:
     return grid
 
 
+def experiments(study: str) -> dict[str, Any]:
+    """The experiments of a study as its grid has them, by name."""
+    found: dict[str, Any] = _grid(study)["experiments"]
+    return found
+
+
 def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     """All cells of a study at a tier, checked, in grid order.
 
@@ -64,7 +70,7 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
         raise UserError(unknown("tier", tier, TIERS))
     cells: dict[str, Cell] = {}
     axes_of: dict[str, frozenset[str]] = {}
-    for name, experiment in _grid(study)["experiments"].items():
+    for name, experiment in experiments(study).items():
         override = experiment.get("tiers", {}).get(tier, {})
         if override.get("skip"):
             continue
