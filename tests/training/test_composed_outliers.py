@@ -191,7 +191,7 @@ def test_outliers_must_be_another_set_of_the_same_shape() -> None:
     with pytest.raises(UserError, match="outliers: 'digits' is the data set of the run"):
         composed.build(outliers="digits")
     cell = composed.cell(outliers="mnits")
-    with pytest.raises(UserError, match="here: outliers 'mnits' is not one of digits"):
+    with pytest.raises(UserError, match="here: outliers: 'mnits' is not one of digits"):
         fits.check_parts(cell, "here")
 
 

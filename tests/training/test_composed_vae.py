@@ -388,11 +388,11 @@ def test_outputs_that_overflow_are_rows_that_say_so() -> None:
         ({"objective": "geco"}, "constraints: the objective 'geco' needs at least one"),
         (
             composed.GECO | {"constraints": [{"name": "CLA", "kappa": 0.9}]},
-            "constraints: CLA needs a classifier",
+            r"constraints\.0\.name: 'CLA' is not one of RE, PNCC",
         ),
         (
             composed.GECO | {"constraints": [{"name": "RE", "kappa": 0}]},
-            "constraints: kappa of 'RE' must be a positive number",
+            r"constraints\.0\.kappa: 0 is less than or equal to the minimum of 0",
         ),
         (
             composed.GECO | {"constraints": [{"name": "PNCC", "kappa": 0.5, "patch": 9}]},
