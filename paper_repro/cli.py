@@ -170,7 +170,7 @@ def parser() -> arguments.Parser:
         return sub
 
     sub = of_grid(command(train))
-    sub.add_argument("--cell", required=True, nargs="+")
+    sub.add_argument("--cell", required=True, nargs="+", action="extend")
     sub.add_argument("--seed", type=arguments.whole(0, 2**31 - 1), help="this seed alone")
     sub.add_argument("--out", type=writes, help="folder of the cell (default: the workflow's)")
     sub.add_argument("--store", type=writes, default="runs", help="run store (default: runs)")

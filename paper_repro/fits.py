@@ -3,11 +3,14 @@
 A part names what it can serve: SUPPORTS (kinds of posterior), OBJECTIVES, LIKELIHOODS, PRIORS,
 MODELS (decoders) and PREPROCESSING (a Bernoulli likelihood is a density of binary pixels alone),
 SIDES (a rule for the sides of an image), MIN_SAMPLES. A task REFUSES combinations of its parameters
-and says why, and lists in PAIRED those whose lists belong together, entry by entry.
+and says why, lists in PAIRED those whose lists belong together, entry by entry, and in BELOW_PIXELS
+those whose numbers stay so far below the number of pixels; MEMORY is False where it keeps none for
+an estimator.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +56,7 @@ def check_parts(cell: Cell, where: str) -> None:
     _check_served(cell, chosen, where)
     check_options(params, where)
     _check_refused(cell, where)
-    _check_data(params, chosen, where)
+    _check_data(cell, chosen, where)
 
 
 def family(objective: str) -> str:
@@ -95,6 +98,12 @@ def _check_served(cell: Cell, chosen: list[tuple[str, str]], where: str) -> None
                     f"{where}: {part} {name!r} cannot serve {other} {value!r}; "
                     f"it serves {', '.join(allowed)}"
                 )
+    if registry.constant("tasks", cell.task, "MEMORY", cell.study) is False:
+        for name in (params["estimator"], *params["compare"]):
+            if name and registry.constant("estimators", name, "STATE"):
+                raise UserError(
+                    f"{where}: estimator {name!r} has a memory, which task {cell.task!r} keeps not"
+                )
     samples = params.get("k", params.get("samples"))
     for room, name in chosen:
         least = registry.constant(room, name, "MIN_SAMPLES") or 1
@@ -121,8 +130,9 @@ def _check_refused(cell: Cell, where: str) -> None:
             )
 
 
-def _check_data(params: Mapping[str, Any], chosen: list[tuple[str, str]], where: str) -> None:
+def _check_data(cell: Cell, chosen: list[tuple[str, str]], where: str) -> None:
     """The data set's kind, size and shape must suit the other parameters."""
+    params = cell.params
     if not params["dataset"]:
         return
     name = params["dataset"]
@@ -143,6 +153,10 @@ def _check_data(params: Mapping[str, Any], chosen: list[tuple[str, str]], where:
         if (rule := registry.constant(room, part, "SIDES")) and part != params.get("guide"):
             for side in shape[1:]:
                 check_schema(side, rule, f"{where}: {room[:-1]} {part!r}: a side of {name}")
+    below = registry.constant("tasks", cell.task, "BELOW_PIXELS", cell.study) or {}
+    for parameter, least in below.items():
+        if max(params[parameter]) > (most := math.prod(shape) - least):
+            raise UserError(f"{where}: {parameter}: {max(params[parameter])}, at most {most}")
     if outliers := params.get("outliers"):
         if outliers == name:
             raise UserError(f"{where}: outliers: {outliers!r} is the data set itself")

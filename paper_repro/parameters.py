@@ -58,6 +58,9 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
     required = [n for n, rule in rules.items() if "default" not in rule and n not in handed]
     steps = params.get("steps", rules["steps"].get("default"))
     _check_mapping(plain, rules, where, required=required, steps=steps)
+    for name in required:
+        if plain[name] == "":
+            raise UserError(f"{where}: {name}: has no value")
     return {name: params.get(name, rule.get("default")) for name, rule in rules.items()}
 
 

@@ -37,6 +37,7 @@ WRONG = [
     ("dim: true", "dim: True is not a whole number", ""),
     ("dim: '4'", "dim: '4' is not a whole number; leave the quotes away", ""),
     ("dim: 0", "dim: 0 is less than the minimum of 1", ""),
+    ("dataset: ''", "dataset: has no value", ""),
     ("dim:", "dim: has no value", ""),
     ("steps: 400.0", "steps: 400.0 is not a whole number; write 400", ""),
     ("steps: 12:30", "steps: '12:30' is not a whole number", ""),
@@ -125,6 +126,8 @@ def test_a_wrong_option_of_an_estimator_is_refused(
             "{estimator: path, score: fixed}",
             "score: goes with estimator 'control_variate' alone",
         ),
+        ("vae", "{dataset: digits, estimator: reinforce, objective: elbo, k: 1, steps: 9,"
+         " layers: 1}", "estimator 'reinforce' has a memory, which task 'vae' keeps not"),
         ("gausian_fit", "{estimator: path}", "task: 'gausian_fit' is not one of"),
         ("vae", "{dataset: digits, estimator: path, objective: elbo, k: 1, steps: 9, layers: 1.0}",
          "layers: 1.0 is not one of 1, 2"),
@@ -136,6 +139,21 @@ def test_a_wrong_setting_of_any_task_is_refused(
     monkeypatch: pytest.MonkeyPatch, task: str, text: str, message: str
 ) -> None:
     assert message in grids.refusal(monkeypatch, task, grids.read(text))
+
+
+@pytest.mark.parametrize(
+    ("study", "task", "most"),
+    [("infinite_gradients", "pca", 64), ("silent_gradients", "ceiling", 63)],
+)
+def test_more_components_than_pixels_are_refused(
+    monkeypatch: pytest.MonkeyPatch, study: str, task: str, most: int
+) -> None:
+    params = {"dataset": "digits", "dims": [2, most + 1]}
+    params |= {"variances": [1]} if task == "ceiling" else {}
+    monkeypatch.setattr(grids, "STUDY", study)
+    line = grids.refusal(monkeypatch, task, params)
+    assert line.endswith(f"dims: {most + 1}, at most {most}")
+    grids.expand(monkeypatch, task, params | {"dims": [most]})
 
 
 @pytest.mark.parametrize("preprocessing", ["unit", "dequantised"])

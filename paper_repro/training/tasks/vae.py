@@ -44,6 +44,7 @@ PARAMS = {
     "gradient_draws": {"type": "integer", "minimum": 2, "default": 100},
     "gradient_checkpoints": {"type": "integer", "minimum": 1, "default": 8},
 }
+MEMORY = False
 POSTERIOR = {"layers": {1: "gaussian", 2: "two_layer"}}
 
 

@@ -42,6 +42,7 @@ PARAMS = {
     },
     "test_images": {"type": "integer", "minimum": 2, "default": 10000},
 }
+BELOW_PIXELS = {"dims": 0}
 ROUNDING = 1e-10  # of the total variance: a smaller error is none, so that noise is not ranked
 SHOWN = 400  # eigenvalues kept for the figure
 

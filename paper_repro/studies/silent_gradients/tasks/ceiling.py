@@ -41,6 +41,7 @@ PARAMS = {
     "dims": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
     "train_images": {"type": "integer", "minimum": 2, "default": 10000},
 }
+BELOW_PIXELS = {"dims": 1}
 SHOWN = 200  # eigenvalues kept for the figure
 
 
