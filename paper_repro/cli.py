@@ -144,6 +144,16 @@ def plan(args: argparse.Namespace) -> None:
     print("\n".join(plan_lines(args.study, args.tier)))
 
 
+def fetch(args: argparse.Namespace) -> None:
+    """Bring the data sets of a tier to where training looks for them, and read each once."""
+    from paper_repro.data.fetch import fetch as bring
+
+    studies = args.study or grid.study_names()
+    cells = [cell for study in studies for cell in grid.expand(study, args.tier)]
+    for line in bring((name for cell in cells for name in cell.datasets), args.data_dir):
+        print(line, flush=True)
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     top = argparse.ArgumentParser(prog="python -m paper_repro", description=__doc__)
@@ -199,6 +209,10 @@ def parser() -> argparse.ArgumentParser:
     sub = command(plan)
     sub.add_argument("--tier", required=True)
     sub.add_argument("--study")
+    sub = command(fetch)
+    sub.add_argument("--tier", required=True)
+    sub.add_argument("--study", nargs="+", help="studies (default: all)")
+    sub.add_argument("--data-dir", type=Path, help="where to look first, as data_dir in config/")
     return top
 
 

@@ -17,6 +17,7 @@ from snakemake.exceptions import WorkflowError
 from paper_repro import config as configuration
 from paper_repro import grid, handed, registry
 from paper_repro.cell import Cell
+from paper_repro.data import search
 from paper_repro.errors import UserError
 
 P = ParamSpec("P")
@@ -43,11 +44,17 @@ def load_cells(config: dict[str, Any]) -> dict[tuple[str, str], Cell]:
     configuration.check(config)
     if config["tier"] == "published":
         return {}
-    return {
+    cells = {
         (study, cell.id): cell
         for study in config["studies"]
         for cell in grid.expand(study, config["tier"], config["seeds"])
     }
+    # Who has trained and draws anew needs no data.
+    runs = Path("results", config["tier"], "runs")
+    untrained = [cells[place] for place in cells if not runs.joinpath(*place).is_dir()]
+    if untrained:
+        search.check((c.datasets for c in untrained), config["data_dir"], config["download"])
+    return cells
 
 
 def training_jobs(

@@ -17,7 +17,6 @@ from typing import Any
 
 from paper_repro import handed, registry
 from paper_repro.cell import Cell
-from paper_repro.errors import UserError
 from paper_repro.training import checkpoint, loop, provenance
 from paper_repro.training.checkpoint import Snapshot
 from paper_repro.training.problem import Problem, check
@@ -112,13 +111,8 @@ def _point_to_data(cell: Cell, data_dir: Path | None, download: bool) -> None:
     table = importlib.import_module("paper_repro.data.names").DATASETS
     if real := [name for name in cell.datasets if table[name]["folder"]]:
         search = importlib.import_module("paper_repro.data.search")
-        roots = {search.locate(name, data_dir, download) for name in real}
-        # ./data is looked into anyway
-        named = sorted(roots - {search.DOWNLOADS}) or [search.DOWNLOADS]
-        if len(named) > 1:
-            listed = " and ".join(map(str, named))
-            raise UserError(f"{', '.join(real)}: they lie in {listed}; put them into one folder")
-        os.environ[search.VARIABLE] = str(named[0])
+        roots = [search.locate(name, data_dir, download) for name in real]
+        os.environ[search.VARIABLE] = str(search.one_folder(real, roots))
 
 
 def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:

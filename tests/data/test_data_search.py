@@ -30,6 +30,12 @@ def place(root: Path) -> Path:
     return root
 
 
+def other(root: Path) -> Path:
+    """A folder that holds something, and no data set."""
+    (root / "something").touch()
+    return root
+
+
 def test_data_dir_comes_before_the_variable_and_that_before_data(tmp_path, monkeypatch):
     setting, variable = place(tmp_path / "setting"), place(tmp_path / "variable")
     place(tmp_path / "data")
@@ -67,7 +73,7 @@ def test_a_named_folder_that_does_not_exist_is_an_error(tmp_path, monkeypatch, k
 @pytest.mark.parametrize("name", [n for n, entry in DATASETS.items() if entry["folder"]])
 def test_without_leave_to_download_a_missing_set_is_one_line_with_the_remedy(name, tmp_path):
     with pytest.raises(UserError) as caught:
-        search.locate(name, tmp_path, download=False)
+        search.locate(name, other(tmp_path), download=False)
     message = str(caught.value)
     assert f"dataset {name}: no {DATASETS[name]['folder']} in {tmp_path}, ./data" in message
     assert "data_dir=... or $PAPER_REPRO_DATA" in message
@@ -87,7 +93,7 @@ def test_a_download_goes_into_data_once(monkeypatch):
     assert search.locate("mnist") == Path("data")
     assert search.locate("mnist") == Path("data")
     assert len(calls) == 1
-    assert sorted(p.name for p in Path("data").iterdir()) == [".mnist.lock", "MNIST"]
+    assert sorted(p.name for p in Path("data").iterdir()) == [".MNIST.lock", "MNIST"]
 
 
 def test_a_failed_download_leaves_nothing_behind_and_is_one_line(monkeypatch):
@@ -102,7 +108,7 @@ def test_a_failed_download_leaves_nothing_behind_and_is_one_line(monkeypatch):
         search.locate("mnist")
     assert "\n" not in str(caught.value)
     assert "data_dir=..." in str(caught.value)
-    assert [p.name for p in Path("data").iterdir()] == [".mnist.lock"]
+    assert [p.name for p in Path("data").iterdir()] == [".MNIST.lock"]
 
 
 def test_an_unfinished_folder_of_an_older_download_is_replaced(monkeypatch):
