@@ -20,7 +20,11 @@ configfile: f"{workflow.basedir}/config/{TIER}.yaml"
 include: "workflow/rules/common.smk"
 
 
-if TIER != "published":
+if TIER == "published":
+
+    include: "workflow/rules/published.smk"
+
+else:
 
     include: "workflow/rules/fetch.smk"
     include: "workflow/rules/train.smk"
