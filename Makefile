@@ -8,8 +8,9 @@ UV ?= uv
 BIN := .venv/bin
 READY := .venv/.installed
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-# Targets come first: everything behind --config is taken for a key.
-SNAKEMAKE = $(BIN)/snakemake $@ --cores $(CORES) --config tier=$(TIER) $(CONFIG) $(REDO)
+# Targets come first: everything behind --config is taken for a key. The launcher removes the locks of
+# a run that was killed; one started here is at work for as long as its own lock is held.
+SNAKEMAKE = $(BIN)/python -m paper_repro.launch $@ --cores $(CORES) --config tier=$(TIER) $(CONFIG) $(REDO)
 # What is shipped is drawn anew, whatever the dates of its files in a clone.
 REDO = $(if $(filter published,$(TIER)),--forceall)
 

@@ -1,4 +1,4 @@
-"""Checks of what users write (config, grids, claims) against the schemas of workflow/schemas.
+"""Checks of what users write (config, grids, claims) against the schemas of paper_repro/schema.
 
 A mistake becomes one line that names the key and what is allowed.
 """
@@ -15,12 +15,12 @@ import yaml
 
 from paper_repro.errors import UserError
 
-SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
+SCHEMAS = Path(__file__).parent / "schema"
 
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """The schema `workflow/schemas/<name>.schema.yaml`."""
+    """The schema `paper_repro/schema/<name>.schema.yaml`."""
     found: dict[str, Any] = read_yaml(SCHEMAS / f"{name}.schema.yaml")
     return found
 

@@ -18,6 +18,7 @@ from paper_repro import config as configuration
 from paper_repro import grid, handed, registry
 from paper_repro.cell import Cell
 from paper_repro.data import search
+from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
 
 P = ParamSpec("P")
@@ -36,6 +37,13 @@ def _as_workflow_error(function: Callable[P, T]) -> Callable[P, T]:
 
 
 tier_of = _as_workflow_error(configuration.tier_of)
+
+
+@_as_workflow_error
+def check_place(folder: str) -> None:
+    """UserError where Snakemake would take a part of the clone's own path for a wildcard."""
+    if {"{", "}"} & set(folder):
+        raise UserError(f"{folder}: Snakemake reads {{...}} as a wildcard; rename the folder")
 
 
 @_as_workflow_error
@@ -122,6 +130,42 @@ def tables(study: str, root: str) -> list[str]:
     return [f"{root}/tables/{stem}.{kind}" for stem in stems for kind in ("csv", "md", "tex")]
 
 
-def gpus(device: str) -> int:
-    """How many GPUs a training job asks for: one where there is one and `device` allows it."""
-    return int(device != "cpu" and Path("/dev/nvidia0").exists())
+def data_options(config: dict[str, Any]) -> list[str]:
+    """What a job is told about where the real data sets lie."""
+    folder = [f"--data-dir={config['data_dir']}"] if config["data_dir"] else []
+    return folder + ([] if config["download"] else ["--no-download"])
+
+
+def gpus(device: str, cluster: bool) -> int:
+    """How many GPUs a training job asks for.
+
+    ``auto`` asks for one where this machine has one. On a cluster this machine says nothing about
+    the others, so it asks for one there: a job refused is better than one on a CPU unawares.
+    """
+    if device == "auto":
+        return int(cluster or Path("/dev/nvidia0").exists())
+    return int(device == "cuda")
+
+
+def memory_mb(cells: Iterable[Cell], attempt: int) -> int:
+    """Memory in MB that a job with these cells asks for, half as much again at every new attempt.
+
+    Images lie in memory as bytes; beside them the largest process of the published runs held
+    0.8 GB with embedded data and 4.2 GB with real ones. A set whose size is the user's counts 4 GB.
+    """
+    most = 0
+    for cell in cells:
+        needed = 1500
+        for name in cell.datasets:
+            if DATASETS[name]["folder"]:
+                shape, counts = DATASETS[name]["shape"], DATASETS[name]["counts"]
+                images = math.prod(shape) * sum(counts) / 1e6 if counts else 4000
+                needed = max(needed, 5000) + int(1.5 * images)
+        most = max(most, needed)
+    return int(most * 1.5 ** (attempt - 1))
+
+
+def minutes(tier: str, attempt: int) -> int:
+    """Time limit of a training job: a multiple of the longest published run of the tier, longer at
+    every new attempt. A job that is cut short goes on from its checkpoints."""
+    return {"smoke": 20, "quick": 60, "reduced": 120, "paper": 240}[tier] * attempt
