@@ -20,9 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro.cell import Cell
-from paper_repro.errors import UserError
+from paper_repro.errors import UserError, unknown
+from paper_repro.schemas import check_schema
 
-KEYS = ("of", "metric", "times")
+RULES = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["of"],
+    "properties": {
+        "of": {"type": "string"},
+        "metric": {"type": "string", "minLength": 1},
+        "times": {"type": "number", "exclusiveMinimum": 0},
+    },
+}
 
 
 def resolve(
@@ -43,13 +53,11 @@ def resolve(
     if len(found) > 1:
         raise UserError(f"{where}: {' and '.join(found)} are handed, but a run has one giver")
     ((name, given),) = found.items()
-    unknown = sorted(given.keys() - set(KEYS))
-    if unknown or not isinstance(given.get("of"), str):
-        wrong = f"unknown key {unknown[0]!r}" if unknown else "names no experiment `of`"
-        raise UserError(f"{where}: {name}: {wrong}; a handed number takes {', '.join(KEYS)}")
-    times = given.get("times", 1)
-    if isinstance(times, bool) or not isinstance(times, int | float) or not times > 0:
-        raise UserError(f"{where}: {name}.times: expected a positive number, got {times!r}")
+    check_schema(dict(given), RULES, f"{where}: {name}")
+    earlier = list(earlier)
+    before = dict.fromkeys(cell.experiment for cell, _ in earlier)
+    if given["of"] not in before:
+        raise UserError(unknown(f"{where}: {name}.of: earlier experiment", given["of"], before))
     fits = [
         cell.id
         for cell, axes in earlier

@@ -37,7 +37,7 @@ from typing import Any
 
 import pandas as pd
 
-from paper_repro import atomic, grid, registry
+from paper_repro import atomic, parameters, registry
 from paper_repro.analysis.checks import (
     BOUNDS,
     CONTRADICTED,
@@ -223,7 +223,7 @@ def _check_along(check: Mapping[str, Any], where: str) -> None:
 
 def _known_columns(study: str) -> set[str]:
     """Columns that rows of the study can have, from the tasks' literals."""
-    known = {*COLUMNS["metrics"], *grid.COMMON, "cell_estimator", "progress"}
+    known = {*COLUMNS["metrics"], *parameters.COMMON, "cell_estimator", "progress"}
     for task in registry.names("tasks", study):
         known |= set(registry.constant("tasks", task, "PARAMS", study) or {})
     return known - {"value", "at", "run_id"}

@@ -50,11 +50,17 @@ def test_the_giver_is_the_cell_that_agrees_on_the_axes_of_its_experiment(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"of": "learnt"}, "gamma: 0 cells of experiment 'learnt' before this one"),
-        ({"off": "learned"}, "gamma: unknown key 'off'; a handed number takes of, metric, times"),
-        ({"times": 2}, "gamma: names no experiment `of`"),
-        ({"of": "learned", "times": 0}, "gamma.times: expected a positive number, got 0"),
-        ({"of": "fixed"}, "gamma: 0 cells of experiment 'fixed' before this one"),
+        (
+            {"of": "learnt"},
+            "earlier experiment: 'learnt' is not one of learned; did you mean",
+        ),
+        (
+            {"off": "learned"},
+            "gamma: unknown key 'off'; allowed: metric, of, times",
+        ),
+        ({"times": 2}, "gamma: 'of' is a required property"),
+        ({"of": "learned", "times": 0}, "gamma.times: 0 is less than or equal to the minimum of 0"),
+        ({"of": "fixed"}, "gamma.of: earlier experiment: 'fixed' is not one of learned"),
     ],
 )
 def test_a_mistake_is_named_before_anything_trains(
@@ -143,8 +149,9 @@ def test_seeds_that_train_together_keep_a_number_each() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rates": {"decodr": 0}}, r"^rates\.decodr: the model has encoder, decoder, likelihood$"),
-        ({"gamma": -1}, "^gamma: -1, a variance is positive"),
+        ({"rates": {"prior": 0}}, r"^rates\.prior: the model has encoder, decoder, likelihood$"),
+        ({"rates": {"decodr": 0}}, r"rates: 'decodr' is not one of .*; did you mean 'decoder'\?"),
+        ({"gamma": -1}, "gamma: -1 is less than or equal to the minimum of 0"),
         ({"gamma": 2, "likelihood": "gaussian"}, "^gamma: starts a learned variance"),
     ],
 )

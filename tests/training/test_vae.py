@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from paper_repro import grid
+from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.data import catalogue
 from paper_repro.training.layered_vae import LayeredVAE, prune
@@ -30,7 +30,7 @@ def cell(**changes: Any) -> Cell:
         "test_images": 40,
         "train_images": 20,
     } | changes
-    params = grid.complete("sticking_the_landing", "vae", chosen, "test")
+    params = parameters.complete("sticking_the_landing", "vae", chosen, "test")
     return Cell("s", "e", "c", "smoke", "vae", params)
 
 

@@ -51,6 +51,7 @@ PARAMS = {
     "points": {"type": "integer", "minimum": 1, "default": 8},
     "dim": {"type": "integer", "minimum": 1, "default": 20},
 }
+PAIRED = (("k", "k_draws"),)
 ESTIMATORS = (
     "total",
     "path",

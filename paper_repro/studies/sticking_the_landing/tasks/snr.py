@@ -36,6 +36,7 @@ PARAMS = {
     "dim": {"type": "integer", "minimum": 1, "default": 20},
 }
 POSTERIOR = "gaussian"
+PAIRED = (("k", "draws"),)
 ESTIMATORS = ("total", "path", "dreg")
 OBJECTIVES = ("iwae",)
 
