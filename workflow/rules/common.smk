@@ -7,6 +7,7 @@ from paper_repro.registry import STUDIES as STUDY_FOLDERS
 from paper_repro.workflow import (
     cell_of,
     cell_sources,
+    damaged,
     figures,
     givers,
     gpus,
