@@ -228,4 +228,6 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"paper_repro: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # Ctrl-C where nothing has to be saved
+        return 130
     return 0

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from snakemake.exceptions import WorkflowError
 
 from paper_repro import config as configuration
-from paper_repro import grid, handed, registry
+from paper_repro import grid, handed, record, registry
 from paper_repro.cell import Cell
 from paper_repro.data import search
 from paper_repro.data.names import DATASETS
@@ -114,6 +114,32 @@ def givers(cells: Iterable[Cell], runs: str) -> list[str]:
     return sorted(
         f"{runs}/{study}/{id}" for study, id in wanted - {(cell.study, cell.id) for cell in cells}
     )
+
+
+@functools.cache  # Snakemake asks again and again
+def damaged(folder: str) -> str:
+    """What is wrong with the copies of a cell's runs in its folder: one is damaged, another run's,
+    or gone although it was made. "" if nothing, or if the cell has not run.
+
+    Snakemake sees that a folder is there, not what is in it; the job fills it from the run store.
+    """
+    if not Path(folder).is_dir():
+        return ""
+    made: set[int] = set()  # seeds that the copies found were made with
+    found: set[int] = set()
+    for path in sorted(Path(folder).glob("seed*")):
+        try:
+            run = record.read(path)
+        except record.Damaged as damage:
+            return str(damage)
+        if run:
+            of, seed = run.record["cell"], run.record["seed"]
+            if (of["study"], of["id"], f"seed{seed}") != (*cell_of(folder), path.name):
+                return f"{path} is of another run"
+            made |= set(of["seeds"])
+            found.add(seed)
+    lost = sorted(made - found) if found else [0]
+    return f"{folder}/seed{lost[0]} is not there" if lost else ""
 
 
 def figures(study: str, root: str) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paper_repro import atomic
+from paper_repro import atomic, record
 from paper_repro.analysis.files import (
     COLUMNS,
     MISSING,
@@ -39,7 +39,7 @@ ROW_COLUMNS = ("split", "step", "metric", "value", "unit", "at", "estimator", "k
 def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> None:
     """Gather ``runs_root/<study>/<cell>/seed<k>/`` of every cell and seed into tables under `out`.
 
-    UserError for a run whose files cannot be read and for cells of another tier.
+    UserError for a run whose files are damaged and for cells of another tier.
     """
     tables: Tables = {table: [] for table in COLUMNS}
     arrays: dict[RunKey, Path] = {}
@@ -52,8 +52,8 @@ def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> Non
             tables["metrics"] += final
             tables["curves"] += curves
             tables["runs"].append(_run_row(run))
-            if (path := run.folder / "arrays.npz").is_file() and run.record:
-                arrays[cell.study, cell.id, str(run.seed)] = path
+            if record.ARRAYS in run.files:
+                arrays[cell.study, cell.id, str(run.seed)] = run.folder / record.ARRAYS
         params = json.dumps(dict(cell.params), sort_keys=True)
         address = (cell.study, cell.experiment, cell.id, cell.tier)
         tables["cells"].append((*address, cell.task, params))
@@ -94,6 +94,7 @@ class _Run:
     seed: int
     folder: Path
     record: Mapping[str, Any]  # run.json; empty for a missing run
+    files: Mapping[str, bytes]  # the files beside it
 
     @property
     def status(self) -> str:
@@ -102,17 +103,13 @@ class _Run:
 
 def _read_run(cell: Cell, seed: int, root: Path) -> _Run:
     folder = root / cell.study / cell.id / f"seed{seed}"
-    path = folder / "run.json"
-    if not path.is_file() or not (folder / "metrics.csv").is_file():
-        return _Run(cell, seed, folder, {})
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        trained = record["cell"]
-    except (json.JSONDecodeError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete its folder") from None
-    wanted = json.loads(cell.as_json())
-    stale = any(trained.get(key) != wanted[key] for key in ("task", "params"))
-    return _Run(cell, seed, folder, {} if stale else record)
+        found = record.read(folder)
+    except record.Damaged as damage:
+        raise UserError(f"{damage}; snakemake, called again, makes it anew") from None
+    if not found or not record.answers(found.record, cell, seed):
+        return _Run(cell, seed, folder, {}, {})
+    return _Run(cell, seed, folder, found.record, found.files)
 
 
 def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
@@ -136,7 +133,7 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
         return [_record("metrics", {**shared, "estimator": own, "status": MISSING})], []
     final: list[Record] = []
     curves: dict[tuple[str, ...], list[Record]] = {}
-    for row in _read_rows(run.folder / "metrics.csv"):
+    for row in _read_rows(run):
         line = _record("metrics", {**shared, **row, "estimator": row["estimator"] or own})
         if row["kind"] == "curve":
             series = (row["metric"], row["split"], row["at"], row["estimator"])
@@ -146,10 +143,11 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
     return final, [line for points in curves.values() for line in thin(points)]
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+def _read_rows(run: _Run) -> list[dict[str, str]]:
+    text = run.files[record.METRICS].decode("utf-8")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     if tuple(reader.fieldnames or ()) != ROW_COLUMNS:
-        raise UserError(f"{path}: its columns are not those of a run; delete its folder")
+        raise UserError(f"{run.folder / record.METRICS}: its columns are not those of a run")
     return list(reader)
 
 

@@ -6,6 +6,7 @@ can be resumed alone or in other company.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from torch import Tensor
 from paper_repro import atomic
 from paper_repro.training import optimizers
 from paper_repro.training.problem import Problem
+
+SEAL = hashlib.sha256().digest_size  # bytes before the payload of a file
 
 
 @dataclass
@@ -55,18 +58,33 @@ def fresh(problem: Problem, started: str = "") -> Snapshot:
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
-    """Write atomically; tensors keep their values and lose their device."""
+    """Write atomically, sealed; tensors keep their values and lose their device."""
     buffer = io.BytesIO()
     torch.save(vars(snapshot), buffer)
-    atomic.write_bytes(path, buffer.getvalue())
+    payload = buffer.getvalue()
+    atomic.write_bytes(path, _seal(path, payload) + payload)
 
 
 def load(path: Path, device: str) -> Snapshot | None:
-    """The snapshot saved at `path`, its tensors on `device`; None if the file cannot be read."""
+    """The snapshot saved at `path`, its tensors on `device`; None if the file is not whole.
+
+    torch.load takes an archive with a flipped bit for another number: hence the seal.
+    """
     try:
-        content = Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
-    except Exception:  # a truncated archive can raise almost anything; starting over is safe
+        content = path.read_bytes()
+    except OSError:  # unreadable sectors
         return None
-    for tensors in (content.params, content.state, *content.slots.values()):
+    payload = content[SEAL:]
+    if _seal(path, payload) != content[:SEAL]:
+        return None
+    found = Snapshot(**torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True))
+    for tensors in (found.params, found.state, *found.slots.values()):
         tensors.update({name: t.to(device) for name, t in tensors.items()})
-    return content
+    return found
+
+
+def _seal(path: Path, payload: bytes) -> bytes:
+    """SHA-256 of the payload and of the run it belongs to, whose key is its folder's name."""
+    digest = hashlib.sha256(path.parent.name.encode())
+    digest.update(payload)
+    return digest.digest()

@@ -78,8 +78,8 @@ def train(
 ) -> list[Snapshot]:
     """Train and evaluate members that stand at one step; returns them as they ended.
 
-    SIGTERM or SIGINT ends the step, saves and raises SystemExit (143 or 130). Nothing is raised
-    for divergence: such a member ends with status "diverged" and one row that says when.
+    A signal ends the step, saves and raises SystemExit with the status of `Interrupt`. Nothing is
+    raised for divergence: such a member ends with status "diverged" and one row that says when.
     """
     bundle = Bundle(problems, snapshots, stacked)
     with Interrupt() as interrupt:

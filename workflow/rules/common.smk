@@ -13,6 +13,7 @@ from paper_repro.workflow import (
     cell_of,
     cell_sources,
     check_place,
+    damaged,
     data_options,
     figures,
     givers,

@@ -3,6 +3,16 @@ def cells_in(folders):
     return [CELLS[cell_of(folder)] for folder in folders]
 
 
+def code_of(folders):
+    """Sources of a job, whose folders are made anew where their content is not what was written."""
+    for folder in folders:
+        if workflow.is_main_process and (wrong := damaged(folder)):
+            if folder not in workflow.dag.forcefiles:
+                print(f"{wrong}; its job runs again", file=sys.stderr)
+            workflow.dag.forcefiles.add(folder)
+    return cell_sources(cells_in(folders))
+
+
 for job, folders in training_jobs(
     CELLS, config["cells_per_job"], f"{RESULTS}/runs"
 ).items():
@@ -14,7 +24,7 @@ for job, folders in training_jobs(
             givers=lambda w, folders=folders: givers(
                 cells_in(expand(folders, **w)), f"{RESULTS}/runs"
             ),
-            code=lambda w, folders=folders: cell_sources(cells_in(expand(folders, **w))),
+            code=lambda w, folders=folders: code_of(expand(folders, **w)),
         output:
             directory(folders),
         log:
