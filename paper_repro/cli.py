@@ -56,6 +56,8 @@ def collect(args: argparse.Namespace) -> None:
     """Gather the runs of a study in tidy tables."""
     from paper_repro.analysis.collect import collect as gather
 
+    if not args.runs.is_dir():
+        raise UserError(f"{args.runs}: no such folder; train the runs first (snakemake does)")
     gather(grid.expand(args.study, args.tier, args.seeds), args.runs, args.out, args.tier)
 
 
@@ -117,9 +119,9 @@ def readme(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Pack the rows, curves and arrays of a tier to carry them to another machine."""
-    from paper_repro.analysis.published import export_results
+    from paper_repro.analysis.archive import pack
 
-    export_results(args.results, args.out)
+    pack(args.results, args.out)
 
 
 def import_(args: argparse.Namespace) -> None:

@@ -7,8 +7,6 @@ other settings than the grid now asks for, stands as ``missing``, one that diver
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro import atomic, record
-from paper_repro.analysis.files import (
-    COLUMNS,
-    MISSING,
-    Record,
-    RunKey,
-    Tables,
-    arrays_of,
-    csv_text,
-    read_tables,
-    replace_arrays,
-    write_tables,
-)
+from paper_repro.analysis import csvfile, sound
+from paper_repro.analysis.csvfile import Readable, Record
+from paper_repro.analysis.files import COLUMNS, MISSING, RunKey, Tables, arrays_of, csv_text
+from paper_repro.analysis.staged import write_results
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 
@@ -42,7 +32,7 @@ def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> Non
     UserError for a run whose files are damaged and for cells of another tier.
     """
     tables: Tables = {table: [] for table in COLUMNS}
-    arrays: dict[RunKey, Path] = {}
+    arrays: dict[RunKey, Readable] = {}
     for cell in sorted(cells, key=lambda cell: (cell.study, cell.experiment, cell.id)):
         if cell.tier != tier:
             raise UserError(f"cell {cell.id}: of tier {cell.tier!r}, not {tier!r}")
@@ -58,29 +48,35 @@ def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> Non
         address = (cell.study, cell.experiment, cell.id, cell.tier)
         tables["cells"].append((*address, cell.task, params))
         tables["costs"] += [(*address, *cost) for cost in _costs(runs)]
-    write_tables(tables, out)
-    replace_arrays(arrays, out)
+    sound.check(tables, out)
+    write_results(tables, arrays, out)
 
 
 def merge(roots: Sequence[Path], out: Path) -> None:
-    """Join collected folders of different studies into one."""
+    """Join collected folders of different studies into one.
+
+    UserError for a folder that is not there or damaged, and for two that hold the same cell.
+    """
     tables: Tables = {table: [] for table in COLUMNS}
-    arrays: dict[RunKey, Path] = {}
+    arrays: dict[RunKey, Readable] = {}
+    homes: dict[str, Path] = {}
     for root in roots:
-        found = read_tables(root)
+        found = sound.read(root)
+        for study in dict.fromkeys(row[0] for row in found["cells"]):
+            if (home := homes.setdefault(study, root)) != root:
+                raise UserError(f"{root}: study {study} is in {home} too")
         for table, records in found.items():
             tables[table] += records
         arrays |= arrays_of(root, found)
-    write_tables(tables, out)
-    replace_arrays(arrays, out)
+    write_results(tables, arrays, out)
 
 
 def concatenate(files: Sequence[Path], out: Path) -> None:
-    """Join CSV files; UserError where their columns differ."""
-    columns: list[str] = []
-    records: list[list[str]] = []
+    """Join CSV files; UserError where one cannot be read or their columns differ."""
+    columns: Record = ()
+    records: list[Record] = []
     for path in files:
-        head, *rest = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+        head, *rest = csvfile.read(path)
         if columns and head != columns:
             raise UserError(f"{path}: its columns differ from those of {files[0]}")
         columns = head
@@ -144,11 +140,12 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
 
 
 def _read_rows(run: _Run) -> list[dict[str, str]]:
-    text = run.files[record.METRICS].decode("utf-8")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if tuple(reader.fieldnames or ()) != ROW_COLUMNS:
-        raise UserError(f"{run.folder / record.METRICS}: its columns are not those of a run")
-    return list(reader)
+    path = run.folder / record.METRICS
+    head, *rows = csvfile.read(path)
+    if head != ROW_COLUMNS:
+        raise UserError(f"{path}: its columns are not those of a run; train it again")
+    sound.check_run(rows, ROW_COLUMNS, run.status, path)
+    return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def thin(points: Sequence[Record], most: int = MAX_POINTS) -> list[Record]:
