@@ -11,7 +11,7 @@ from paper_repro.workflow import tier_of
 
 min_version("9.20")
 
-TIER = tier_of(config)
+TIER = tier_of(config, workflow.configfiles)
 
 
 configfile: f"{workflow.basedir}/config/{TIER}.yaml"

@@ -30,13 +30,20 @@ def lines() -> Iterator[str]:
             yield f"    task {task:<20} {registry.describe('tasks', task, study)}"
 
 
+def cell_lines(study: str | None, tier: str) -> Iterator[str]:
+    """The name of every cell of a tier, after its study's where all studies are meant."""
+    for name in [study] if study else grid.study_names():
+        for cell in grid.expand(name, tier):
+            yield cell.id if study else f"{name} {cell.id}"
+
+
 def plan_lines(study: str | None, tier: str) -> Iterator[str]:
     """Cells, runs and training steps of a tier by experiment, before anything trains."""
     for_all = [study] if study else grid.study_names()
-    yield from cell_lines((cell for name in for_all for cell in grid.expand(name, tier)), tier)
+    yield from summary((cell for name in for_all for cell in grid.expand(name, tier)), tier)
 
 
-def cell_lines(cells: Iterable[Cell], tier: str) -> Iterator[str]:
+def summary(cells: Iterable[Cell], tier: str) -> Iterator[str]:
     """The number of `cells`, runs and training steps, by experiment and in all."""
     total_runs = total_steps = 0
     for (study, experiment), group in groupby(cells, lambda cell: (cell.study, cell.experiment)):

@@ -27,16 +27,17 @@ MOST = 20_000  # points of one experiment: a slip in an axis is found before mem
 
 def study_names() -> list[str]:
     """Studies that have a grid, sorted by name: papers first, then what is `ours`."""
-    return sorted(_folders(), key=lambda name: bool(_grid(name).get("ours")))
+    return sorted(folders(), key=lambda name: bool(_grid(name).get("ours")))
 
 
-def _folders() -> list[str]:
+def folders() -> list[str]:
+    """Names of the studies, whose grids need not be right."""
     return sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
 
 
 @cache
 def _grid(study: str) -> dict[str, Any]:
-    if study not in (known := _folders()):
+    if study not in (known := folders()):
         raise UserError(unknown("study", study, known))
     where = f"{study}/grid.yaml"
     naming.check_name(study, f"{where}: study")
@@ -54,6 +55,12 @@ def _grid(study: str) -> dict[str, Any]:
     return grid
 
 
+def experiments(study: str) -> dict[str, Any]:
+    """The experiments of a study as its grid has them, by name."""
+    found: dict[str, Any] = _grid(study)["experiments"]
+    return found
+
+
 def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     """All cells of a study at a tier, checked, in grid order.
 
@@ -63,7 +70,7 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
         raise UserError(unknown("tier", tier, TIERS))
     cells: dict[str, Cell] = {}
     axes_of: dict[str, frozenset[str]] = {}
-    for name, experiment in _grid(study)["experiments"].items():
+    for name, experiment in experiments(study).items():
         override = experiment.get("tiers", {}).get(tier, {})
         if override.get("skip"):
             continue

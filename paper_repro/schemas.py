@@ -102,6 +102,8 @@ def _hint(given: object, rule: object) -> str:
         return f"; write {int(given)}"
     if rule == "boolean" and str(given).lower() in ("yes", "on", "no", "off"):
         return f"; write {str(given).lower() in ('yes', 'on')}".lower()
+    if rule == "string" and isinstance(given, int | float):
+        return "; quote it"
     if isinstance(given, str) and rule in ("integer", "number") and _reads_as_number(given):
         return "; leave the quotes away"
     return ""

@@ -1,18 +1,18 @@
 """What the Snakefile asks of the package: configuration, cells, and the source files of a job.
 
-Mistakes become Snakemake's own WorkflowError, which it prints without a traceback.
+A mistake ends Snakemake with its one line: whatever exception it is given from a Snakefile,
+Snakemake prints with forty lines of its own frames.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-
-from snakemake.exceptions import WorkflowError
 
 from paper_repro import config as configuration
 from paper_repro import grid, handed, record, registry
@@ -25,28 +25,32 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _as_workflow_error(function: Callable[P, T]) -> Callable[P, T]:
+def _in_one_line(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, which ends the process with status 2 at a mistake of the user."""
+
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except UserError as error:
-            raise WorkflowError(str(error)) from None
+            print(f"paper_repro: {error}", file=sys.stderr)
+            sys.exit(2)
 
     return wrapped
 
 
-tier_of = _as_workflow_error(configuration.tier_of)
+tier_of = _in_one_line(configuration.tier_of)
+check_device = _in_one_line(configuration.check_device)
 
 
-@_as_workflow_error
+@_in_one_line
 def check_place(folder: str) -> None:
     """UserError where Snakemake would take a part of the clone's own path for a wildcard."""
     if {"{", "}"} & set(folder):
         raise UserError(f"{folder}: Snakemake reads {{...}} as a wildcard; rename the folder")
 
 
-@_as_workflow_error
+@_in_one_line
 def load_cells(config: dict[str, Any]) -> dict[tuple[str, str], Cell]:
     """Check `config` in place; the cells of its tier by (study, cell), none for ``published``."""
     configuration.check(config)

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from paper_repro.catalogue import cell_lines
+from paper_repro.catalogue import summary
 from paper_repro.registry import PACKAGE
 from paper_repro.registry import STUDIES as STUDY_FOLDERS
 from paper_repro.schemas import SCHEMAS
 from paper_repro.workflow import (
     cell_of,
     cell_sources,
+    check_device,
     check_place,
     damaged,
     data_options,
@@ -29,6 +30,7 @@ from paper_repro.workflow import (
 
 check_place(workflow.basedir)
 CELLS = load_cells(config)
+check_device(config["device"], local=not workflow.non_local_exec)
 STUDIES = config["studies"]
 RESULTS = f"results/{TIER}"
 FIGURES = f"figures/{TIER}"

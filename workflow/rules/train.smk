@@ -59,5 +59,5 @@ for job, folders in training_jobs(
 
 onstart:
     if TIER in {"reduced", "paper"}:
-        for line in cell_lines(CELLS.values(), TIER):
+        for line in summary(CELLS.values(), TIER):
             print(line, file=sys.stderr)
