@@ -10,6 +10,7 @@ import hashlib
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,8 +27,9 @@ class Snapshot:
     """A run after `step` updates, recorded up to and evaluated before that step.
 
     slots: the optimiser's memory, slot -> parameter -> tensor. sums [1 + logs], float64: loss and
-    logs added up since the last record. rows: the fields of metrics.csv so far. Seconds count
-    this run's share of the wall time, over all resumptions.
+    logs added up since the last record. rows: the fields of metrics.csv so far. found: parts of the
+    evaluation at this step (`Memory`). Seconds count this run's share of the wall time, over all
+    resumptions.
     """
 
     params: dict[str, Tensor]
@@ -41,6 +43,7 @@ class Snapshot:
     rows: list[list[str]] = field(default_factory=list)
     seconds: float = 0.0
     evaluation_seconds: float = 0.0
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def fresh(problem: Problem, started: str = "") -> Snapshot:
@@ -77,7 +80,10 @@ def load(path: Path, device: str) -> Snapshot | None:
     payload = content[SEAL:]
     if _seal(path, payload) != content[:SEAL]:
         return None
-    found = Snapshot(**torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True))
+    try:
+        found = Snapshot(**torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True))
+    except Exception:  # another version of torch can raise almost anything; starting over is safe
+        return None
     for tensors in (found.params, found.state, *found.slots.values()):
         tensors.update({name: t.to(device) for name, t in tensors.items()})
     return found
