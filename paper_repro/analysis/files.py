@@ -55,7 +55,7 @@ NAMES = {
 }
 ARRAYS = "arrays"
 MISSING = "missing"  # status of a run that the grid asks for and nobody made
-LARGEST_ARRAYS = 2**28  # bytes of all arrays of a run, ten times what the largest one saved
+LARGEST_ARRAYS = 2**28  # bytes of all arrays of a run; the largest published has 4e5
 
 
 def paths(root: Path) -> list[str]:
