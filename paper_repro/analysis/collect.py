@@ -63,8 +63,9 @@ def merge(roots: Sequence[Path], out: Path) -> None:
     for root in roots:
         found = sound.read(root)
         for study in dict.fromkeys(row[0] for row in found["cells"]):
-            if (home := homes.setdefault(study, root)) != root:
-                raise UserError(f"{root}: study {study} is in {home} too")
+            if study in homes:
+                raise UserError(f"{root}: study {study} is in {homes[study]} too")
+            homes[study] = root
         for table, records in found.items():
             tables[table] += records
         arrays |= arrays_of(root, found)
@@ -141,11 +142,9 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
 
 def _read_rows(run: _Run) -> list[dict[str, str]]:
     path = run.folder / record.METRICS
-    head, *rows = csvfile.read(path)
-    if head != ROW_COLUMNS:
-        raise UserError(f"{path}: its columns are not those of a run; train it again")
+    rows = csvfile.read(path, ROW_COLUMNS)[1:]
     sound.check_run(rows, ROW_COLUMNS, run.status, path)
-    return [dict(zip(head, row, strict=True)) for row in rows]
+    return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in rows]
 
 
 def thin(points: Sequence[Record], most: int = MAX_POINTS) -> list[Record]:

@@ -48,7 +48,9 @@ def verify(root: Readable, names: Sequence[str]) -> None:
     if (root / staged.VALID).is_dir():
         raise UserError(f"{root}: a write was interrupted here; give the same command again")
     check(read_tables(root), root)
-    raise UserError(f"{fault}; restore it with git, or delete the tables and collect again")
+    raise UserError(
+        f"{fault}; restore it (git checkout), or delete the tables and collect or import them again"
+    )
 
 
 def check(tables: Tables, root: Readable) -> None:

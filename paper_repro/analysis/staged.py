@@ -26,6 +26,7 @@ from paper_repro.analysis.files import (
     write_arrays,
     write_table,
 )
+from paper_repro.errors import UserError
 
 PREPARED = ".prepared"
 VALID = ".valid"
@@ -48,7 +49,9 @@ def write_results(tables: Tables, arrays: Mapping[RunKey, Readable], root: Path)
 
 def settle(root: Path) -> bool:
     """Finish a write that was interrupted once valid, and tell whether there was one; what was
-    only half prepared goes."""
+    only half prepared goes. UserError where `root` is no folder."""
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root}: not a folder")
     shutil.rmtree(root / PREPARED, ignore_errors=True)
     for name in (*NAMES.values(), sums.NAME):
         for leftover in root.glob(f".{name}.*{atomic.TEMPORARY}"):
