@@ -67,11 +67,12 @@ def test_names_of_cells_never_reach_a_shell(tmp_path: Path) -> None:
     there = copy_checkout(tmp_path)
     with open(there.folder / "Snakefile", "a") as file:
         file.write(
-            "\nfrom dataclasses import replace\nodd = 'a;touch PWNED'\n"
-            "CELLS['s', odd] = replace(next(iter(CELLS.values())), study='s', id=odd)\n"
+            "\nfrom dataclasses import replace\nodd = 'a$(touch PWNED)'\n"
+            f"CELLS['{STUDY}', odd] = replace(next(iter(CELLS.values())), id=odd)\n"
         )
-    output = there.snakemake("results/smoke/runs/s/a;touch PWNED", *CONFIG, "--cores=1", ok=False)
-    assert "rule train" in output
+    target = f"results/smoke/runs/{STUDY}/a$(touch PWNED)"
+    output = there.snakemake(target, *CONFIG, "--cores=1", ok=False)
+    assert "Error in rule train:" in output
     assert not list(tmp_path.rglob("PWNED*"))
 
 
