@@ -145,8 +145,7 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
 
 def _read_rows(run: _Run) -> list[dict[str, str]]:
     path = run.folder / "metrics.csv"
-    rows = csvfile.read(path, ROW_COLUMNS)[1:]
-    sound.check_run(rows, ROW_COLUMNS, run.status, path)
+    rows = sound.rows_of_run(path.read_bytes(), ROW_COLUMNS, run.status, path)
     return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in rows]
 
 
