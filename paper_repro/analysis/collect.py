@@ -62,7 +62,7 @@ def merge(roots: Sequence[Path], out: Path) -> None:
     homes: dict[str, Path] = {}
     for root in roots:
         found = sound.read(root)
-        for study in dict.fromkeys(record[0] for record in found["cells"]):
+        for study in dict.fromkeys(row[0] for row in found["cells"]):
             if study in homes:
                 raise UserError(f"{root}: study {study} is in {homes[study]} too")
             homes[study] = root
