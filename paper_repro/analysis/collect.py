@@ -141,9 +141,8 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
 
 
 def _read_rows(run: _Run) -> list[dict[str, str]]:
-    path = run.folder / record.METRICS
-    rows = csvfile.read(path, ROW_COLUMNS)[1:]
-    sound.check_run(rows, ROW_COLUMNS, run.status, path)
+    text, path = run.files[record.METRICS], run.folder / record.METRICS
+    rows = sound.rows_of_run(text, ROW_COLUMNS, run.status, path)
     return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in rows]
 
 

@@ -28,7 +28,11 @@ def read(path: Readable, columns: Record = ()) -> list[Record]:
     """
     if not path.is_file():
         raise UserError(f"{path}: {'is a folder' if path.is_dir() else 'not there'}")
-    raw = path.read_bytes()
+    return parse(path.read_bytes(), path, columns)
+
+
+def parse(raw: bytes, path: Readable, columns: Record = ()) -> list[Record]:
+    """As `read`, from the bytes of the file."""
     if path.name.endswith(".gz"):
         raw = _unzip(raw, path)
     if len(raw) > LARGEST:

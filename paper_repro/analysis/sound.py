@@ -14,7 +14,7 @@ from functools import cache
 from operator import itemgetter
 from pathlib import Path
 
-from paper_repro.analysis import staged, sums
+from paper_repro.analysis import csvfile, staged, sums
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import COLUMNS, MISSING, NAMES, Tables, paths, read_tables
 from paper_repro.errors import UserError, unknown
@@ -71,8 +71,10 @@ def check(tables: Tables, root: Readable) -> None:
             _refuse(root, "runs")(i, f"{_name(run)} has no row in {NAMES['metrics']}")
 
 
-def check_run(rows: Sequence[Record], columns: Sequence[str], status: str, path: Readable) -> None:
-    """UserError, naming `path` and the line, for rows that a run which ended so cannot have."""
+def rows_of_run(raw: bytes, columns: Record, status: str, path: Readable) -> list[Record]:
+    """The rows of a run's metrics.csv; UserError, naming `path` and the line, for what a run that
+    ended as `status` cannot have."""
+    rows = csvfile.parse(raw, path, columns)[1:]
     measured = itemgetter(*map(columns.index, MEASURED))
     series = itemgetter(*map(columns.index, (*SERIES, "kind")))
     kind_at, status_at = columns.index("kind"), columns.index("status")
@@ -92,6 +94,7 @@ def check_run(rows: Sequence[Record], columns: Sequence[str], status: str, path:
         seen.add(series(row))
     if not rows:
         raise UserError(f"{path}: no row of the run")
+    return rows
 
 
 def fault_of_row(metric: str, value: str, unit: str, step: str, at: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from paper_repro.analysis import archive, csvfile, files
+from paper_repro.analysis.published import import_results
 from paper_repro.analysis.results import load
 from paper_repro.cli import main
 from paper_repro.errors import UserError
@@ -40,11 +41,12 @@ def pack(path, members, **options):
     return path
 
 
-def refused(source, published, capsys):
+def refused(source, published):
     """The line that refuses an import, which leaves nothing behind."""
-    assert main(["import", str(source), "--published", str(published)]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"paper_repro: {source}")
+    with pytest.raises(UserError) as refusal:
+        import_results(source, published)
+    line = str(refusal.value)
+    assert line.startswith(str(source))
     assert not published.exists()
     return line
 
@@ -74,31 +76,31 @@ MEMBERS = {  # a member, its new bytes (None: left out), what the line says; has
 
 
 @pytest.mark.parametrize("what", MEMBERS)
-def test_a_member_that_no_export_holds_is_named_with_the_users_zip(tmp_path, export, what, capsys):
+def test_a_member_that_no_export_holds_is_named_with_the_users_zip(tmp_path, export, what):
     name, edit, expected = MEMBERS[what]
     raw = edit(export.get(name))
     members = {**export, name: raw}
     del members[SUMS]
     if raw is None:
         del members[name]
-    line = refused(pack(tmp_path / "bad.zip", members), tmp_path / "published", capsys)
+    line = refused(pack(tmp_path / "bad.zip", members), tmp_path / "published")
     assert expected in line
 
 
-def test_a_row_that_was_edited_in_the_zip_is_named_by_its_line(tmp_path, export, capsys):
+def test_a_row_that_was_edited_in_the_zip_is_named_by_its_line(tmp_path, export):
     export["metrics.csv"] = export["metrics.csv"].replace(b"nats/image", b"furlongs", 1)
-    line = refused(pack(tmp_path / "bad.zip", export), tmp_path / "published", capsys)
+    line = refused(pack(tmp_path / "bad.zip", export), tmp_path / "published")
     assert "bad.zip/metrics.csv, line 2: unit: 'furlongs' is not one of" in line
 
 
-def test_a_row_that_was_lost_in_the_zip_is_known_by_the_hash(tmp_path, export, capsys):
+def test_a_row_that_was_lost_in_the_zip_is_known_by_the_hash(tmp_path, export):
     kept = lines(tmp_path / "made/out/metrics.csv")
     export["metrics.csv"] = b"".join(kept[:2] + kept[3:])
-    line = refused(pack(tmp_path / "bad.zip", export), tmp_path / "published", capsys)
+    line = refused(pack(tmp_path / "bad.zip", export), tmp_path / "published")
     assert "bad.zip/metrics.csv: not as it was written" in line
 
 
-def test_a_zip_that_is_cut_damaged_doubled_or_locked_is_refused(tmp_path, export, capsys):
+def test_a_zip_that_is_cut_damaged_doubled_or_locked_is_refused(tmp_path, export):
     raw = (tmp_path / "rows.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(raw[: len(raw) // 2])
     (tmp_path / "empty.zip").write_bytes(b"")
@@ -112,11 +114,11 @@ def test_a_zip_that_is_cut_damaged_doubled_or_locked_is_refused(tmp_path, export
     with packed, pytest.warns(UserWarning, match="Duplicate"):
         packed.writestr("runs.csv", export["runs.csv"])
     for name in ("cut", "empty", "flipped", "locked", "doubled", "absent"):
-        refused(tmp_path / f"{name}.zip", tmp_path / "published", capsys)
+        refused(tmp_path / f"{name}.zip", tmp_path / "published")
 
 
 @pytest.mark.parametrize("member", ["curves.csv.gz", "metrics.csv", ARRAY])
-def test_a_small_zip_cannot_fill_the_memory(tmp_path, export, member, monkeypatch, capsys):
+def test_a_small_zip_cannot_fill_the_memory(tmp_path, export, member, monkeypatch):
     """100 MB of zeros, in gzip, in the zip itself, or in arrays, where 1 MB is allowed."""
     monkeypatch.setattr(csvfile, "LARGEST", 2**20)
     for module in (files, archive):
@@ -130,28 +132,27 @@ def test_a_small_zip_cannot_fill_the_memory(tmp_path, export, member, monkeypatc
     assert source.stat().st_size < 200_000
     del zeros, packed, export
     tracemalloc.start()
-    line = refused(source, tmp_path / "published", capsys)
+    line = refused(source, tmp_path / "published")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "bytes" in line
     assert peak < 2**24
 
 
-def test_too_many_files_are_refused(tmp_path, export, monkeypatch, capsys):
+def test_too_many_files_are_refused(tmp_path, export, monkeypatch):
     monkeypatch.setattr(archive, "MOST_FILES", 5)
-    line = refused(tmp_path / "rows.zip", tmp_path / "published", capsys)
+    line = refused(tmp_path / "rows.zip", tmp_path / "published")
     assert "more than 5 files" in line
 
 
-def test_a_damaged_published_folder_is_not_imported_into(tmp_path, export, capsys):
+def test_a_damaged_published_folder_is_not_imported_into(tmp_path, export):
     """What is lost there would otherwise be published as lost."""
     published = tmp_path / "published"
     for name in (*NAMES.values(), SUMS):
-        assert main(["import", str(tmp_path / "rows.zip"), "--published", str(published)]) == 0
+        import_results(tmp_path / "rows.zip", published)
         (published / name).unlink()
-        capsys.readouterr()
-        assert main(["import", str(tmp_path / "rows.zip"), "--published", str(published)]) == 2
-        assert name in capsys.readouterr().err
+        with pytest.raises(UserError, match=name):
+            import_results(tmp_path / "rows.zip", published)
         for path in sorted(published.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
 
@@ -184,7 +185,8 @@ KILLED = """
     import os, sys, shutil
     from pathlib import Path
     from paper_repro.analysis.published import import_results
-    from paper_repro.analysis.results import load
+    from paper_repro.analysis.published import import_results
+from paper_repro.analysis.results import load
     from paper_repro.errors import UserError
 
     source, old, new, work = map(Path, sys.argv[1:])
