@@ -7,7 +7,7 @@ them; a mistake stops with one line before any job.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,9 @@ def check(config: dict[str, Any]) -> None:
     """
     rules = schema("config")["properties"]
     for key, value in list(config.items()):
-        config[key] = _typed(value, rules.get(key, {}).get("type"))
-        if value is None and "default" in rules.get(key, {}):
-            del config[key]
+        rule = rules.get(key, {})
+        # nothing behind the = is an empty text
+        config[key] = "" if value is None and rule.get("default") == "" else _typed(value, rule)
     check_schema(config, schema("config"), "config")
     for key, rule in rules.items():
         if "default" in rule:
@@ -82,8 +82,9 @@ def check_device(device: str, local: bool) -> None:
         raise UserError("config.device: 'cuda', but this machine has no CUDA GPU; auto or cpu")
 
 
-def _typed(value: Any, kind: object) -> Any:
+def _typed(value: Any, rule: Mapping[str, Any]) -> Any:
     """A text from the command line as the type it stands for; anything else as it is."""
+    kind = rule.get("type")
     if not isinstance(value, str):
         return value
     if kind == "boolean":

@@ -77,6 +77,8 @@ def _line(error: jsonschema.ValidationError, place: str) -> str:
     given: Any = error.instance
     kind = str(error.validator)
     shown = quoted(given)
+    if given is None:
+        return f"{place}: has no value"
     if kind == "additionalProperties":
         known = sorted(around.get("properties", {}))
         wrong = min(str(key) for key in given if key not in known)
@@ -88,8 +90,6 @@ def _line(error: jsonschema.ValidationError, place: str) -> str:
     if kind == "anyOf":  # a mapping that is none of the mappings allowed
         inner = [e for e in context if e.validator != "type"]
         return _line(inner[0], place) if inner else f"{place}: {shown} is not allowed here"
-    if given is None:
-        return f"{place}: has no value"
     if kind == "type":
         wanted = " or ".join(TYPES[name] for name in ([rule] if isinstance(rule, str) else rule))
         return f"{place}: {shown} is not {wanted}{_hint(given, rule)}"
