@@ -96,6 +96,8 @@ def environment(device: str) -> dict[str, Any]:
         "numpy": np.__version__,
         "paper_repro": paper_repro.__version__,
         "commit": commit(),
+        # The digest of the image that the run is in, "" outside one (Containerfile).
+        "container": os.environ.get("PAPER_REPRO_IMAGE", ""),
     }
 
 

@@ -117,11 +117,3 @@ def test_a_file_system_without_locks_changes_nothing(
 
     monkeypatch.setattr("fcntl.flock", refuse)
     assert not launch.hold(tmp_path / "new/holder")
-
-
-@pytest.mark.parametrize("target", ["reproduce", "figures"])
-def test_make_starts_snakemake_by_the_launcher(target: str) -> None:
-    done = subprocess.run(
-        ["make", "-n", target, "READY=Makefile"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert "-m paper_repro.launch " in done.stdout
