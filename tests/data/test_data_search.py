@@ -316,7 +316,13 @@ def test_looking_for_data_imports_neither_torch_nor_numpy():
         "search.check([['digits']]); names.memory_mib('mnist');"
         "sys.exit(str({'torch', 'torchvision', 'numpy', 'PIL'} & set(sys.modules) or ''))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(search.__file__).parents[2],
+    )
     assert not done.stderr.strip(), done.stderr
 
 
