@@ -75,7 +75,7 @@ def official(name: str, folder: Path) -> Pool:
     return Pool(
         decode(name, [files[file] for file in wanted], *_crop(name)),
         rows,
-        note=joined(f"{beside:,} images are not in its list" if beside else "", left_out(found)),
+        note=joined(f"images that the list lacks: {beside:,}" if beside else "", left_out(found)),
     )
 
 

@@ -27,6 +27,7 @@ from paper_repro.data.listing import ImageFile
 
 PNG = b"\x89PNG\r\n\x1a\n"
 DEPTH = 24  # the byte of a PNG that holds the bits of a channel
+END = b"IEND\xaeB`\x82"  # what a PNG ends with
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")  # Pillow's names of 8-bit pixels
 
 
@@ -65,8 +66,11 @@ def _opened(content: bytes) -> Image.Image:
     """The image that a file's content encodes, loaded, in mode 1, L or RGB."""
     if not content:
         raise ValueError("0 bytes")
-    if content.startswith(PNG) and content[DEPTH : DEPTH + 1] == b"\x10":
-        raise ValueError("16 bits a channel, expected at most 8")
+    if content.startswith(PNG):
+        if content[DEPTH : DEPTH + 1] == b"\x10":
+            raise ValueError("16 bits a channel, expected at most 8")
+        if END not in content:  # Pillow reads on without the last bytes
+            raise ValueError("cut short")
     try:
         image: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
     except UnidentifiedImageError:

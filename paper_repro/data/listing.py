@@ -5,9 +5,11 @@ lead to it. What is called like an image is said in `image_names`.
 
 - Left out, and counted in `Listing.left_out`, for the note of the set to say so: images in hidden
   or system files and folders; images of other formats; archives where none is read; links to a
-  folder that is read already or that lies above one that is; links to nothing; devices.
-- Refused by name: a folder or archive that cannot be read; a link to nothing, or a folder, that is
-  called like an image; an unfinished copy; in an archive what has a password, and another archive.
+  folder that is read already or that lies above one that is; links to nothing that no image is
+  called like; devices.
+- Refused by name: a folder or archive that cannot be read; a link to nothing that might be an image
+  or a folder of them; a folder called like an image; an unfinished copy; in an archive what has a
+  password, and another archive.
 
 The order is that of relative paths, in Unicode's composed form (NFC) and by code points: neither
 the order of a directory nor a file system that spells accents its own way changes a set.
@@ -18,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import os
+import posixpath
 import unicodedata
 import zipfile
 from collections import Counter
@@ -31,6 +34,7 @@ from paper_repro.data.faults import fault
 from paper_repro.data.image_names import (
     ARCHIVES,
     OTHER_FORMATS,
+    SUFFIXES,
     is_hidden,
     is_image,
     is_unfinished,
@@ -163,7 +167,7 @@ def _walk(name: str, top: Path, skipped: Counter[str]) -> Iterator[tuple[str, Pa
                     folders.append((f"{here}/", path))
             elif kind == "file":
                 yield here, path
-            elif kind == NOTHING and (is_image(entry.name) or suffix(entry.name) == ".zip"):
+            elif kind == NOTHING and suffix(entry.name) in {"", ".zip", *SUFFIXES}:
                 raise fault(name, path, "a link to nothing")
             else:
                 skipped[kind] += 1
@@ -209,8 +213,9 @@ def _members(name: str, place: str, path: Path, skipped: Counter[str]) -> Iterat
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
         raise fault(name, path, f"cannot be read ({error})") from error
     for member in archive.infolist():
-        # Windows may have packed it.
-        inside = PurePosixPath(member.filename.replace("\\", "/").lstrip("/"))
+        # Windows may have packed it; another may have packed it from above or from the root.
+        clean = posixpath.normpath("/" + member.filename.replace("\\", "/"))
+        inside = PurePosixPath(clean.lstrip("/"))
         if any(map(is_hidden, inside.parts)):
             skipped[HIDDEN] += is_image(inside.name)
         elif member.is_dir():
