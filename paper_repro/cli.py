@@ -118,9 +118,9 @@ def readme(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Pack the rows, curves and arrays of a tier to carry them to another machine."""
-    from paper_repro.analysis.published import export_results
+    from paper_repro.analysis.archive import pack
 
-    export_results(args.results, args.out)
+    pack(args.results, args.out)
 
 
 def import_(args: argparse.Namespace) -> None:
@@ -144,6 +144,16 @@ def plan(args: argparse.Namespace) -> None:
 
     lines = cell_lines if args.cells else plan_lines
     print("\n".join(lines(args.study, args.tier)))
+
+
+def fetch(args: argparse.Namespace) -> None:
+    """Bring the data sets of a tier to where training looks for them, and read each once."""
+    from paper_repro.data.fetch import fetch as bring
+
+    studies = args.study or grid.study_names()
+    cells = [cell for study in studies for cell in grid.expand(study, args.tier)]
+    for line in bring((name for cell in cells for name in cell.datasets), args.data_dir):
+        print(line, flush=True)
 
 
 def parser() -> arguments.Parser:
@@ -223,6 +233,10 @@ def parser() -> arguments.Parser:
     sub.add_argument("--tier", required=True, type=tier)
     sub.add_argument("--study")
     sub.add_argument("--cells", action="store_true", help="the name of every cell, one a line")
+    sub = command(fetch)
+    sub.add_argument("--tier", required=True, type=tier)
+    sub.add_argument("--study", nargs="+", type=study, help="studies (default: all)")
+    sub.add_argument("--data-dir", type=reads, help="where to look first, as data_dir in config/")
     return top
 
 

@@ -1,6 +1,6 @@
 """The configuration of a Snakemake run.
 
-`workflow/schemas/config.schema.yaml` holds every key and default, `config/README.md` documents
+`paper_repro/schema/config.schema.yaml` holds every key and default, `config/README.md` documents
 them; a mistake stops with one line before any job.
 """
 

@@ -13,12 +13,14 @@ itself is then part of the run's identity.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from paper_repro import record
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError, unknown
 from paper_repro.schemas import check_schema
@@ -88,11 +90,15 @@ def settle(cell: Cell, seed: int, runs: Path) -> Cell:
     if not handed:
         return cell
     name, given = handed
-    path = runs / given["cell"] / f"seed{seed}" / "metrics.csv"
-    if not path.is_file():
+    path = runs / given["cell"] / f"seed{seed}"
+    try:
+        found = record.read(path)
+    except record.Damaged as damage:
+        raise UserError(f"{damage}; train cell {given['cell']} again") from None
+    if not found:
         raise UserError(f"{path} is not there; train cell {given['cell']} first")
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "final"]
+    text = io.StringIO(found.files[record.METRICS].decode(), newline="")
+    rows = [row for row in csv.DictReader(text) if row["kind"] == "final"]
     values = [float(row["value"]) for row in rows if row["metric"] == given["metric"]]
     diverged = any(row["status"] != "ok" for row in rows)
     if not values and not diverged:

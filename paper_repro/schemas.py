@@ -18,7 +18,7 @@ from paper_repro import strict_yaml
 from paper_repro.errors import UserError, quoted, unknown, unknown_key
 
 PACKAGE = Path(__file__).parent
-SCHEMAS = PACKAGE.parent / "workflow" / "schemas"
+SCHEMAS = PACKAGE / "schema"
 # Refusals of the first kinds say most: a wrong key explains the one that is missing.
 ORDER = ("additionalProperties", "type", "enum")
 TYPES = {
@@ -33,7 +33,7 @@ TYPES = {
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """The schema `workflow/schemas/<name>.schema.yaml`."""
+    """The schema `paper_repro/schema/<name>.schema.yaml`."""
     return read_yaml(SCHEMAS / f"{name}.schema.yaml")
 
 

@@ -29,8 +29,9 @@ class DataSet:
 
     Sets of real vectors are float32 [N, 1, 1, D], and their `levels` is 0.
 
-    `duplicates` counts validation and test images that equal, byte for byte, an image of an
-    earlier split (different photographs of the source that happen to agree, or its own repeats).
+    `duplicates` counts images that equal, byte for byte, one before them, `leaked` those of them
+    that equal an image of an earlier split (the source's own repeats, or a file copied twice);
+    `note` says so too.
     `conditions`, empty but for conditional sets, has pictures uint8 [N, C', H, W] and numbers
     float32 [N, n] of each split.
     """
@@ -43,6 +44,7 @@ class DataSet:
     fingerprint: str
     note: str = ""
     duplicates: int = 0
+    leaked: int = 0
     conditions: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @property
@@ -82,13 +84,17 @@ def load(name: str, data_dir: Path | str | None = None, download: bool = True) -
             f"recorded is {entry['fingerprint'][:12]}...; {remedy}"
         )
     tensors = {split: torch.from_numpy(images) for split, images in splits.items()}
+    repeated, leaked = duplicates(splits)
+    repeats = f"{repeated:,} exact duplicate{'s' * (repeated > 1)}" if repeated else ""
+    repeats += f", {leaked:,} of them in two splits" if leaked else ""
     return DataSet(
         name=name,
         **tensors,
         levels=pool.levels,
         fingerprint=found,
-        note=pool.note,
-        duplicates=duplicates(splits),
+        note="; ".join(part for part in (pool.note, repeats) if part),
+        duplicates=repeated,
+        leaked=leaked,
         conditions={
             split: (torch.from_numpy(pictures), torch.from_numpy(numbers))
             for split, (pictures, numbers) in conditions.items()
@@ -129,14 +135,18 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def duplicates(splits: Mapping[str, np.ndarray]) -> int:
-    """How many validation and test images equal an image of an earlier split byte for byte."""
-    count, seen = 0, set[bytes]()
+def duplicates(splits: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """How many images equal one before them byte for byte, and how many of these equal one of an
+    earlier split."""
+    count, leaked, seen = 0, 0, set[bytes]()
     for split in SPLITS:
         digests = [hashlib.blake2b(image, digest_size=16).digest() for image in splits[split]]
-        count += sum(digest in seen for digest in digests)
-        seen.update(digests)
-    return count
+        shared = sum(digest in seen for digest in digests)
+        new = set(digests) - seen
+        count += len(digests) - len(new)
+        leaked += shared
+        seen |= new
+    return count, leaked
 
 
 def _entry(name: str) -> dict[str, Any]:

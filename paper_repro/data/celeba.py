@@ -26,9 +26,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from paper_repro.data.image_files import decode, expect, list_hash, listed_with_archives
+from paper_repro.data.faults import fault
+from paper_repro.data.image_files import decode, expect
+from paper_repro.data.listing import joined, left_out, list_hash, listed_by_name
 from paper_repro.data.names import DATASETS
-from paper_repro.data.pool import Pool, Rows, fault
+from paper_repro.data.pool import Pool, Rows
 
 FULL, HALF = (178, 218), (89, 109)  # width, height of the aligned images
 
@@ -56,17 +58,31 @@ def official(name: str, folder: Path) -> Pool:
     expected = sum(DATASETS[name]["counts"])
     if len(split) != expected:
         raise fault(name, listing, f"{len(split)} lines, expected {expected}")
-    files = [folder / "img_align_celeba" / file for file, _ in lines]
+    portraits = folder / "img_align_celeba"
+    found = listed_by_name(name, portraits)
+    files = {file.name: file for file in found.files}
+    wanted = [file for file, _ in lines]
+    if missing := [file for file in wanted if file not in files]:
+        more = f", and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        raise fault(name, portraits / missing[0], f"missing{more}")
+    if len(set(wanted)) < len(wanted):
+        raise fault(name, listing, "it names a file twice")
     rows: dict[str, Rows] = {
         part: np.flatnonzero(split == number)
         for number, part in enumerate(("train", "validation", "test"))
     }
-    return Pool(decode(name, files, *_crop(name)), rows)
+    beside = len(files) - len(wanted)
+    return Pool(
+        decode(name, [files[file] for file in wanted], *_crop(name)),
+        rows,
+        note=joined(f"images that the list lacks: {beside:,}" if beside else "", left_out(found)),
+    )
 
 
 def part(name: str, folder: Path) -> Pool:
     """All images in the folder, split in the order of their names."""
-    files = listed_with_archives(name, folder)
+    found = listed_by_name(name, folder, archives=True)
+    files = found.files
     first, second = len(files) * 85 // 100, len(files) * 90 // 100
     return Pool(
         decode(name, files, *_crop(name)),
@@ -75,11 +91,14 @@ def part(name: str, folder: Path) -> Pool:
             "validation": range(first, second),
             "test": range(second, len(files)),
         },
-        note=f"{len(files):,} of the 202,599 images of CelebA"
-        + (" at half size" if name == "celeba_half_64" else "")
-        + ", split 85/5/10 % in file order by us: people occur in several splits, and numbers do "
-        f"not compare with others on CelebA; file list SHA-256 "
-        f"{list_hash(file.name for file in files)}",
+        note=joined(
+            f"{len(files):,} of the 202,599 images of CelebA"
+            + (" at half size" if name == "celeba_half_64" else "")
+            + ", split 85/5/10 % in file order by us: people occur in several splits, and numbers "
+            "do not compare with others on CelebA",
+            f"file list SHA-256 {list_hash(file.name for file in files)}",
+            left_out(found),
+        ),
     )
 
 

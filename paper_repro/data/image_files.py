@@ -1,85 +1,58 @@
-"""Image files in folders and in zip archives, listed in a fixed order and decoded to uint8.
+"""Image files decoded to uint8, where their pixels have one meaning as such; others are refused.
 
-An archive is read without unpacking it. Decoding is exact for PNG; for JPEG it is that of the
-installed Pillow, which the fingerprint of a data set records.
+- Taken: PNG and JPEG by content, whatever the file is called; 1, 2, 4 or 8 bits a channel; grey,
+  colour and palettes; an alpha channel or a transparent colour where every pixel is opaque; CMYK
+  (JPEG; ImageNet has some), which Pillow turns into RGB.
+- Refused: 16 bits a channel, which Pillow would clip or cut; transparent pixels, whose colour is
+  left open; several pictures in one file; more pixels than Pillow's guard against decompression
+  bombs allows; anything damaged.
+- Pixels are those stored: an EXIF orientation is not applied, nor a colour profile, as in the
+  published sets, which were made without them.
+
+Decoding is exact for PNG; for JPEG it is that of the installed Pillow, which the fingerprint of a
+data set records.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from paper_repro.data.pool import fault
+from paper_repro.data.faults import fault
+from paper_repro.data.listing import ImageFile
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}
-File = Path | zipfile.Path
-
-
-def listed(name: str, folder: Path, count: int | None = None) -> list[Path]:
-    """Image files below `folder`, sorted by relative path; UserError unless there are `count`."""
-    files = [path for path in folder.rglob("*") if _is_image(path.name)]
-    if not files or count not in {None, len(files)}:
-        raise fault(name, folder, f"{len(files)} images, expected {count or 'at least one'}")
-    return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
-
-
-def listed_with_archives(name: str, folder: Path) -> list[File]:
-    """Image files below `folder`, in its zip archives too, sorted by file name: where they lie
-    does not matter. UserError for an archive that cannot be read or if a name occurs twice."""
-    files: list[File] = [path for path in folder.rglob("*") if _is_image(path.name)]
-    for path in folder.rglob("*.zip"):
-        if path.name.startswith("."):
-            continue
-        try:
-            archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise fault(name, path, f"cannot be read ({error})") from error
-        members = [member for member in archive.namelist() if _is_image(Path(member).name)]
-        files += [zipfile.Path(archive, member) for member in members]
-    if not files:
-        raise fault(name, folder, "no images in it, neither as files nor in zip archives")
-    files.sort(key=lambda file: file.name)
-    for first, second in pairwise(files):
-        if first.name == second.name:
-            raise fault(name, folder, f"two images are called {first.name}")
-    return files
+PNG = b"\x89PNG\r\n\x1a\n"
+DEPTH = 24  # the byte of a PNG that holds the bits of a channel
+END = b"IEND\xaeB`\x82"  # what a PNG ends with
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")  # Pillow's names of 8-bit pixels
 
 
 def decode(
     name: str,
-    files: Sequence[File],
+    files: Sequence[ImageFile],
     prepare: Callable[[Image.Image], Image.Image],
     shape: tuple[int, int, int],
 ) -> np.ndarray:
-    """uint8 [len(files), C, H, W]: every file opened and put through `prepare`."""
+    """uint8 [len(files), C, H, W]: every file opened and put through `prepare`, which gets an image
+    of mode 1, L or RGB. UserError naming the file that cannot be decoded."""
     images = np.empty((len(files), *shape), dtype=np.uint8)
-    for row, file in enumerate(files):
-        path = Path(str(file))
-        try:
-            with Image.open(io.BytesIO(file.read_bytes())) as image:
-                pixels = np.asarray(prepare(image))
-        except FileNotFoundError as error:
-            raise fault(name, path, "missing") from error
-        # What Pillow and zipfile say of a broken file; RuntimeError: it has a password.
-        except (
-            OSError,
-            SyntaxError,
-            ValueError,
-            RuntimeError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise fault(name, path, f"cannot be decoded ({error})") from error
-        images[row] = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of untidy metadata
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for row, file in enumerate(files):
+            try:
+                pixels = np.asarray(prepare(_opened(file.read())))
+            except FileNotFoundError as error:
+                raise fault(name, file.path, "missing") from error
+            # Pillow and zipfile raise nearly anything on files that are broken in rare ways.
+            except Exception as error:
+                reason = str(error) or type(error).__name__
+                raise fault(name, file.path, f"cannot be decoded ({reason})") from error
+            images[row] = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return images
 
 
@@ -89,10 +62,26 @@ def expect(image: Image.Image, size: tuple[int, int]) -> None:
         raise ValueError(f"{image.size[0]}x{image.size[1]} pixels, expected {size[0]}x{size[1]}")
 
 
-def list_hash(names: Iterable[str]) -> str:
-    """SHA-256 (64 hex digits) of a list of file names."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+def _opened(content: bytes) -> Image.Image:
+    """The image that a file's content encodes, loaded, in mode 1, L or RGB."""
+    if not content:
+        raise ValueError("0 bytes")
+    if content.startswith(PNG):
+        if content[DEPTH : DEPTH + 1] == b"\x10":
+            raise ValueError("16 bits a channel, expected at most 8")
+        if END not in content:  # Pillow reads on without the last bytes
+            raise ValueError("cut short")
+    try:
+        image: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+    except UnidentifiedImageError:
+        raise ValueError("neither PNG nor JPEG") from None
+    if getattr(image, "n_frames", 1) > 1:
+        raise ValueError("several pictures in one file, expected one")
+    if image.mode not in MODES:
+        raise ValueError(f"pixels of mode {image.mode}, expected 8 bits a channel")
+    image.load()
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] != 255:
+            raise ValueError("transparent pixels, whose colour is left open")
+    return image if image.mode in {"1", "L"} else image.convert("RGB")

@@ -1,6 +1,6 @@
 """Data sets that lie on disk as one file per image: Omniglot and ImageNet folders.
 
-Files are taken in the order of their sorted relative paths.
+What counts as an image, and in which order, is said in `listing`; of which kinds, in `image_files`.
 
 - ``omniglot`` (Lake et al. 2015): torchvision's unpacked folders; the zip files are not asked for.
   Ink is white (255); 105x105 is box-resized to 28x28, each pixel the mean of 3 or 4 a side. The
@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from paper_repro.data.image_files import decode, expect, list_hash, listed
+from paper_repro.data.image_files import decode, expect
+from paper_repro.data.listing import joined, left_out, list_hash, listed, listed_by_name
 from paper_repro.data.names import DATASETS
 from paper_repro.data.pool import Pool, Rows
 
@@ -47,36 +48,43 @@ def omniglot(folder: Path) -> Pool:
     train, validation, test = DATASETS["omniglot"]["counts"]
     background = listed("omniglot", folder / "images_background", train + validation)
     evaluation = listed("omniglot", folder / "images_evaluation", test)
-    images = decode("omniglot", background + evaluation, _character, (1, 28, 28))
+    files = background.files + evaluation.files
     return Pool(
-        images,
-        _held_out(len(background), validation, test),
-        note="background/evaluation split at 28x28; not the 24,345/8,070 split of Burda et al., "
-        "so likelihoods do not compare with published IWAE tables",
+        decode("omniglot", files, _character, (1, 28, 28)),
+        _held_out(len(background.files), validation, test),
+        note=joined(
+            "background/evaluation split at 28x28; not the 24,345/8,070 split of Burda et al., "
+            "so likelihoods do not compare with published IWAE tables",
+            left_out(background, evaluation),
+        ),
     )
 
 
 def imagenet32(folder: Path) -> Pool:
     """Every image below train/ and val/, [N, 3, 32, 32]."""
     train, test = (listed("imagenet32", folder / part) for part in ("train", "val"))
-    names = [file.relative_to(folder).as_posix() for file in train + test]
+    names = [f"train/{file.place}" for file in train.files]
+    names += [f"val/{file.place}" for file in test.files]
+    count = len(train.files)
     return Pool(
-        decode("imagenet32", train + test, _box32, (3, 32, 32)),
-        _held_out(len(train), max(1, len(train) // 20), len(test)),
-        note=f"file list SHA-256 {list_hash(names)}",
+        decode("imagenet32", train.files + test.files, _box32, (3, 32, 32)),
+        _held_out(count, max(1, count // 20), len(test.files)),
+        note=joined(f"file list SHA-256 {list_hash(names)}", left_out(train, test)),
     )
 
 
 def tiny_imagenet32(folder: Path) -> Pool:
     """Every image below train/ and val/, [N, 3, 32, 32]; the unlabelled test/ is left alone."""
-    train = listed("tiny_imagenet32", folder / "train")
+    training = listed("tiny_imagenet32", folder / "train")
     # By name, not by path: sorting val/ into classes must not change the set.
-    test = sorted(listed("tiny_imagenet32", folder / "val"), key=lambda file: file.name)
-    seen: Counter[Path] = Counter()
+    testing = listed_by_name("tiny_imagenet32", folder / "val")
+    train, test = training.files, testing.files
+    seen: Counter[str] = Counter()
     held = np.zeros(len(train), dtype=bool)
     for row, file in enumerate(train):
-        held[row] = seen[file.parent] % VALIDATES == 0
-        seen[file.parent] += 1
+        folder_of = file.place.rpartition("/")[0]
+        held[row] = seen[folder_of] % VALIDATES == 0
+        seen[folder_of] += 1
     names = [file.name for file in train + test]
     random = np.random.RandomState(SEED)
     order = random.permutation(len(train))
@@ -87,9 +95,12 @@ def tiny_imagenet32(folder: Path) -> Pool:
             "validation": order[held[order]],
             "test": len(train) + random.permutation(len(test)),
         },
-        note=f"{len(train):,} of 100,000 training and {len(test):,} of 10,000 validation images "
-        "of Tiny-ImageNet-200 at 32x32, not the ImageNet 32x32 benchmark; "
-        f"file list SHA-256 {list_hash(names)}",
+        note=joined(
+            f"{len(train):,} of 100,000 training and {len(test):,} of 10,000 validation images "
+            "of Tiny-ImageNet-200 at 32x32, not the ImageNet 32x32 benchmark",
+            f"file list SHA-256 {list_hash(names)}",
+            left_out(training, testing),
+        ),
     )
 
 

@@ -4,10 +4,12 @@ A name always means the same images. Per set:
 
 - ``module``: where ``read`` stands; ``line``: what it is, with its source;
 - ``shape``: one image, [C, H, W], or one real vector, [1, 1, D]; ``counts``: images in train,
-  validation, test (empty: as many as the user's folder holds); ``classes``: how many classes its
-  images have labels of (absent: none);
+  validation, test (empty: as many as the user's folder holds, ``most`` where it is complete);
+  ``classes``: how many classes its images have labels of (absent: none); ``conditional``: each
+  image comes with a picture of its shape (absent: False);
 - ``folder``: the folder that a data directory must hold, in torchvision's layout ("" for sets
-  embedded in the package or its dependencies);
+  embedded in the package or its dependencies); ``holds``: what must lie in it, idx files perhaps
+  as .gz (absent: any images);
 - ``fingerprint``: `catalogue.fingerprint` of the complete set ("" where we cannot vouch for one);
 - ``showable``: False where the terms of the images do not clearly allow publishing them, so that
   no figure shows an original (absent: True). `may_be_shown` answers it.
@@ -15,6 +17,7 @@ A name always means the same images. Per set:
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 DATASETS: dict[str, dict[str, Any]] = {
@@ -113,6 +116,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [59600, 400, 10000],
         "classes": 10,
         "folder": "MNIST/raw",
+        "holds": ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
         "fingerprint": "99a292dbca9a87f38ec67516309a2bda0705075f8949f173839699098d991212",
     },
     "fashion_mnist": {
@@ -122,6 +126,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [59600, 400, 10000],
         "classes": 10,
         "folder": "FashionMNIST/raw",
+        "holds": ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
         "fingerprint": "36ebd118313c748db32ce401bf51092d1eb1285ae7725410fee620721e838cd6",
     },
     "cifar10": {
@@ -131,6 +136,14 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [45000, 5000, 10000],
         "classes": 10,
         "folder": "cifar-10-batches-py",
+        "holds": [
+            "data_batch_1",
+            "data_batch_2",
+            "data_batch_3",
+            "data_batch_4",
+            "data_batch_5",
+            "test_batch",
+        ],
         "fingerprint": "a3c8b67c2b75ae896eb472d354ae79d8ee62b23f9efec5cac7611c66657fa1f9",
     },
     "color_digits": {
@@ -148,6 +161,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "shape": [1, 8, 8],
         "counts": [1347, 150, 300],
         "classes": 10,
+        "conditional": True,
         "folder": "",
         "fingerprint": "cf44b1ab8f6839d210e290cf95b8cc57dbc215ceec5452d7b17c00f5dd365e31",
     },
@@ -158,6 +172,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [59600, 400, 10000],
         "classes": 10,
         "folder": "MNIST/raw",
+        "holds": ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
         "fingerprint": "c0ce6f5117e0973d13aa804bdebdd4a2adc3838a6604d141a70dbb84caab7926",
     },
     "mnist_rotate": {
@@ -166,7 +181,9 @@ DATASETS: dict[str, dict[str, Any]] = {
         "shape": [1, 28, 28],
         "counts": [59600, 400, 10000],
         "classes": 10,
+        "conditional": True,
         "folder": "MNIST/raw",
+        "holds": ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
         "fingerprint": "410a13eaa47a54ca7fd8532822f96d904f97d778b7dd5d80ffca6e70b1a2d4fa",
     },
     "omniglot": {
@@ -175,6 +192,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "shape": [1, 28, 28],
         "counts": [17935, 1345, 13180],
         "folder": "omniglot-py",
+        "holds": ["images_background", "images_evaluation"],
         "fingerprint": "",
     },
     "celeba": {
@@ -183,6 +201,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "shape": [3, 64, 64],
         "counts": [162770, 19867, 19962],
         "folder": "celeba",
+        "holds": ["list_eval_partition.txt", "img_align_celeba"],
         "fingerprint": "",
         "showable": False,
     },
@@ -192,6 +211,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "shape": [3, 128, 128],
         "counts": [162770, 19867, 19962],
         "folder": "celeba",
+        "holds": ["list_eval_partition.txt", "img_align_celeba"],
         "fingerprint": "",
         "showable": False,
     },
@@ -201,6 +221,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "not celeba128",
         "shape": [3, 128, 128],
         "counts": [],
+        "most": 202599,
         "folder": "celeba-subset",
         "fingerprint": "",
         "showable": False,
@@ -211,6 +232,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "64x64, split 85/5/10 % by us; not celeba",
         "shape": [3, 64, 64],
         "counts": [],
+        "most": 202599,
         "folder": "celeba-half",
         "fingerprint": "",
         "showable": False,
@@ -221,7 +243,9 @@ DATASETS: dict[str, dict[str, Any]] = {
         "(after Chrabaszcz et al. 2017)",
         "shape": [3, 32, 32],
         "counts": [],
+        "most": 1331167,
         "folder": "imagenet32",
+        "holds": ["train", "val"],
         "fingerprint": "",
         "showable": False,
     },
@@ -231,7 +255,9 @@ DATASETS: dict[str, dict[str, Any]] = {
         "the ImageNet 32x32 benchmark",
         "shape": [3, 32, 32],
         "counts": [],
+        "most": 110000,
         "folder": "tiny-imagenet-200",
+        "holds": ["train", "val"],
         "fingerprint": "",
         "showable": False,
     },
@@ -241,3 +267,15 @@ DATASETS: dict[str, dict[str, Any]] = {
 def may_be_shown(name: str) -> bool:
     """Whether images of data set `name` may stand in a figure."""
     return bool(DATASETS[name].get("showable", True))
+
+
+def memory_mib(name: str) -> float:
+    """MiB of all images of data set `name` as a run holds them: uint8 pixels (vectors: float32), of
+    all splits, with their conditions. Where the user's folder decides how many there are, those of
+    the complete set. Reading takes up to as much again for a moment, as splits are cut from one
+    array; the imports of a training job come on top. KeyError for an unknown name."""
+    entry = DATASETS[name]
+    images = sum(entry["counts"]) or entry["most"]
+    vectors = entry["module"] == "paper_repro.data.vectors"
+    each = math.prod(entry["shape"]) * (4 if vectors else 1)
+    return images * each * (2 if entry.get("conditional") else 1) / 2**20

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -77,10 +76,3 @@ def check(name: str, pool: Pool, shape: list[int], counts: list[int]) -> None:
                 f"dataset {name}: splits {other} and {split} share {(taken >= 0).sum()} images"
             )
         owner[rows] = number
-
-
-def fault(name: str, path: Path, what: str) -> UserError:
-    """The one line for a broken file of a real data set."""
-    return UserError(
-        f"dataset {name}: {path}: {what}; remove it and copy or download the set again"
-    )

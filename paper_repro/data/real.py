@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import pickle
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from paper_repro.data.faults import fault
 from paper_repro.data.names import DATASETS
-from paper_repro.data.pool import Pool, consecutive, fault
+from paper_repro.data.pool import Pool, consecutive
 
 FILES: dict[str, dict[str, tuple[int, str]]] = {  # file -> images in it, SHA-256 of its content
     "mnist": {
@@ -126,8 +128,7 @@ def labels(name: str, root: Path) -> np.ndarray:
 
 def _idx_labels(name: str, path: Path, count: int, sha256: str) -> np.ndarray:
     """The bytes of an idx file of labels behind its header of two words."""
-    path = path if path.exists() else path.with_name(path.name + ".gz")
-    content = _content(name, path)
+    path, content = _idx_content(name, path, 8 + count)
     _verify(name, path, content, sha256)
     return np.frombuffer(content, np.uint8, count, offset=8)
 
@@ -142,15 +143,15 @@ def _batch_labels(name: str, path: Path, sha256: str) -> np.ndarray:
 def _idx(name: str, path: Path, count: int, sha256: str) -> np.ndarray:
     """Images [count, 1, 28, 28] of an idx file, or of the .gz beside it where that is all there
     is. The header is four big-endian words: magic 2051, images, rows, columns."""
-    path = path if path.exists() else path.with_name(path.name + ".gz")
-    content = _content(name, path)
+    path, content = _idx_content(name, path, 16 + count * 784)
     header = np.frombuffer(content[:16].ljust(16, b"\0"), ">i4").tolist()
     if header[0] != 2051:
         raise fault(name, path, f"magic number {header[0]} is not 2051: no idx file of images")
     if header[1:] != [count, 28, 28]:
         raise fault(name, path, f"its header says {header[1:]}, expected {[count, 28, 28]}")
     if len(content) != 16 + count * 784:
-        raise fault(name, path, f"{len(content)} bytes, expected {16 + count * 784}")
+        least = "at least " * (len(content) > 16 + count * 784)
+        raise fault(name, path, f"{least}{len(content)} bytes, expected {16 + count * 784}")
     _verify(name, path, content, sha256)
     return np.frombuffer(content, np.uint8, offset=16).reshape(count, 1, 28, 28)
 
@@ -167,10 +168,17 @@ def _batch(name: str, path: Path, count: int, sha256: str) -> np.ndarray:
     return np.frombuffer(content, np.uint8, size, start).reshape(count, 3, 32, 32)
 
 
-def _content(name: str, path: Path) -> bytes:
+def _idx_content(name: str, path: Path, size: int) -> tuple[Path, bytes]:
+    """An idx file, or the .gz beside it where that is all there is, and its content, of a longer
+    one `size` + 1 bytes: a small .gz may hold more than any memory does."""
+    path = path if os.path.lexists(path) else path.with_name(path.name + ".gz")
+    return path, _content(name, path, size + 1)
+
+
+def _content(name: str, path: Path, most: int = -1) -> bytes:
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return file.read(most)
     except FileNotFoundError as error:
         raise fault(name, path, "missing") from error
     except (OSError, EOFError, zlib.error) as error:

@@ -1,7 +1,8 @@
 """Where a real data set lies, and torchvision's download for those that lie nowhere.
 
 The order is fixed: the ``data_dir`` setting, $PAPER_REPRO_DATA, ./data. The first that holds the
-set's folder is used; a broken copy there is reported, never passed over for another.
+set's folder is used; a broken copy there is reported, never passed over for another. Nothing is
+ever written into the first two. Torch is imported by a download alone.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ import os
 import shutil
 import socket
 import tempfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tarfile import TarError
 from typing import Any
-from zipfile import BadZipFile
 
+from paper_repro.data.faults import fault
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
 
@@ -40,54 +39,134 @@ TORCHVISION: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
 def locate(name: str, data_dir: Path | str | None = None, download: bool = True) -> Path:
     """The data directory that holds real set `name`; downloads it into ./data if allowed.
 
-    Raises UserError where a named directory does not exist, where the set is nowhere and may not
-    be downloaded, or where the download fails.
+    Raises UserError where a named directory does not exist, cannot be read or is empty, where the
+    set is nowhere and may not be downloaded, or where the download fails.
     """
-    folder = DATASETS[name]["folder"]
     places = _places(data_dir)
-    for root in places:
-        if (root / folder).is_dir():
-            return root
-    looked = ", ".join(str(root) if root.is_absolute() else f"./{root}" for root in places)
-    missing = f"dataset {name}: no {folder} in {looked}"
+    if root := _find(name, places):
+        return root
     if not download or name not in TORCHVISION:
-        cannot = "" if name in TORCHVISION else ", and it cannot be downloaded"
-        raise UserError(
-            f"{missing}{cannot}; put it into a folder and name that folder with data_dir=... "
-            f"or ${VARIABLE}"
-        )
+        raise UserError(_missing(name, places))
     try:
-        return _download(name, folder)
-    except (OSError, RuntimeError, EOFError, zlib.error, TarError, BadZipFile) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{missing}, and the download failed ({reason}); put it into a folder and name that "
-            f"folder with data_dir=... or ${VARIABLE}"
-        ) from error
+        return _download(name, DATASETS[name]["folder"])
+    except Exception as error:  # torchvision, urllib, tarfile, ... have no base of their own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(_missing(name, places, f", and the download failed ({reason})")) from error
+
+
+def check(
+    runs: Iterable[Sequence[str]], data_dir: Path | str | None = None, download: bool = True
+) -> dict[str, Path | None]:
+    """Say before anything trains whether the data sets of `runs`, each those that one run reads,
+    can be had: the data directory of each real set, None for one that will be downloaded.
+
+    Looks for files and opens none. Raises UserError, in one line for all sets at fault, where
+    `data_dir` or a set cannot be had, lacks a file, or where the two sets of a run lie apart.
+    """
+    _named("data_dir", data_dir)
+    found: dict[str, Path | None] = {}
+    faults: dict[str, str] = {}
+    for sets in dict.fromkeys(tuple(names) for names in runs):
+        real = [name for name in sets if DATASETS[name]["folder"]]
+        for name in real:
+            places = _places(data_dir)
+            found[name] = root = _find(name, places)
+            if root and (file := _lacking(name, root)):
+                faults[name] = str(fault(name, file, "missing"))
+            elif not root and not (download and name in TORCHVISION):
+                faults[name] = _missing(name, places)
+        if not faults:
+            one_folder(real, [root for name in real if (root := found[name])])
+    if faults:
+        first, *others = faults
+        more = f" (nor can {', '.join(others)} be had)" if others else ""
+        raise UserError(faults[first] + more)
+    return found
+
+
+def one_folder(names: Sequence[str], roots: Iterable[Path]) -> Path:
+    """The one data directory that the sets of a run lie in, beside ./data, which is looked into
+    anyway. UserError where they lie in two."""
+    named = sorted(set(roots) - {DOWNLOADS}) or [DOWNLOADS]
+    if len(named) > 1:
+        listed = " and ".join(map(str, named))
+        raise UserError(f"{', '.join(names)}: they lie in {listed}; put them into one folder")
+    return named[0]
 
 
 def _places(data_dir: Path | str | None) -> list[Path]:
-    places = []
-    for value, key in ((data_dir, "data_dir"), (os.environ.get(VARIABLE), f"${VARIABLE}")):
-        if value:
-            places.append(Path(value).expanduser())
-            if not places[-1].is_dir():
-                raise UserError(f"{key}: {places[-1]} is not a folder; correct it or leave it out")
-    return [*places, DOWNLOADS]
+    """Directories to look into."""
+    return [
+        *_named("data_dir", data_dir),
+        *_named(f"${VARIABLE}", os.environ.get(VARIABLE)),
+        DOWNLOADS,
+    ]
+
+
+def _named(key: str, value: Path | str | None) -> list[Path]:
+    """The directory that `key` names, if any; UserError unless there is something in it."""
+    if not value:
+        return []
+    place = Path(os.path.expanduser(value))
+    if not os.path.isdir(place):
+        what = "it is a file" if os.path.exists(place) else "it is not there"
+        raise UserError(f"{key}: {place} is not a folder: {what}; correct it or leave it out")
+    try:
+        with os.scandir(place) as inside:
+            empty = next(inside, None) is None
+    except OSError as error:
+        raise UserError(f"{key}: {place} cannot be read ({error.strerror})") from error
+    if empty:
+        raise UserError(f"{key}: {place} is empty; correct it or leave it out")
+    return [place]
+
+
+def _find(name: str, places: Iterable[Path]) -> Path | None:
+    """The first place that holds the set's folder."""
+    folder = DATASETS[name]["folder"]
+    return next((root for root in places if os.path.isdir(root / folder)), None)
+
+
+def _lacking(name: str, root: Path) -> Path | None:
+    """The first file that the set's folder must hold and does not."""
+    files = [root / DATASETS[name]["folder"] / file for file in DATASETS[name].get("holds", ())]
+    packed = [Path(f"{file}.gz") for file in files]
+    pairs = zip(files, packed, strict=True)
+    return next((f for f, gz in pairs if not (os.path.exists(f) or os.path.exists(gz))), None)
+
+
+def _missing(name: str, places: Sequence[Path], what: str = "") -> str:
+    """The line for a set that lies nowhere, with its remedy."""
+    folder = Path(DATASETS[name]["folder"])
+    looked = ", ".join(str(root) if root.is_absolute() else f"./{root}" for root in places)
+    what = what or ("" if name in TORCHVISION else ", and it cannot be downloaded")
+    line = (
+        f"dataset {name}: no {folder} in {looked}{what}; put it into a folder and name that folder "
+        f"with data_dir=... or ${VARIABLE}"
+    )
+    # Somebody may have named the set's own folder, MNIST or MNIST/raw, instead of what holds it.
+    above = (above for place in places for above in list(place.absolute().parents)[:2])
+    near = next((place for place in above if (place / folder).is_dir()), None)
+    return f"{line}; {near} holds it" if near else line
 
 
 def _download(name: str, folder: str) -> Path:
     """Download beside the destination and move the finished folder in: a reader never sees half
-    a set, and of two jobs that want the same set the second waits and finds it there."""
+    a set, and of two jobs that want the same files the second waits and finds them there."""
     top = Path(folder).parts[0]
     DOWNLOADS.mkdir(parents=True, exist_ok=True)
-    with _locked(DOWNLOADS / f".{name}.lock"):
+    with _locked(DOWNLOADS / f".{top}.lock") as alone:
         if not (DOWNLOADS / folder).is_dir():
-            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=DOWNLOADS) as scratch:
+            for leftover in DOWNLOADS.glob(f".{top}-*") if alone else ():  # of a killed download
+                shutil.rmtree(leftover, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=f".{top}-", dir=DOWNLOADS) as scratch:
                 _fetch(name, Path(scratch))
-                if (DOWNLOADS / top).is_dir():  # an empty MNIST/ without raw/
-                    shutil.rmtree(DOWNLOADS / top)
-                os.replace(Path(scratch) / top, DOWNLOADS / top)
+                (DOWNLOADS / folder).parent.mkdir(exist_ok=True)
+                try:
+                    os.replace(Path(scratch) / folder, DOWNLOADS / folder)
+                except OSError:
+                    if not (DOWNLOADS / folder).is_dir():  # else another job was first
+                        raise
     return DOWNLOADS
 
 
@@ -106,7 +185,11 @@ def _fetch(name: str, root: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold a lock, or go on without one (False) where the file system has none."""
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        alone = False
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            alone = True
+        yield alone

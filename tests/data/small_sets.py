@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,17 @@ def sums(files: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, str]]:
     return {
         f: (count, hashlib.sha256(content).hexdigest()) for f, (count, content) in files.items()
     }
+
+
+def reverse_directories(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the file system lists directories the other way round."""
+    forward = os.scandir
+
+    def backward(path: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        with forward(path) as entries:
+            return nullcontext(iter(list(entries)[::-1]))
+
+    monkeypatch.setattr(os, "scandir", backward)
 
 
 def real_set(name: str) -> pytest.MarkDecorator:

@@ -37,7 +37,8 @@ def test_the_table_of_names_is_a_literal_and_complete():
     assert table == DATASETS
     for entry in table.values():
         known = {"module", "line", "shape", "counts", "folder", "fingerprint"}
-        assert set(entry) - {"showable", "classes"} == known
+        assert set(entry) - {"showable", "classes", "conditional", "holds", "most"} == known
+        assert bool(entry["counts"]) != ("most" in entry)
         assert "\n" not in entry["line"]
         assert len(entry["shape"]) == 3
 
@@ -199,14 +200,30 @@ def test_the_fingerprint_sees_every_change_of_a_condition():
     assert plain == catalogue.fingerprint("a", 255, splits, {})  # sets without keep their own
 
 
-def test_equal_images_in_different_splits_are_counted():
+def test_equal_images_are_counted_and_those_in_two_splits_apart():
     images = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1)
     splits = {
-        "train": images[[0, 1, 1]],  # a repeat inside a split is the source's own affair
+        "train": images[[0, 1, 1]],  # once inside a split
         "validation": images[[1, 2]],
-        "test": images[[0, 2, 3]],
+        "test": images[[0, 2, 3, 4, 4]],  # twice an image of another, once inside
     }
-    assert catalogue.duplicates(splits) == 3
+    assert catalogue.duplicates(splits) == (5, 3)
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_memory_foretold_is_that_of_the_tensors_of_a_set(name):
+    data = load(name)
+    tensors = [data.train, data.validation, data.test]
+    tensors += [pictures for pictures, _ in data.conditions.values()]
+    held = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    assert names.memory_mib(name) * 2**20 == held
+
+
+def test_the_memory_foretold_of_a_users_folder_is_that_of_the_complete_set():
+    assert names.memory_mib("celeba_half_64") == names.memory_mib("celeba")
+    assert names.memory_mib("celeba128_subset") == names.memory_mib("celeba128")
+    assert round(names.memory_mib("celeba128") / 1024, 1) == 9.3
+    assert names.memory_mib("tiny_imagenet32") * 2**20 == 110_000 * 3072
 
 
 def test_an_unknown_name_is_one_line_with_the_names_allowed():

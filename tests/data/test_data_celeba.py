@@ -14,6 +14,7 @@ from paper_repro.data import catalogue, celeba
 from paper_repro.data.catalogue import load
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
+from tests.data.small_sets import reverse_directories
 
 PARTS = ("celeba_half_64", "celeba128_subset")
 SIZES = {"celeba_half_64": (109, 89), "celeba128_subset": (218, 178)}  # height, width
@@ -93,8 +94,7 @@ def test_folder_zip_and_several_zips_are_the_same_set(name, tmp_path, monkeypatc
     archive(dict(reversed(late.items())), folder_of(name, tmp_path / "zips") / "a.zip")
     archive(early, folder_of(name, tmp_path / "zips") / "b.zip")
     found = [load(name, tmp_path / kind, download=False) for kind in ("files", "deep", "zip")]
-    forward = Path.rglob
-    monkeypatch.setattr(Path, "rglob", lambda self, pattern: list(forward(self, pattern))[::-1])
+    reverse_directories(monkeypatch)
     found += [load(name, tmp_path / kind, download=False) for kind in ("zips", "deep")]
     assert len({(data.fingerprint, data.note) for data in found}) == 1
 

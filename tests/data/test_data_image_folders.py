@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image
 from paper_repro.data.catalogue import load
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
+from tests.data.small_sets import reverse_directories
 
 
 def expect(monkeypatch: pytest.MonkeyPatch, name: str, counts: list[int]) -> None:
@@ -72,8 +72,7 @@ def test_every_omniglot_drawing_is_in_one_split_and_evaluation_is_the_test(chara
 
 def test_omniglot_does_not_depend_on_the_order_of_the_directory(characters, tmp_path, monkeypatch):
     before = load("omniglot", tmp_path, download=False).fingerprint
-    forward: Callable = Path.rglob
-    monkeypatch.setattr(Path, "rglob", lambda self, pattern: list(forward(self, pattern))[::-1])
+    reverse_directories(monkeypatch)
     assert load("omniglot", tmp_path, download=False).fingerprint == before
 
 

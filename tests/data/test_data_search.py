@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import threading
+import errno
+import http.client
+import lzma
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from paper_repro.data import search
+from paper_repro.data import real, search
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
 
@@ -27,6 +34,12 @@ def elsewhere(tmp_path, monkeypatch) -> None:
 
 def place(root: Path) -> Path:
     (root / "MNIST" / "raw").mkdir(parents=True)
+    return root
+
+
+def other(root: Path) -> Path:
+    """A folder that holds something, and no data set."""
+    (root / "something").touch()
     return root
 
 
@@ -67,7 +80,7 @@ def test_a_named_folder_that_does_not_exist_is_an_error(tmp_path, monkeypatch, k
 @pytest.mark.parametrize("name", [n for n, entry in DATASETS.items() if entry["folder"]])
 def test_without_leave_to_download_a_missing_set_is_one_line_with_the_remedy(name, tmp_path):
     with pytest.raises(UserError) as caught:
-        search.locate(name, tmp_path, download=False)
+        search.locate(name, other(tmp_path), download=False)
     message = str(caught.value)
     assert f"dataset {name}: no {DATASETS[name]['folder']} in {tmp_path}, ./data" in message
     assert "data_dir=... or $PAPER_REPRO_DATA" in message
@@ -87,7 +100,27 @@ def test_a_download_goes_into_data_once(monkeypatch):
     assert search.locate("mnist") == Path("data")
     assert search.locate("mnist") == Path("data")
     assert len(calls) == 1
-    assert sorted(p.name for p in Path("data").iterdir()) == [".mnist.lock", "MNIST"]
+    assert sorted(p.name for p in Path("data").iterdir()) == [".MNIST.lock", "MNIST"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("No module named 'gdown'"),
+        http.client.IncompleteRead(b""),
+        ValueError("unknown url type: 'proxy'"),
+        TimeoutError(),
+        lzma.LZMAError("Corrupt input data"),
+    ],
+)
+def test_whatever_a_download_fails_of_is_one_line(monkeypatch, error):
+    def fail(name: str, root: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(search, "_fetch", fail)
+    with pytest.raises(UserError, match="and the download failed") as caught:
+        search.locate("mnist")
+    assert (str(error) or type(error).__name__) in str(caught.value)
 
 
 def test_a_failed_download_leaves_nothing_behind_and_is_one_line(monkeypatch):
@@ -102,7 +135,24 @@ def test_a_failed_download_leaves_nothing_behind_and_is_one_line(monkeypatch):
         search.locate("mnist")
     assert "\n" not in str(caught.value)
     assert "data_dir=..." in str(caught.value)
-    assert [p.name for p in Path("data").iterdir()] == [".mnist.lock"]
+    assert [p.name for p in Path("data").iterdir()] == [".MNIST.lock"]
+
+
+def test_what_else_lies_beside_a_download_stays(monkeypatch):
+    Path("data/MNIST").mkdir(parents=True)
+    Path("data/MNIST/mine.txt").touch()
+    monkeypatch.setattr(search, "_fetch", lambda name, root: place(root))
+    assert (search.locate("mnist") / "MNIST" / "raw").is_dir()
+    assert Path("data/MNIST/mine.txt").is_file()
+
+
+def test_what_a_killed_download_left_is_removed_by_the_next(monkeypatch):
+    (Path("data") / ".MNIST-abc123").mkdir(parents=True)
+    (Path("data") / ".celeba-abc123").mkdir()  # of another set, which may be on its way
+    monkeypatch.setattr(search, "_fetch", lambda name, root: place(root))
+    search.locate("mnist")
+    left = sorted(path.name for path in Path("data").iterdir())
+    assert left == [".MNIST.lock", ".celeba-abc123", "MNIST"]
 
 
 def test_an_unfinished_folder_of_an_older_download_is_replaced(monkeypatch):
@@ -111,22 +161,169 @@ def test_an_unfinished_folder_of_an_older_download_is_replaced(monkeypatch):
     assert (search.locate("mnist") / "MNIST" / "raw").is_dir()
 
 
-def test_two_jobs_that_want_the_same_set_download_it_once(monkeypatch):
-    calls, found = [], []
+WANTED = ("mnist", "color_mnist", "mnist_rotate")  # all made of the same files
 
-    def slow(name: str, root: Path) -> None:
+
+def in_threads(names: tuple[str, ...]) -> list[Path]:
+    with ThreadPoolExecutor(len(names)) as pool:
+        return list(pool.map(search.locate, names))
+
+
+def slow(calls: list[str]) -> Callable[[str, Path], None]:
+    def fetch(name: str, root: Path) -> None:
         calls.append(name)
         time.sleep(0.2)
-        place(root)
+        (place(root) / "MNIST" / "raw" / "file").touch()
 
-    monkeypatch.setattr(search, "_fetch", slow)
-    jobs = [threading.Thread(target=lambda: found.append(search.locate("mnist"))) for _ in range(3)]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join()
-    assert calls == ["mnist"]
-    assert found == [Path("data")] * 3
+    return fetch
+
+
+@pytest.mark.parametrize("names", [("mnist",) * 3, WANTED])
+def test_jobs_that_want_the_same_files_download_them_once(monkeypatch, names):
+    calls: list[str] = []
+    monkeypatch.setattr(search, "_fetch", slow(calls))
+    assert in_threads(names) == [Path("data")] * 3
+    assert len(calls) == 1
+
+
+def test_on_a_file_system_without_locks_the_first_download_to_end_is_kept(monkeypatch):
+    def none(handle: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    calls: list[str] = []
+    monkeypatch.setattr(search.fcntl, "flock", none)
+    monkeypatch.setattr(search, "_fetch", slow(calls))
+    assert in_threads(WANTED) == [Path("data")] * 3
+    assert (Path("data") / "MNIST" / "raw" / "file").is_file()
+    assert sorted(path.name for path in Path("data").iterdir()) == [".MNIST.lock", "MNIST"]
+
+
+@pytest.mark.parametrize("key", ["data_dir", "variable"])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "is not a folder: it is not there"),
+        (lambda path: path.touch(), "is not a folder: it is a file"),
+        (lambda path: path.mkdir(), "is empty"),
+        (lambda path: path.symlink_to("/gone"), "is not a folder: it is not there"),
+    ],
+)
+def test_a_named_folder_that_cannot_hold_data_is_one_line_before_anything_trains(
+    tmp_path, monkeypatch, key, make, words
+):
+    path = tmp_path / "named"
+    make(path)
+    if key == "variable":
+        monkeypatch.setenv(search.VARIABLE, str(path))
+    with pytest.raises(UserError) as caught:
+        search.check([["mnist"]], path if key == "data_dir" else None)
+    shown = "data_dir" if key == "data_dir" else "$PAPER_REPRO_DATA"
+    assert str(caught.value).startswith(f"{shown}: {path} {words}")
+
+
+def test_a_named_folder_that_may_not_be_read_is_one_line(tmp_path, monkeypatch):
+    def denied(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(UserError, match=r"cannot be read .Permission denied."):
+        search.check([["digits"]], tmp_path)
+
+
+def test_sets_that_come_with_the_package_need_no_place_and_a_wrong_data_dir_is_named(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv(search.VARIABLE, str(tmp_path / "absent"))  # nobody looks there
+    assert search.check([["digits"], ["curve", "curve_outliers"]]) == {}
+    with pytest.raises(UserError, match=r"data_dir: .*absent"):
+        search.check([["digits"]], tmp_path / "absent")
+
+
+def complete(root: Path, *names: str) -> Path:
+    for name in names:
+        folder = root / DATASETS[name]["folder"]
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in DATASETS[name].get("holds", ()):
+            (folder / file).touch()
+    return root
+
+
+def test_what_can_be_had_is_told_with_its_place_before_anything_trains(tmp_path):
+    root = complete(tmp_path / "here", "mnist", "celeba_half_64")
+    runs = [["mnist", "fashion_mnist"], ["celeba_half_64"], ["color_mnist"], ["digits"]]
+    assert search.check(runs, root) == {
+        "mnist": root,
+        "fashion_mnist": None,
+        "celeba_half_64": root,
+        "color_mnist": root,
+    }
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("name", [n for n, entry in DATASETS.items() if entry["folder"]])
+def test_a_set_that_cannot_be_had_is_one_line_before_anything_trains(name, tmp_path):
+    with pytest.raises(UserError) as caught:
+        search.check([["digits"], [name], ["mnist"]], other(tmp_path), download=False)
+    assert f"dataset {name}: no {DATASETS[name]['folder']} in {tmp_path}" in str(caught.value)
+    assert ("(nor can mnist be had)" in str(caught.value)) == (name != "mnist")
+    if name in search.TORCHVISION:
+        assert search.check([[name]], tmp_path) == {name: None}
+    else:
+        with pytest.raises(UserError, match="it cannot be downloaded"):
+            search.check([[name]], tmp_path)
+
+
+@pytest.mark.parametrize("name", [n for n, entry in DATASETS.items() if entry.get("holds")])
+def test_half_a_set_is_named_before_anything_trains(name, tmp_path):
+    complete(tmp_path, name)
+    assert search.check([[name]], tmp_path, download=False) == {name: tmp_path}
+    file = tmp_path / DATASETS[name]["folder"] / DATASETS[name]["holds"][-1]
+    file.rename(Path(f"{file}.gz"))
+    assert search.check([[name]], tmp_path, download=False) == {name: tmp_path}
+    Path(f"{file}.gz").unlink()
+    with pytest.raises(UserError) as caught:
+        search.check([[name]], tmp_path)
+    assert f"dataset {name}: {file}: missing; remove it and" in str(caught.value)
+
+
+def test_files_that_the_readers_of_fixed_sets_open_are_those_looked_for():
+    for name, files in real.FILES.items():
+        assert set(DATASETS[name]["holds"]) == set(files)
+    for name in ("color_mnist", "mnist_rotate"):
+        assert DATASETS[name]["holds"] == DATASETS["mnist"]["holds"]
+
+
+@pytest.mark.parametrize("deep", ["MNIST", "MNIST/raw"])
+def test_who_names_the_sets_own_folder_is_told_what_to_name(tmp_path, deep):
+    root = complete(tmp_path / "here", "mnist")
+    with pytest.raises(UserError) as caught:
+        search.check([["mnist"]], root / deep, download=False)
+    assert str(caught.value).endswith(f"; {root} holds it")
+
+
+def test_two_sets_of_a_run_that_lie_apart_are_named_before_anything_trains(tmp_path, monkeypatch):
+    one = complete(tmp_path / "one", "fashion_mnist")
+    monkeypatch.setenv(search.VARIABLE, str(complete(tmp_path / "two", "mnist")))
+    apart = [["fashion_mnist"], ["mnist"]]
+    assert search.check(apart, one) == {"fashion_mnist": one, "mnist": tmp_path / "two"}
+    with pytest.raises(UserError, match="put them into one folder"):
+        search.check([*apart, ["fashion_mnist", "mnist"]], one)
+
+
+def test_looking_for_data_imports_neither_torch_nor_numpy():
+    code = (
+        "import sys; from paper_repro.data import names, search;"
+        "search.check([['digits']]); names.memory_mib('mnist');"
+        "sys.exit(str({'torch', 'torchvision', 'numpy', 'PIL'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(search.__file__).parents[2],
+    )
+    assert not done.stderr.strip(), done.stderr
 
 
 def test_torchvision_knows_every_set_that_is_said_to_be_downloadable():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from paper_repro import grid, handed
+from paper_repro import grid, handed, record
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training.run import train_cell
@@ -105,10 +105,18 @@ def test_a_taker_trains_with_the_number_of_its_own_seed_and_is_filed_under_it(
         ended = _gamma(runs / taker.id / f"seed{seed}" / "metrics.csv")
         assert ended == pytest.approx(10 * value, rel=1e-6)
     # Another number is another run, the same number the same one.
-    path = runs / giver.id / "seed0" / "metrics.csv"
+    path = runs / giver.id / "seed0"
     again = train(taker)
     assert [r["run_id"] for r in again] == [r["run_id"] for r in records]
-    path.write_text(path.read_text().replace(repr(given[0]), "0.5"))
+    found = record.read(path)
+    assert found
+    table = found.files["metrics.csv"].replace(repr(given[0]).encode(), b"0.5")
+    (path / "metrics.csv").write_bytes(table)
+    with pytest.raises(
+        UserError, match=r"metrics\.csv is damaged .*; train cell learned-dim2 again"
+    ):
+        train(taker)
+    record.write(path, found.record, {**found.files, "metrics.csv": table})
     moved = train(taker)
     assert moved[0]["run_id"] != records[0]["run_id"]
     assert moved[1]["run_id"] == records[1]["run_id"]
@@ -127,9 +135,9 @@ def test_who_was_handed_the_number_of_a_diverged_run_diverges_too(
     taker = expanded(monkeypatch, {"of": "learned"})[2]
     for seed in taker.seeds:
         folder = tmp_path / "learned-dim2" / f"seed{seed}"
-        folder.mkdir(parents=True)
         head = "split,step,metric,value,unit,at,estimator,kind,status\n"
-        (folder / "metrics.csv").write_text(head + "train,3,loss,nan,nats/image,,,final,diverged\n")
+        table = head + "train,3,loss,nan,nats/image,,,final,diverged\n"
+        record.write(folder, {"seed": seed}, {"metrics.csv": table.encode()})
     assert math.isnan(handed.settle(taker, 0, tmp_path).params["gamma"])
     out = tmp_path / taker.id
     train_cell(taker, tmp_path / "s", out, runs=tmp_path, device="cpu", threads=1, sources=[])

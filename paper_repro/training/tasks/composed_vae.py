@@ -35,6 +35,7 @@ from paper_repro.training import (
 from paper_repro.training.composed_evaluation import evaluate_composed, reconstructions
 from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
 from paper_repro.training.lagrangian import Lagrangian, Seen, constraint
+from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
 from paper_repro.training.settings import Settings
 from paper_repro.training.streams import stream
@@ -272,17 +273,25 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
             logs |= found
         return -bound, moved, {n: logs[n].detach() for n in units if n not in watched.UNITS}
 
+    kept = Memory()
+
     def evaluate(params: Tensors, state: Tensors, step: int) -> list[Row]:
         moved = {name: state[name] for name in buffers}
         weights = {**params, **moved}
         with model.evaluating():
-            rows = evaluate_composed(model, weights, data, objective, p, seed, step)
+            rows = evaluate_composed(model, weights, data, objective, p, seed, step, kept)
             if step == p["steps"]:
-                rows += composed_outliers.evaluate(
-                    model, weights, data, outliers, objective, p, seed
+                rows += kept.rows(
+                    "outliers",
+                    lambda: composed_outliers.evaluate(
+                        model, weights, data, outliers, objective, p, seed
+                    ),
                 )
         if p["compare"]:
-            rows += composed_gradients.at_mark(model, params, moved, data, p, seed, step)
+            rows += kept.rows(
+                "gradients",
+                lambda: composed_gradients.at_mark(model, params, moved, data, p, seed, step),
+            )
         return rows
 
     def arrays(tensors: Tensors) -> dict[str, np.ndarray]:
@@ -297,6 +306,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         loss=loss,
         draw=draw,
         evaluate=evaluate,
+        memory=kept,
         generators={"pixels": pixel_noise, "latents": latent_noise},
         state={
             **buffers,
