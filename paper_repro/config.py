@@ -6,12 +6,13 @@ them; a mistake stops with one line before any job.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from paper_repro import grid, registry
+from paper_repro import arguments, grid, registry
 from paper_repro.analysis import claim_names
 from paper_repro.errors import UserError, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
@@ -63,6 +64,11 @@ def check(config: dict[str, Any]) -> None:
     folder = config["data_dir"]
     if folder and not Path(folder).expanduser().is_dir():
         raise UserError(f"config.data_dir: {quoted(folder)} is not a folder")
+    if config.get("store"):
+        try:
+            arguments.folder_to_write(config["store"])
+        except argparse.ArgumentTypeError as error:
+            raise UserError(f"config.store: {error}") from None
     for study in config["studies"]:
         claim_names.read(registry.STUDIES / study / "claims.yaml", study)
 

@@ -67,6 +67,8 @@ def test_an_unknown_tier_names_the_tiers(clone: Clone) -> None:
         ("download", 0, "config.download: 0 is not true or false"),
         ("data_dir", 123, "config.data_dir: 123 is not a text; quote it"),
         ("data_dir", "/nowhere", "config.data_dir: '/nowhere' is not a folder"),
+        ("store", __file__, f"config.store: {__file__!r} is not a folder"),
+        ("store", f"{__file__}/runs", f"config.store: {__file__!r} is not a folder"),
         ("studies", "sticking_the_landin", "config.studies: 'sticking_the_landin' is not one"),
         ("studies", 2024, "config.studies: 2024 is not a text"),
         ("device", ["cpu"], "config.device: ['cpu'] is not one of auto, cpu, cuda"),
