@@ -19,7 +19,7 @@ from typing import Any
 
 from paper_repro import grid, parameters, registry
 from paper_repro.analysis.files import COLUMNS
-from paper_repro.errors import UserError, nearest, unknown
+from paper_repro.errors import UserError, nearest, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 
 Filters = Mapping[str, Any]
@@ -178,19 +178,27 @@ class _Experiment:
         if column in FREE or column == "experiment" or isinstance(wanted, dict):
             return
         known = KNOWN[column]() if column in KNOWN else self.settings.get(column, [])
-        measured = column in coordinates or (column not in self.settings and column not in KNOWN)
+        # a name with a dot is a setting inside another, where the experiment has such a one
+        setting = column in self.settings and ("." in column or column not in coordinates)
         for value in wanted if isinstance(wanted, list) else [wanted]:
-            # at which number a run measures is not known before
-            found = measured and (not isinstance(value, str) or self._says(value))
-            if not found and value != "" and not any(_equal(value, one) for one in known):
+            if value == "" or any(_equal(value, one) for one in known):
+                continue
+            if setting or column in KNOWN:
                 raise UserError(unknown(where, value, known))
+            if not self._says(value):  # what a run measures is named in its sources
+                near = nearest(value, self.words) if isinstance(value, str) else ""
+                hint = f"; did you mean {near!r}?" if near else ""
+                raise UserError(f"{where}: {quoted(value)} is nothing that its task names{hint}")
 
     def _add(self, params: Mapping[str, Any]) -> None:
         for name, value in _flat(params):
             self.settings.setdefault(name, []).append(value)
 
-    def _says(self, word: str) -> bool:
-        """Whether the sources write the text `word`, or a formatted one that could give it."""
+    def _says(self, word: Any) -> bool:
+        """Whether the sources write a number or text, or a formatted one that could give it."""
+        if not isinstance(word, str):
+            numbers = (one for found in self.settings.values() for one in found)
+            return str(word) in self.words or any(_equal(word, one) for one in numbers)
         if word in self.words:
             return True
         return any(re.fullmatch(pattern, word) for pattern in self.patterns)
@@ -210,10 +218,17 @@ def _read_experiment(study: str, name: str) -> _Experiment:
 
 @cache
 def _words(path: Path) -> frozenset[str]:
-    """Texts, keywords and attributes in a source file: what can become a name in a row."""
+    """Texts, keywords, attributes and numbers in a source file: what can stand in a row."""
     code = path.read_text(encoding="utf-8")
     kinds = (r"\"([^\"\n]*)\"", r"'([^'\n]*)'", r"\b(\w+)=", r"\.(\w+)")
-    return frozenset().union(*(re.findall(kind, code) for kind in kinds))
+    numbers = re.findall(r"(?<![\w.])\d+\.?\d*(?:e-?\d+)?", code)
+    texts = frozenset().union(*(re.findall(kind, code) for kind in kinds))
+    return texts | {str(kind(number)) for number in numbers for kind in _kinds(number)}
+
+
+def _kinds(number: str) -> tuple[type, ...]:
+    """As a number in a claim may be read: 1 is 1 and 1.0."""
+    return (float,) if "." in number or "e" in number else (int, float)
 
 
 @cache

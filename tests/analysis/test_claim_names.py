@@ -37,7 +37,12 @@ def selecting(**changes):
 WRONG = [
     (selecting(estimator=["totl", "path"]), "select.estimator: 'totl' is not one of", "total"),
     (selecting(experiment="gausian_fit"), "select.experiment: 'gausian_fit'", "gaussian_fit"),
-    (selecting(metric="kl_divergance"), "select.metric: 'kl_divergance'", ""),
+    (
+        selecting(metric="gradient_varianc"),
+        "select.metric: 'gradient_varianc'",
+        "gradient_variance",
+    ),
+    (selecting(pair=0.377), "select.pair: 0.377 is nothing that its task names", ""),
     (selecting(optimizer="adm"), "select.optimizer: 'adm' is not one of adam, sgd", "adam"),
     (selecting(samples=7), "select.samples: 7 is not one of 1", ""),
     (selecting(split="tset"), "select.split: 'tset' is not one of train", "test"),
@@ -96,3 +101,24 @@ def test_a_metric_that_a_finished_experiment_lacks_is_named_in_the_note(tmp_path
     row = evaluate(found, "made", claims(tmp_path / "study", check)).iloc[0]
     assert row["verdict"] == "not run"
     assert row["note"] == "fit has run, but no row of it has metric kll"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rates.likelihood: 10", "rates.likelihood: 11", "rates.likelihood: 11 is not one of "),
+        ("threshold: 0.5", "threshold: 0.55", "threshold: 0.55 is nothing that its task names"),
+        ("z: mean", "z: meen", "z: 'meen' is nothing that its task names; did you mean 'mean'?"),
+        ("metric: gamma", "metric: gama", "is nothing that its task names; did you mean 'gamma"),
+        ("figure: slope", "figure: slop", "figure: 'slop' is not one of "),
+        ("  - threshold\n", "  - treshold\n", "unknown column 'threshold'"),
+    ],
+)
+def test_a_slip_in_a_shipped_claim_is_found(tmp_path, old, new, message):
+    study = "infinite_gradients"
+    text = (registry.STUDIES / study / "claims.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "claims.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        claim_names.read(tmp_path / "claims.yaml", study)
+    assert message in str(caught.value)
