@@ -51,7 +51,7 @@ def official(name: str, folder: Path) -> Pool:
     """All aligned images by the official partition."""
     listing = folder / "list_eval_partition.txt"
     try:
-        lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines()]
+        lines = [line.split() for line in listing.read_text(encoding="utf-8-sig").splitlines()]
         split = np.array([int(number) for _, number in lines])
     except (OSError, ValueError) as error:
         raise fault(name, listing, f"no list of file names and parts ({error})") from error
