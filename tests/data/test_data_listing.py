@@ -360,6 +360,18 @@ def test_a_file_system_that_spells_accents_its_own_way_changes_nothing(tmp_path,
     assert found[0].note == found[1].note
 
 
+@pytest.mark.parametrize("name", ["imagenet32", "celeba_half_64"])
+def test_a_file_system_that_knows_no_lower_case_changes_nothing(name, tmp_path, monkeypatch):
+    """By code points B comes before a, and in capitals after it."""
+    found = []
+    for spell in (str, str.upper):
+        made = make(name, tmp_path / spell.__name__, monkeypatch)
+        for level, file in enumerate(("B.png", "a.png", "C.png"), start=100):
+            (made.images / spell(file)).write_bytes(made.picture(level))
+        found.append(made.load())
+    assert found[0].fingerprint == found[1].fingerprint
+
+
 def test_celeba_names_the_first_missing_portrait_and_how_many_more(tmp_path, monkeypatch):
     made = make("celeba", tmp_path, monkeypatch)
     for number in (3, 7, 8):
