@@ -372,6 +372,29 @@ def test_a_file_system_that_knows_no_lower_case_changes_nothing(name, tmp_path, 
     assert found[0].fingerprint == found[1].fingerprint
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode() + b"\r\n",
+    ],
+)
+def test_celebas_list_may_have_been_through_an_editor(tmp_path, monkeypatch, change):
+    made = make("celeba", tmp_path, monkeypatch)
+    clean = made.load()
+    listing = made.images.parent / "list_eval_partition.txt"
+    listing.write_bytes(change(listing.read_text()))
+    assert made.load().fingerprint == clean.fingerprint
+
+
+@pytest.mark.parametrize("change", [(" 2", " 3"), (" ", ","), (" 0", " " + "9" * 30)])
+def test_a_list_of_celeba_that_names_no_part_is_refused_by_name(tmp_path, monkeypatch, change):
+    made = make("celeba", tmp_path, monkeypatch)
+    listing = made.images.parent / "list_eval_partition.txt"
+    listing.write_text(listing.read_text().replace(*change))
+    assert f"{listing}: no list of file names and parts" in made.refusal()
+
+
 def test_celeba_names_the_first_missing_portrait_and_how_many_more(tmp_path, monkeypatch):
     made = make("celeba", tmp_path, monkeypatch)
     for number in (3, 7, 8):
