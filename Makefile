@@ -4,17 +4,21 @@ TIER ?= quick
 CORES ?= all
 CONFIG =
 UV ?= uv
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --fork-strategy fewest \
+    --exclude-newer '7 days' --generate-hashes --no-emit-index-url --no-emit-find-links \
+    --custom-compile-command 'make lock' --quiet
 
 BIN := .venv/bin
 READY := .venv/.installed
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-# Targets come first: everything behind --config is taken for a key.
-SNAKEMAKE = $(BIN)/snakemake $@ --cores $(CORES) --config tier=$(TIER) $(CONFIG) $(REDO)
+# Targets come first: everything behind --config is taken for a key. The launcher removes the locks of
+# a run that was killed; one started here is at work for as long as its own lock is held.
+SNAKEMAKE = $(BIN)/python -m paper_repro.launch $@ --cores $(CORES) --config tier=$(TIER) $(CONFIG) $(REDO)
 # What is shipped is drawn anew, whatever the dates of its files in a clone.
 REDO = $(if $(filter published,$(TIER)),--forceall)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all reproduce figures tables claims report test lint format lock clean
+.PHONY: help setup slurm all reproduce fetch figures tables claims report test lint format lock clean
 
 help: ## this page
 	@echo 'Five papers on training variational autoencoders, reproduced with a verdict per claim.'
@@ -32,8 +36,9 @@ help: ## this page
 	@echo 'CONFIG  keys of config/README.md, such as CONFIG="data_dir=/data seeds=2"'
 	@echo 'PYTHON  the interpreter behind .venv, 3.11 to 3.13'
 	@echo
-	@echo 'Read results/TIER/report.html first; figures/TIER holds the figures. Interrupt at any'
-	@echo 'time: the same command goes on where it stopped.'
+	@echo 'Read results/TIER/report.html first; figures/TIER holds the figures. Interrupt or kill at'
+	@echo 'any time: the same command goes on where it stopped. (Of a killed plain snakemake the locks'
+	@echo 'are left; `snakemake --unlock` removes them, then the same command goes on.)'
 
 setup: $(READY) ## create .venv from requirements.lock: two minutes, 5.5 GB
 
@@ -48,11 +53,15 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@
 
+slurm: $(READY) ## add SLURM's executor to .venv, from requirements-slurm.lock (docs/clusters.md)
+	$(PIP) --no-deps --require-hashes --requirement requirements-slurm.lock
+
 reproduce: all ## train what is missing, then draw figures, tables, verdicts and report
 
-all figures tables claims report: $(READY)
+all fetch figures tables claims report: $(READY)
 	$(SNAKEMAKE)
 
+fetch: ## the real data sets of TIER, and nothing else
 figures: ## the figures alone, and what they need
 tables: ## the tables alone, and what they need
 claims: ## the verdicts alone, and what they need
@@ -75,10 +84,9 @@ format: $(READY) ## rewrite Python and Snakemake files in the house's format
 
 lock: ## resolve requirements.lock anew (needs uv); delete the file first to upgrade everything
 	@# A week's delay lets mirrors catch up and bad uploads be withdrawn; one version serves all Pythons.
-	$(UV) pip compile pyproject.toml requirements.in --extra test --output-file requirements.lock \
-	    --universal --python-version 3.11 --fork-strategy fewest --exclude-newer '7 days' \
-	    --generate-hashes --no-emit-index-url --no-emit-find-links \
-	    --custom-compile-command 'make lock' --quiet
+	$(COMPILE) pyproject.toml requirements.in --extra test --output-file requirements.lock
+	$(COMPILE) requirements-slurm.in --no-deps --constraint requirements.lock \
+	    --output-file requirements-slurm.lock
 
 clean: ## delete results, figures and logs of TIER; trained runs stay in the store, runs/
 	@case '$(TIER)' in smoke|quick|reduced|paper) ;; \

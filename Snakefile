@@ -1,26 +1,32 @@
 # Every estimator x data set x seed of the five papers, their tables, figures and verdicts.
 #
-#   snakemake --cores all                              the default tier, quick
-#   snakemake --cores all --config tier=smoke          another: smoke, quick, reduced, paper, published
-#   snakemake --cores all sticking_the_landing         one study
-#   snakemake --cores all figures                      one kind of product
+#   snakemake                                  the default tier, quick, on all cores (profiles/default)
+#   snakemake --config tier=smoke              another: smoke, quick, reduced, paper, published
+#   snakemake sticking_the_landing             one study
+#   snakemake figures                          one kind of product
+#   snakemake fetch --config tier=paper        the data sets of a tier, nothing else
 from snakemake.utils import min_version
 
 from paper_repro.workflow import tier_of
 
 min_version("9.20")
 
-TIER = tier_of(config)
+TIER = tier_of(config, workflow.configfiles)
 
 
-configfile: f"config/{TIER}.yaml"
+configfile: f"{workflow.basedir}/config/{TIER}.yaml"
 
 
 include: "workflow/rules/common.smk"
 
 
-if TIER != "published":
+if TIER == "published":
 
+    include: "workflow/rules/published.smk"
+
+else:
+
+    include: "workflow/rules/fetch.smk"
     include: "workflow/rules/train.smk"
     include: "workflow/rules/collect.smk"
 

@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from paper_repro import grid
+from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.training import checkpoint, provenance
 from paper_repro.training.bundle import Bundle
@@ -31,7 +31,7 @@ def cell(dataset: str, layers: int, k: int, seeds: int) -> Cell:
         "k": k,
         "steps": 1_000_000,
     }
-    full = grid.complete("sticking_the_landing", "vae", params, "benchmark")
+    full = parameters.complete("sticking_the_landing", "vae", params, "benchmark")
     return Cell("benchmark", "bundle", "bundle", "paper", "vae", full, tuple(range(seeds)))
 
 

@@ -1,5 +1,9 @@
 """`python -m paper_repro`: see `paper_repro.cli`."""
 
-from paper_repro.cli import main
+try:
+    from paper_repro.cli import main
 
-raise SystemExit(main())
+    status = main()
+except KeyboardInterrupt:  # while Python was still importing, or after the last command
+    status = 130
+raise SystemExit(status)

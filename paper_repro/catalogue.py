@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from paper_repro import grid, registry
+from paper_repro.cell import Cell
 from paper_repro.data.names import DATASETS
 from paper_repro.schemas import read_yaml
 
@@ -28,15 +30,26 @@ def lines() -> Iterator[str]:
             yield f"    task {task:<20} {registry.describe('tasks', task, study)}"
 
 
+def cell_lines(study: str | None, tier: str) -> Iterator[str]:
+    """The name of every cell of a tier, after its study's where all studies are meant."""
+    for name in [study] if study else grid.study_names():
+        for cell in grid.expand(name, tier):
+            yield cell.id if study else f"{name} {cell.id}"
+
+
 def plan_lines(study: str | None, tier: str) -> Iterator[str]:
     """Cells, runs and training steps of a tier by experiment, before anything trains."""
+    for_all = [study] if study else grid.study_names()
+    yield from summary((cell for name in for_all for cell in grid.expand(name, tier)), tier)
+
+
+def summary(cells: Iterable[Cell], tier: str) -> Iterator[str]:
+    """The number of `cells`, runs and training steps, by experiment and in all."""
     total_runs = total_steps = 0
-    for name in [study] if study else grid.study_names():
-        cells = grid.expand(name, tier)
-        for experiment in dict.fromkeys(cell.experiment for cell in cells):
-            chosen = [cell for cell in cells if cell.experiment == experiment]
-            runs = sum(len(cell.seeds) for cell in chosen)
-            steps = sum(len(cell.seeds) * cell.params["steps"] for cell in chosen)
-            total_runs, total_steps = total_runs + runs, total_steps + steps
-            yield f"{name}/{experiment}: {len(chosen)} cells, {runs} runs, {steps:,} steps"
+    for (study, experiment), group in groupby(cells, lambda cell: (cell.study, cell.experiment)):
+        chosen = list(group)
+        runs = sum(len(cell.seeds) for cell in chosen)
+        steps = sum(len(cell.seeds) * cell.params["steps"] for cell in chosen)
+        total_runs, total_steps = total_runs + runs, total_steps + steps
+        yield f"{study}/{experiment}: {len(chosen)} cells, {runs} runs, {steps:,} steps"
     yield f"tier {tier}: {total_runs} runs, {total_steps:,} training steps"

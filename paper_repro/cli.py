@@ -6,13 +6,14 @@ Imports stand inside the commands: drawing never loads torch, training never loa
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from paper_repro import grid
+from paper_repro import arguments, grid
 from paper_repro.errors import UserError
 
 Command = Callable[[argparse.Namespace], None]
@@ -22,7 +23,7 @@ def train(args: argparse.Namespace) -> None:
     """Train all seeds of one or more cells, in order; finished runs come from the run store."""
     if args.out and len(args.cell) > 1:
         raise UserError("--out: is the folder of one cell, but several are named")
-    cells = grid.find(args.study, args.tier, args.cell, args.seeds)
+    cells = grid.find(args.study, args.tier, args.cell, args.seeds or None)
     from paper_repro.training.run import train_cell
 
     for cell in cells:
@@ -56,7 +57,7 @@ def collect(args: argparse.Namespace) -> None:
     """Gather the runs of a study in tidy tables."""
     from paper_repro.analysis.collect import collect as gather
 
-    gather(grid.expand(args.study, args.tier, args.seeds), args.runs, args.out, args.tier)
+    gather(grid.expand(args.study, args.tier, args.seeds or None), args.runs, args.out, args.tier)
 
 
 def merge(args: argparse.Namespace) -> None:
@@ -117,9 +118,9 @@ def readme(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Pack the rows, curves and arrays of a tier to carry them to another machine."""
-    from paper_repro.analysis.published import export_results
+    from paper_repro.analysis.archive import pack
 
-    export_results(args.results, args.out)
+    pack(args.results, args.out)
 
 
 def import_(args: argparse.Namespace) -> None:
@@ -139,9 +140,10 @@ def list_(args: argparse.Namespace) -> None:
 
 def plan(args: argparse.Namespace) -> None:
     """Print the cells of a tier with their runs and steps, before anything trains."""
-    from paper_repro.catalogue import plan_lines
+    from paper_repro.catalogue import cell_lines, plan_lines
 
-    print("\n".join(plan_lines(args.study, args.tier)))
+    lines = cell_lines if args.cells else plan_lines
+    print("\n".join(lines(args.study, args.tier)))
 
 
 def fetch(args: argparse.Namespace) -> None:
@@ -154,78 +156,127 @@ def fetch(args: argparse.Namespace) -> None:
         print(line, flush=True)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> arguments.Parser:
     """All commands with their options."""
-    top = argparse.ArgumentParser(prog="python -m paper_repro", description=__doc__)
+    # no docstring is left under python -OO
+    top = arguments.Parser(prog="python -m paper_repro", description=__doc__ or "")
     commands = top.add_subparsers(required=True, metavar="command")
+    top.commands = commands.choices
+    reads, writes = arguments.folder, arguments.folder_to_write
+    tier = arguments.word(grid.TIERS)
 
-    def command(function: Command, name: str = "", **paths: str) -> argparse.ArgumentParser:
-        """A command named after its function; `paths` are required options and their help."""
+    def command(function: Command, name: str = "") -> argparse.ArgumentParser:
+        """A command named after its function."""
         name = name or function.__name__
-        sub = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        sub = commands.add_parser(name, help=(function.__doc__ or "").partition("\n")[0])
         sub.set_defaults(function=function)
-        for option, text in paths.items():
-            sub.add_argument(f"--{option}", type=Path, required=True, help=text)
         return sub
 
     def of_grid(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        sub.add_argument("--tier", required=True)
+        sub.add_argument("--tier", required=True, type=tier)
         sub.add_argument("--study", required=True)
-        sub.add_argument("--seeds", type=_seeds, help="at most this many; 0: as the grid says")
+        seeds = arguments.whole(0, 10_000)
+        sub.add_argument("--seeds", type=seeds, help="at most this many; 0: as the grid says")
         return sub
 
     sub = of_grid(command(train))
     sub.add_argument("--cell", required=True, nargs="+")
-    sub.add_argument("--seed", type=int, help="this seed alone")
-    sub.add_argument("--out", type=Path, help="folder of the cell; default as the workflow has it")
-    sub.add_argument("--store", type=Path, default=Path("runs"), help="run store (default: runs)")
-    sub.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    sub.add_argument("--threads", type=int, default=1)
-    sub.add_argument("--data-dir", type=Path)
+    sub.add_argument("--seed", type=arguments.whole(0, 2**31 - 1), help="this seed alone")
+    sub.add_argument("--out", type=writes, help="folder of the cell (default: the workflow's)")
+    sub.add_argument("--store", type=writes, default="runs", help="run store (default: runs)")
+    devices = arguments.word(["auto", "cpu", "cuda"])
+    sub.add_argument("--device", default="auto", type=devices, help="auto, cpu or cuda")
+    sub.add_argument("--threads", type=arguments.whole(1, 1024), default=1)
+    sub.add_argument("--data-dir", type=reads)
     sub.add_argument("--no-download", action="store_true")
-    sub.add_argument("--log", type=Path, help="file for the progress lines")
+    sub.add_argument("--log", type=arguments.file_to_write, help="file for the progress lines")
 
-    of_grid(command(collect, runs="results/<tier>/runs", out="folder for the tables"))
-    sub = command(merge, out="folder for the tables")
-    sub.add_argument("roots", type=Path, nargs="+")
-    sub = command(join, out="CSV file to write")
-    sub.add_argument("files", type=Path, nargs="+")
+    sub = of_grid(command(collect))
+    sub.add_argument("--runs", type=reads, required=True, help="results/<tier>/runs")
+    sub.add_argument("--out", type=writes, required=True, help="folder for the tables")
+    sub = command(merge)
+    sub.add_argument("--out", type=writes, required=True, help="folder for the tables")
+    sub.add_argument("roots", type=reads, nargs="+")
+    sub = command(join)
+    sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a CSV file")
+    sub.add_argument("files", type=arguments.file, nargs="+")
 
-    for function in (figures, tables, claims):
-        sub = command(function, results="folder of the tables", out="where to write")
-        sub.add_argument("--study", required=True)
-    command(manifest, figures="figures/<tier>", out="JSON file to write")
-    command(report, results="results/<tier>", figures="figures/<tier>", out="HTML file to write")
+    study = arguments.word(grid.folders())
+    outputs: tuple[tuple[Command, Callable[[str], Path]], ...] = (
+        *((figures, writes), (tables, writes), (claims, arguments.file_to_write)),
+    )
+    for function, kind in outputs:
+        sub = command(function)
+        sub.add_argument("--results", type=reads, required=True, help="folder of the tables")
+        sub.add_argument("--out", type=kind, required=True, help="where to write")
+        sub.add_argument("--study", type=study, required=True)
+    sub = command(manifest)
+    sub.add_argument("--figures", type=reads, required=True, help="figures/<tier>")
+    sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a JSON file")
+    sub = command(report)
+    sub.add_argument("--results", type=reads, required=True, help="results/<tier>")
+    sub.add_argument("--figures", type=reads, required=True, help="figures/<tier>")
+    sub.add_argument("--out", type=arguments.file_to_write, required=True, help="an HTML file")
     sub = command(readme)
-    sub.add_argument("--readme", type=Path, default=Path("README.md"))
-    sub.add_argument("--claims", type=Path, default=Path("results/published/claims.csv"))
+    sub.add_argument("--readme", type=arguments.file, default="README.md")
+    sub.add_argument("--claims", type=arguments.file, default="results/published/claims.csv")
 
-    command(export, results="e.g. results/paper", out="a .zip to write")
+    sub = command(export)
+    sub.add_argument("--results", type=reads, required=True, help="e.g. results/paper")
+    sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a .zip to write")
     sub = command(import_, "import")
-    sub.add_argument("source", type=Path, help="a .zip written by export")
-    sub.add_argument("--published", type=Path, default=Path("results/published"))
+    sub.add_argument("source", type=arguments.file, help="a .zip written by export")
+    sub.add_argument("--published", type=writes, default="results/published")
 
     command(list_, "list")
     sub = command(plan)
-    sub.add_argument("--tier", required=True)
+    sub.add_argument("--tier", required=True, type=tier)
     sub.add_argument("--study")
+    sub.add_argument("--cells", action="store_true", help="the name of every cell, one a line")
     sub = command(fetch)
-    sub.add_argument("--tier", required=True)
-    sub.add_argument("--study", nargs="+", help="studies (default: all)")
-    sub.add_argument("--data-dir", type=Path, help="where to look first, as data_dir in config/")
+    sub.add_argument("--tier", required=True, type=tier)
+    sub.add_argument("--study", nargs="+", type=study, help="studies (default: all)")
+    sub.add_argument("--data-dir", type=reads, help="where to look first, as data_dir in config/")
     return top
 
 
-def _seeds(text: str) -> int | None:
-    return int(text) or None
+def main(given: list[str] | None = None) -> int:
+    """Run a command; 2 and one line on standard error where the user can mend something.
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command; 2 and one line on standard error where the user can mend something."""
-    args = parser().parse_args(arguments)
+    Without a command the help is printed. 130 after Ctrl-C; 141, as from other tools, where the
+    reader of a pipe has left.
+    """
+    words = sys.argv[1:] if given is None else given
     try:
-        args.function(args)
+        if not words:
+            parser().print_help()
+        else:
+            args = parser().parse_args(words)
+            args.function(args)
+        if sys.stdout:
+            sys.stdout.flush()
     except UserError as error:
-        print(f"paper_repro: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error), 2)
+    except BrokenPipeError:
+        _silence()
+        return 141
+    except KeyboardInterrupt:
+        return _refuse("interrupted; the same command goes on", 130)
+    except OSError as error:  # a full or read-only disk, a folder where a file belongs
+        if error.errno is None:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _silence()
+        return _refuse(f"{place}{error.strerror}", 2)
     return 0
+
+
+def _refuse(line: str, status: int) -> int:
+    print(f"paper_repro: {UserError(line)}", file=sys.stderr)
+    return status
+
+
+def _silence() -> None:
+    """Keep the interpreter from writing, at its end, what standard output would not take."""
+    with suppress(AttributeError, OSError, ValueError):  # standard output is closed or no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,24 +1,42 @@
 """The configuration of a Snakemake run.
 
-`workflow/schemas/config.schema.yaml` holds every key and default, `config/README.md` documents
+`paper_repro/schema/config.schema.yaml` holds every key and default, `config/README.md` documents
 them; a mistake stops with one line before any job.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from paper_repro import grid
-from paper_repro.errors import UserError
-from paper_repro.schemas import check_schema, schema
+from paper_repro import grid, registry
+from paper_repro.analysis import claim_names
+from paper_repro.errors import UserError, quoted, unknown
+from paper_repro.schemas import check_schema, read_yaml, schema
+
+CONFIG = Path(__file__).parent.parent / "config"
+# As Snakemake hands over what is typed behind --config, of which it reads True and False alone.
+WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
-def tier_of(config: dict[str, Any]) -> str:
-    """The tier asked for, before its file is read; UserError names the tiers there are."""
-    tier = str(config.get("tier", "quick"))
+def tier_of(config: dict[str, Any], files: Iterable[str | Path] = ()) -> str:
+    """The tier asked for, before its file is read by Snakemake; UserError names the tiers.
+
+    That file and `files`, those of --configfile, are read strictly here: Snakemake's own reading
+    passes over a key that stands twice.
+    """
+    for file in files:
+        if Path(file).suffix != ".json":
+            read_yaml(Path(file))
+    tier = config.get("tier")
+    tier = str("quick" if tier is None else tier)
     known = schema("config")["properties"]["tier"]["enum"]
     if tier not in known:
-        raise UserError(f"config.tier: {tier!r} is not one of {', '.join(known)}")
+        raise UserError(unknown("config.tier", tier, known))
+    if (own := CONFIG / f"{tier}.yaml").is_file():
+        read_yaml(own)
     return tier
 
 
@@ -27,13 +45,50 @@ def check(config: dict[str, Any]) -> None:
 
     `studies` becomes a list of study names; ``all`` stands for every study with a grid.
     """
+    rules = schema("config")["properties"]
+    for key, value in list(config.items()):
+        rule = rules.get(key, {})
+        # nothing behind the = is an empty text
+        config[key] = "" if value is None and rule.get("default") == "" else _typed(value, rule)
     check_schema(config, schema("config"), "config")
-    for key, rule in schema("config")["properties"].items():
+    for key, rule in rules.items():
         if "default" in rule:
             config.setdefault(key, rule["default"])
     known = grid.study_names()
-    wanted = str(config["studies"]).split(",")
+    wanted = [study.strip() for study in str(config["studies"]).split(",")]
     for study in wanted:
         if study not in {"all", *known}:
-            raise UserError(f"config.studies: {study!r} is not one of {', '.join(['all', *known])}")
+            raise UserError(unknown("config.studies", study, ["all", *known]))
     config["studies"] = [study for study in known if study in wanted or "all" in wanted]
+    folder = config["data_dir"]
+    if folder and not Path(folder).expanduser().is_dir():
+        raise UserError(f"config.data_dir: {quoted(folder)} is not a folder")
+    for study in config["studies"]:
+        claim_names.read(registry.STUDIES / study / "claims.yaml", study)
+
+
+def check_device(device: str, local: bool) -> None:
+    """UserError where jobs of this machine (`local`) are to use a GPU that it does not have.
+
+    A cluster's login node needs none; in a dry run it is known by SLURM's sbatch.
+    """
+    if device != "cuda" or not local or shutil.which("sbatch"):
+        return
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        return
+    import torch  # 2 s, spent only where the usual sign of a GPU is missing
+
+    if not torch.cuda.is_available():
+        raise UserError("config.device: 'cuda', but this machine has no CUDA GPU; auto or cpu")
+
+
+def _typed(value: Any, rule: Mapping[str, Any]) -> Any:
+    """A text from the command line as the type it stands for; anything else as it is."""
+    kind = rule.get("type")
+    if not isinstance(value, str):
+        return value
+    if kind == "boolean":
+        return WORDS.get(value.lower(), value)
+    if kind == "integer" and value.isdecimal():
+        return int(value)
+    return value

@@ -27,17 +27,12 @@ def unknown(what: str, given: object, known: Iterable[object]) -> str:
     `known` are the words allowed, in the order to list them; the nearest one, if any is near, is
     offered. A long list is cut to its `SHOWN` nearest words.
     """
-    words = list(dict.fromkeys(map(str, known)))
-    if not words:
-        return f"{what}: {reprlib.repr(given)}, but there is none to choose from"
-    near = nearest(given, words)
-    listed = words
-    if len(words) > SHOWN:
-        listed = [*difflib.get_close_matches(str(given), words, SHOWN - 1, cutoff=0)]
-        listed = [word for word in words if word in listed] + [f"... ({len(words)} in all)"]
-    shown = ", ".join(word or "''" for word in listed)
-    hint = f"; did you mean {near!r}?" if near else ""
-    return f"{what}: {reprlib.repr(given)} is not one of {shown}{hint}"
+    return f"{what}: {quoted(given)} is not one of {_listed(given, known)}"
+
+
+def unknown_key(where: str, given: str, known: Iterable[str]) -> str:
+    """The line that refuses a key of a mapping, like `unknown`."""
+    return f"{where}: unknown key {quoted(given)}; allowed: {_listed(given, known)}"
 
 
 def nearest(given: object, known: Iterable[str]) -> str:
@@ -45,3 +40,19 @@ def nearest(given: object, known: Iterable[str]) -> str:
     folded = {word.casefold(): word for word in known if word}
     found = difflib.get_close_matches(str(given).casefold(), folded, 1, cutoff=0.6)
     return folded[found[0]] if found else ""
+
+
+def _listed(given: object, known: Iterable[object]) -> str:
+    words = list(dict.fromkeys(map(str, known)))
+    near = nearest(given, words)
+    listed = words
+    if len(words) > SHOWN:
+        kept = difflib.get_close_matches(str(given), words, SHOWN - 1, cutoff=0)
+        listed = [*(word for word in words if word in kept), f"... ({len(words)} in all)"]
+    shown = ", ".join(word or "''" for word in listed) or "none"
+    return shown + (f"; did you mean {near!r}?" if near else "")
+
+
+_shorter = reprlib.Repr()
+_shorter.maxstring = _shorter.maxother = 80
+quoted = _shorter.repr

@@ -8,49 +8,57 @@ is the paper's own scale. Nothing here imports torch.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from paper_repro import handed, registry
-from paper_repro.cell import DATA, Cell
-from paper_repro.errors import UserError
+from paper_repro import handed, naming, registry
+from paper_repro.cell import Cell
+from paper_repro.errors import UserError, nearest, quoted, unknown
+from paper_repro.fits import check_parts, components
+from paper_repro.parameters import complete
 from paper_repro.schemas import check_schema, read_yaml, schema
 
 TIERS = ("smoke", "quick", "reduced", "paper")
-# Options of an estimator that name other estimators.
-NESTED = ("first", "second")
-# Parameters that every task understands; a task's own PARAMS are added to these.
-COMMON = {
-    "dataset": {"type": "string", "default": ""},
-    "model": {"type": "string", "default": ""},
-    "estimator": {"type": "string", "default": ""},
-    "objective": {"type": "string", "default": ""},
-    "likelihood": {"type": "string", "default": ""},
-    # estimators whose gradients are measured side by side on the weights of one run
-    "compare": {"type": "array", "items": {"type": "string"}, "default": []},
-    "steps": {"type": "integer", "minimum": 0, "default": 0},
-    "curve_points": {"type": "integer", "minimum": 1, "maximum": 200, "default": 100},
-}
+MOST = 20_000  # points of one experiment: a slip in an axis is found before memory ends
 
 
 def study_names() -> list[str]:
     """Studies that have a grid, sorted by name: papers first, then what is `ours`."""
-    names = sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
-    return sorted(names, key=lambda name: bool(_grid(name).get("ours")))
+    return sorted(folders(), key=lambda name: bool(_grid(name).get("ours")))
+
+
+def folders() -> list[str]:
+    """Names of the studies, whose grids need not be right."""
+    return sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
 
 
 @cache
 def _grid(study: str) -> dict[str, Any]:
-    path = registry.STUDIES / study / "grid.yaml"
-    if not path.is_file():
-        raise UserError(f"study: {study!r} is not one of {', '.join(study_names())}")
-    grid: dict[str, Any] = read_yaml(path)
-    check_schema(grid, schema("grid"), f"{study}/grid.yaml")
+    if study not in (known := folders()):
+        raise UserError(unknown("study", study, known))
+    where = f"{study}/grid.yaml"
+    naming.check_name(study, f"{where}: study")
+    grid = read_yaml(registry.STUDIES / study / "grid.yaml")
+    check_schema(grid, schema("grid"), where)
     if grid["study"] != study:
-        raise UserError(f"{study}/grid.yaml: study is {grid['study']!r}, its folder {study!r}")
+        raise UserError(f"{where}: study is {grid['study']!r}, its folder {study!r}")
+    for name, experiment in grid["experiments"].items():
+        naming.check_name(name, f"{where}: experiment")
+        for tier, override in experiment.get("tiers", {}).items():
+            for axis in override.get("axes", {}).keys() - experiment.get("axes", {}).keys():
+                place = f"{where}: {name}.tiers.{tier}.axes: axis"
+                raise UserError(unknown(place, axis, experiment.get("axes", {})))
+    naming.check_distinct(grid["experiments"], f"{where}: experiments")
     return grid
+
+
+def experiments(study: str) -> dict[str, Any]:
+    """The experiments of a study as its grid has them, by name."""
+    found: dict[str, Any] = _grid(study)["experiments"]
+    return found
 
 
 def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
@@ -59,10 +67,10 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     `max_seeds` cuts the number of seeds of every cell. UserError names the first mistake.
     """
     if tier not in TIERS:
-        raise UserError(f"tier: {tier!r} is not one of {', '.join(TIERS)}")
+        raise UserError(unknown("tier", tier, TIERS))
     cells: dict[str, Cell] = {}
     axes_of: dict[str, frozenset[str]] = {}
-    for name, experiment in _grid(study)["experiments"].items():
+    for name, experiment in experiments(study).items():
         override = experiment.get("tiers", {}).get(tier, {})
         if override.get("skip"):
             continue
@@ -70,6 +78,8 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
         axes = {**experiment.get("axes", {}), **override.get("axes", {})}
         seeds = override.get("seeds", experiment["seeds"])
         seeds = min(seeds, max_seeds) if max_seeds else seeds
+        if (points := math.prod(map(len, axes.values()))) > MOST:
+            raise UserError(f"{study}/grid.yaml: {name}: {points:,} cells, at most {MOST:,}")
         for point in _product(axes):
             label = "-".join([name, *_labels(point)])
             where = f"{study}/grid.yaml: {label}"
@@ -79,9 +89,11 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
                 params = handed.resolve(params, may, earlier, where)
             cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
             check_parts(cell, where)
+            naming.check_id(label, where)
             if label in cells:
                 raise UserError(f"{where}: two points of the grid have this name")
             cells[label], axes_of[label] = cell, frozenset(point)
+    naming.check_distinct(cells, f"{study}/grid.yaml: cells")
     return list(cells.values())
 
 
@@ -90,7 +102,12 @@ def find(study: str, tier: str, ids: Iterable[str], max_seeds: int | None = None
     cells = {cell.id: cell for cell in expand(study, tier, max_seeds)}
     for name in (ids := list(ids)):
         if name not in cells:
-            raise UserError(f"cell: {name!r} is not in {study}/grid.yaml at tier {tier}")
+            near = nearest(name, cells)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise UserError(
+                f"cell: {quoted(name)} is not in {study}/grid.yaml at tier {tier}{hint} "
+                f"(plan --study {study} --tier {tier} --cells lists them)"
+            )
     return [cells[name] for name in ids]
 
 
@@ -126,91 +143,6 @@ def _labels(point: Mapping[str, Any]) -> list[str]:
                 part for entry in value if isinstance(entry, Mapping) for part in _labels(entry)
             ]
     return parts
-
-
-def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Check a cell's parameters against its task and fill in the task's defaults."""
-    properties = {**COMMON, **registry.constant("tasks", task, "PARAMS", study)}
-    required = [name for name, rule in properties.items() if "default" not in rule]
-    schema = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": required,
-        "properties": properties,
-    }
-    check_schema(dict(params), schema, where)
-    return {name: params.get(name, rule.get("default")) for name, rule in properties.items()}
-
-
-def components(params: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The registry's components that a cell names, as (room, name): estimators, objective, latent,
-    likelihood and networks, those inside an estimator's options included."""
-    options = params.get("estimator_options") or {}
-    named = {
-        "estimators": [
-            params["estimator"],
-            *params["compare"],
-            *(value for key, value in options.items() if key in NESTED),
-        ],
-        "objectives": [params["objective"]],
-        "likelihoods": [params["likelihood"]],
-        "latents": [params.get("latent", "")],
-        "models": [params["model"], params.get("decoder", ""), params.get("guide", "")],
-    }
-    return [  # task `vae` calls its number of latent units `latent`
-        (room, name)
-        for room, found in named.items()
-        for name in found
-        if name and isinstance(name, str)
-    ]
-
-
-def check_parts(cell: Cell, where: str) -> None:
-    """Refuse parts that do not fit together: UserError naming the part and what is allowed."""
-    from paper_repro.data.names import DATASETS
-
-    params, chosen = cell.params, components(cell.params)
-    allowed_names = [(key, params[key], list(DATASETS)) for key in DATA if key in params]
-    allowed_names += [(room[:-1], name, registry.names(room)) for room, name in chosen]
-    for part, name, known in allowed_names:
-        if name and name not in known:
-            raise UserError(f"{where}: {part} {name!r} is not one of {', '.join(known)}")
-    objective = params["objective"]
-    served = {
-        "SUPPORTS": ("posterior", posterior_kind(cell)),
-        "OBJECTIVES": ("objective", objective and family(objective)),
-        "LIKELIHOODS": ("likelihood", params["likelihood"]),
-        "PRIORS": ("prior", params.get("prior", "")),
-        "MODELS": ("decoder", params.get("decoder") or params["model"]),
-    }
-    guided = params.get("guide") and (params.get("estimator_options") or {}).get("first")
-    for room, name in chosen:
-        part = room[:-1]
-        # beside a guide the first of two estimators sees the guide, not the decoder
-        own = {"MODELS": ("decoder", params["guide"])} if name == guided else {}
-        for key, (other, value) in {**served, **own}.items():
-            allowed = registry.constant(room, name, key)
-            if allowed and value and value not in allowed:
-                raise UserError(
-                    f"{where}: {part} {name!r} cannot serve {other} {value!r}; "
-                    f"it serves {', '.join(allowed)}"
-                )
-
-
-def family(objective: str) -> str:
-    """The kind of estimate an objective asks of a gradient estimator: its literal LIKE
-    (``elbo``: an expectation, ``iwae``: the log of a mean), by default its own name."""
-    return str(registry.constant("objectives", objective, "LIKE") or objective)
-
-
-def posterior_kind(cell: Cell) -> str:
-    """Kind of posterior the cell's task builds: its literal POSTERIOR, a name or
-    ``{param: {value: name}}`` where a parameter decides."""
-    kind = registry.constant("tasks", cell.task, "POSTERIOR", cell.study) or ""
-    if isinstance(kind, dict):
-        ((param, kinds),) = kind.items()
-        kind = kinds[cell.params[param]]
-    return str(kind)
 
 
 def sources(cell: Cell) -> list[Path]:

@@ -13,16 +13,28 @@ itself is then part of the run's identity.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from paper_repro import record
 from paper_repro.cell import Cell
-from paper_repro.errors import UserError
+from paper_repro.errors import UserError, unknown
+from paper_repro.schemas import check_schema
 
-KEYS = ("of", "metric", "times")
+RULES = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["of"],
+    "properties": {
+        "of": {"type": "string"},
+        "metric": {"type": "string", "minLength": 1},
+        "times": {"type": "number", "exclusiveMinimum": 0},
+    },
+}
 
 
 def resolve(
@@ -43,13 +55,11 @@ def resolve(
     if len(found) > 1:
         raise UserError(f"{where}: {' and '.join(found)} are handed, but a run has one giver")
     ((name, given),) = found.items()
-    unknown = sorted(given.keys() - set(KEYS))
-    if unknown or not isinstance(given.get("of"), str):
-        wrong = f"unknown key {unknown[0]!r}" if unknown else "names no experiment `of`"
-        raise UserError(f"{where}: {name}: {wrong}; a handed number takes {', '.join(KEYS)}")
-    times = given.get("times", 1)
-    if isinstance(times, bool) or not isinstance(times, int | float) or not times > 0:
-        raise UserError(f"{where}: {name}.times: expected a positive number, got {times!r}")
+    check_schema(dict(given), RULES, f"{where}: {name}")
+    earlier = list(earlier)
+    before = dict.fromkeys(cell.experiment for cell, _ in earlier)
+    if given["of"] not in before:
+        raise UserError(unknown(f"{where}: {name}.of: earlier experiment", given["of"], before))
     fits = [
         cell.id
         for cell, axes in earlier
@@ -80,11 +90,15 @@ def settle(cell: Cell, seed: int, runs: Path) -> Cell:
     if not handed:
         return cell
     name, given = handed
-    path = runs / given["cell"] / f"seed{seed}" / "metrics.csv"
-    if not path.is_file():
+    path = runs / given["cell"] / f"seed{seed}"
+    try:
+        found = record.read(path)
+    except record.Damaged as damage:
+        raise UserError(f"{damage}; train cell {given['cell']} again") from None
+    if not found:
         raise UserError(f"{path} is not there; train cell {given['cell']} first")
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "final"]
+    text = io.StringIO(found.files[record.METRICS].decode(), newline="")
+    rows = [row for row in csv.DictReader(text) if row["kind"] == "final"]
     values = [float(row["value"]) for row in rows if row["metric"] == given["metric"]]
     diverged = any(row["status"] != "ok" for row in rows)
     if not values and not diverged:

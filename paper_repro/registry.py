@@ -15,7 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from paper_repro.errors import UserError
+from paper_repro import naming
+from paper_repro.errors import UserError, unknown
 
 PACKAGE = Path(__file__).parent
 STUDIES = PACKAGE / "studies"
@@ -39,7 +40,7 @@ def path_of(kind: str, name: str, study: str = "") -> Path:
     """The file of component `name`; UserError with the names allowed if there is none."""
     if name in (known := _files(kind, study)):
         return known[name]
-    raise UserError(f"{kind.removesuffix('s')}: {name!r} is not one of {', '.join(sorted(known))}")
+    raise UserError(unknown(kind.removesuffix("s"), name, sorted(known)))
 
 
 @cache  # a grid asks for its cells' parts thousands of times
@@ -157,5 +158,8 @@ def keys(path: Path, name: str) -> list[str]:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
         if isinstance(value, ast.Dict) and any(getattr(t, "id", "") == name for t in targets):
-            return [ast.literal_eval(key) for key in value.keys if key is not None]
+            found = [ast.literal_eval(key) for key in value.keys if key is not None]
+            place = f"{path.parent.name}/{path.name}: {name}"
+            naming.check_distinct([naming.check_name(key, place) for key in found], place)
+            return found
     raise UserError(f"{path}: no dictionary {name} at module level")

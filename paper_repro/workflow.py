@@ -1,44 +1,56 @@
 """What the Snakefile asks of the package: configuration, cells, and the source files of a job.
 
-Mistakes become Snakemake's own WorkflowError, which it prints without a traceback.
+A mistake ends Snakemake with its one line: whatever exception it is given from a Snakefile,
+Snakemake prints with forty lines of its own frames.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from snakemake.exceptions import WorkflowError
-
 from paper_repro import config as configuration
-from paper_repro import grid, handed, registry
+from paper_repro import grid, handed, record, registry
 from paper_repro.cell import Cell
 from paper_repro.data import search
+from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _as_workflow_error(function: Callable[P, T]) -> Callable[P, T]:
+def _in_one_line(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, which ends the process with status 2 at a mistake of the user."""
+
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except UserError as error:
-            raise WorkflowError(str(error)) from None
+            print(f"paper_repro: {error}", file=sys.stderr)
+            sys.exit(2)
 
     return wrapped
 
 
-tier_of = _as_workflow_error(configuration.tier_of)
+tier_of = _in_one_line(configuration.tier_of)
+check_device = _in_one_line(configuration.check_device)
 
 
-@_as_workflow_error
+@_in_one_line
+def check_place(folder: str) -> None:
+    """UserError where Snakemake would take a part of the clone's own path for a wildcard."""
+    if {"{", "}"} & set(folder):
+        raise UserError(f"{folder}: Snakemake reads {{...}} as a wildcard; rename the folder")
+
+
+@_in_one_line
 def load_cells(config: dict[str, Any]) -> dict[tuple[str, str], Cell]:
     """Check `config` in place; the cells of its tier by (study, cell), none for ``published``."""
     configuration.check(config)
@@ -108,6 +120,32 @@ def givers(cells: Iterable[Cell], runs: str) -> list[str]:
     )
 
 
+@functools.cache  # Snakemake asks again and again
+def damaged(folder: str) -> str:
+    """What is wrong with the copies of a cell's runs in its folder: one is damaged, another run's,
+    or gone although it was made. "" if nothing, or if the cell has not run.
+
+    Snakemake sees that a folder is there, not what is in it; the job fills it from the run store.
+    """
+    if not Path(folder).is_dir():
+        return ""
+    made: set[int] = set()  # seeds that the copies found were made with
+    found: set[int] = set()
+    for path in sorted(Path(folder).glob("seed*")):
+        try:
+            run = record.read(path)
+        except record.Damaged as damage:
+            return str(damage)
+        if run:
+            of, seed = run.record["cell"], run.record["seed"]
+            if (of["study"], of["id"], f"seed{seed}") != (*cell_of(folder), path.name):
+                return f"{path} is of another run"
+            made |= set(of["seeds"])
+            found.add(seed)
+    lost = sorted(made - found) if found else [0]
+    return f"{folder}/seed{lost[0]} is not there" if lost else ""
+
+
 def figures(study: str, root: str) -> list[str]:
     """Files of a study's figures below figures/<tier>: the keys of FIGURES in its module."""
     names = registry.keys(registry.STUDIES / study / "figures.py", "FIGURES")
@@ -122,6 +160,42 @@ def tables(study: str, root: str) -> list[str]:
     return [f"{root}/tables/{stem}.{kind}" for stem in stems for kind in ("csv", "md", "tex")]
 
 
-def gpus(device: str) -> int:
-    """How many GPUs a training job asks for: one where there is one and `device` allows it."""
-    return int(device != "cpu" and Path("/dev/nvidia0").exists())
+def data_options(config: dict[str, Any]) -> list[str]:
+    """What a job is told about where the real data sets lie."""
+    folder = [f"--data-dir={config['data_dir']}"] if config["data_dir"] else []
+    return folder + ([] if config["download"] else ["--no-download"])
+
+
+def gpus(device: str, cluster: bool) -> int:
+    """How many GPUs a training job asks for.
+
+    ``auto`` asks for one where this machine has one. On a cluster this machine says nothing about
+    the others, so it asks for one there: a job refused is better than one on a CPU unawares.
+    """
+    if device == "auto":
+        return int(cluster or Path("/dev/nvidia0").exists())
+    return int(device == "cuda")
+
+
+def memory_mb(cells: Iterable[Cell], attempt: int) -> int:
+    """Memory in MB that a job with these cells asks for, half as much again at every new attempt.
+
+    Images lie in memory as bytes; beside them the largest process of the published runs held
+    0.8 GB with embedded data and 4.2 GB with real ones. A set whose size is the user's counts 4 GB.
+    """
+    most = 0
+    for cell in cells:
+        needed = 1500
+        for name in cell.datasets:
+            if DATASETS[name]["folder"]:
+                shape, counts = DATASETS[name]["shape"], DATASETS[name]["counts"]
+                images = math.prod(shape) * sum(counts) / 1e6 if counts else 4000
+                needed = max(needed, 5000) + int(1.5 * images)
+        most = max(most, needed)
+    return int(most * 1.5 ** (attempt - 1))
+
+
+def minutes(tier: str, attempt: int) -> int:
+    """Time limit of a training job: a multiple of the longest published run of the tier, longer at
+    every new attempt. A job that is cut short goes on from its checkpoints."""
+    return {"smoke": 20, "quick": 60, "reduced": 120, "paper": 240}[tier] * attempt

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from paper_repro.analysis.files import COLUMNS, Record, Tables, array_path, write_tables
+from paper_repro.analysis import sums
+from paper_repro.analysis.files import COLUMNS, Record, Tables, array_path
+from paper_repro.analysis.staged import write_results
 
 STUDY = "sticking_the_landing"
 TIER = "smoke"
@@ -89,7 +91,7 @@ class Writer:
 
     def write(self, root: Path) -> Path:
         """Write the results folder and return it."""
-        write_tables(self.tables, root)
+        write_results(self.tables, {}, root)
         return root
 
 
@@ -290,3 +292,4 @@ def _surface(root: Path) -> None:
         gradient_score=score,
         gradient_path=total + score,
     )
+    sums.write(root)

@@ -21,12 +21,14 @@ import paper_repro
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SLURM = (ROOT / "requirements-slurm.lock").read_text(encoding="utf-8")
 PYTHONS = ("3.11", "3.12", "3.13")
+LAUNCH = ".venv/bin/python -m paper_repro.launch"
 
 
-def lock_entries() -> list[tuple[Requirement, list[str]]]:
-    """The lock as (requirement, its hashes), comments dropped and continued lines joined."""
-    text = re.sub(r"^\s*#.*\n", "", LOCK, flags=re.MULTILINE).replace("\\\n", " ")
+def lock_entries(lock: str = LOCK) -> list[tuple[Requirement, list[str]]]:
+    """A lock as (requirement, its hashes), comments dropped and continued lines joined."""
+    text = re.sub(r"^\s*#.*\n", "", lock, flags=re.MULTILINE).replace("\\\n", " ")
     entries = []
     for line in text.splitlines():
         requirement, *hashes = line.split("--hash=")
@@ -63,17 +65,42 @@ def declared() -> list[Requirement]:
 
 
 def test_every_locked_distribution_is_pinned_and_hashed():
-    entries = lock_entries()
-    assert len(entries) > len(declared())
-    for requirement, hashes in entries:
+    assert len(lock_entries()) > len(declared())
+    for requirement, hashes in lock_entries() + lock_entries(SLURM):
         assert re.fullmatch(r"==[^,*]+", str(requirement.specifier)), requirement
         assert not requirement.url, requirement
         assert hashes, requirement
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", text) for text in hashes), requirement
 
 
-def test_the_lock_names_no_index_and_no_path():
-    assert not re.search(r"://|^-|\bfile:|--(?!hash=)|[\s'\"]/", LOCK, flags=re.MULTILINE)
+@pytest.mark.parametrize("lock", [LOCK, re.sub(r"^ *#.*$", "", SLURM, flags=re.MULTILINE)])
+def test_a_lock_names_no_index_and_no_path(lock):
+    assert not re.search(r"://|^-|\bfile:|--(?!hash=)|[\s'\"]/", lock, flags=re.MULTILINE)
+
+
+def test_the_lock_of_slurm_adds_the_extra_to_the_lock_and_repeats_nothing():
+    added = {canonicalize_name(r.name): str(r.specifier)[2:] for r, _ in lock_entries(SLURM)}
+    (extra,) = map(Requirement, PROJECT["project"]["optional-dependencies"]["slurm"])
+    assert extra.specifier.contains(added[extra.name])
+    assert not added.keys() & {canonicalize_name(r.name) for r, _ in lock_entries()}
+    asked = (ROOT / "requirements-slurm.in").read_text(encoding="utf-8").splitlines()
+    assert extra in [Requirement(line) for line in asked if not line.startswith("#")]
+
+
+def test_the_image_is_built_from_a_base_by_digest_and_from_the_lock_and_named_in_run_json(
+    monkeypatch,
+):
+    from paper_repro.training import provenance
+
+    recipe = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    (base,) = re.findall(r"^FROM (.*)$", recipe, flags=re.MULTILINE)
+    digest = re.fullmatch(r"python:3\.1[123]\.\d+-slim@(sha256:[0-9a-f]{64})", base)[1]
+    assert f'PAPER_REPRO_IMAGE="from python@{digest}"' in recipe
+    assert "--require-hashes --requirement requirements.lock" in recipe
+    monkeypatch.delenv("PAPER_REPRO_IMAGE", raising=False)
+    assert provenance.environment("cpu")["container"] == ""
+    monkeypatch.setenv("PAPER_REPRO_IMAGE", digest)
+    assert provenance.environment("cpu")["container"] == digest
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -141,13 +168,13 @@ def test_bare_make_explains_every_target_tier_and_variable():
 def test_make_hands_tier_cores_and_config_to_snakemake(target):
     done = make("-n", target, "TIER=smoke", "CORES=3", "CONFIG=seeds=2")
     # The target stands first: behind --config it would be taken for a key.
-    wanted = f".venv/bin/snakemake {target} --cores 3 --config tier=smoke seeds=2"
+    wanted = f"{LAUNCH} {target} --cores 3 --config tier=smoke seeds=2"
     assert done.stdout.splitlines()[-1].rstrip() == wanted
 
 
 def test_make_reproduce_makes_everything_at_tier_quick():
     command = make("-n", "reproduce").stdout.splitlines()[-1].rstrip()
-    assert command == ".venv/bin/snakemake all --cores all --config tier=quick"
+    assert command == f"{LAUNCH} all --cores all --config tier=quick"
 
 
 def test_make_refuses_an_unfit_python_in_one_line(tmp_path):

@@ -7,27 +7,17 @@ other settings than the grid now asks for, stands as ``missing``, one that diver
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paper_repro import atomic
-from paper_repro.analysis.files import (
-    COLUMNS,
-    MISSING,
-    Record,
-    RunKey,
-    Tables,
-    arrays_of,
-    csv_text,
-    read_tables,
-    replace_arrays,
-    write_tables,
-)
+from paper_repro import atomic, record
+from paper_repro.analysis import csvfile, sound
+from paper_repro.analysis.csvfile import Readable, Record
+from paper_repro.analysis.files import COLUMNS, MISSING, RunKey, Tables, arrays_of, csv_text
+from paper_repro.analysis.staged import write_results
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 
@@ -39,10 +29,10 @@ ROW_COLUMNS = ("split", "step", "metric", "value", "unit", "at", "estimator", "k
 def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> None:
     """Gather ``runs_root/<study>/<cell>/seed<k>/`` of every cell and seed into tables under `out`.
 
-    UserError for a run whose files cannot be read and for cells of another tier.
+    UserError for a run whose files are damaged and for cells of another tier.
     """
     tables: Tables = {table: [] for table in COLUMNS}
-    arrays: dict[RunKey, Path] = {}
+    arrays: dict[RunKey, Readable] = {}
     for cell in sorted(cells, key=lambda cell: (cell.study, cell.experiment, cell.id)):
         if cell.tier != tier:
             raise UserError(f"cell {cell.id}: of tier {cell.tier!r}, not {tier!r}")
@@ -52,35 +42,42 @@ def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> Non
             tables["metrics"] += final
             tables["curves"] += curves
             tables["runs"].append(_run_row(run))
-            if (path := run.folder / "arrays.npz").is_file() and run.record:
-                arrays[cell.study, cell.id, str(run.seed)] = path
+            if record.ARRAYS in run.files:
+                arrays[cell.study, cell.id, str(run.seed)] = run.folder / record.ARRAYS
         params = json.dumps(dict(cell.params), sort_keys=True)
         address = (cell.study, cell.experiment, cell.id, cell.tier)
         tables["cells"].append((*address, cell.task, params))
         tables["costs"] += [(*address, *cost) for cost in _costs(runs)]
-    write_tables(tables, out)
-    replace_arrays(arrays, out)
+    sound.check(tables, out)
+    write_results(tables, arrays, out)
 
 
 def merge(roots: Sequence[Path], out: Path) -> None:
-    """Join collected folders of different studies into one."""
+    """Join collected folders of different studies into one.
+
+    UserError for a folder that is not there or damaged, and for two that hold the same cell.
+    """
     tables: Tables = {table: [] for table in COLUMNS}
-    arrays: dict[RunKey, Path] = {}
+    arrays: dict[RunKey, Readable] = {}
+    homes: dict[str, Path] = {}
     for root in roots:
-        found = read_tables(root)
+        found = sound.read(root)
+        for study in dict.fromkeys(row[0] for row in found["cells"]):
+            if study in homes:
+                raise UserError(f"{root}: study {study} is in {homes[study]} too")
+            homes[study] = root
         for table, records in found.items():
             tables[table] += records
         arrays |= arrays_of(root, found)
-    write_tables(tables, out)
-    replace_arrays(arrays, out)
+    write_results(tables, arrays, out)
 
 
 def concatenate(files: Sequence[Path], out: Path) -> None:
-    """Join CSV files; UserError where their columns differ."""
-    columns: list[str] = []
-    records: list[list[str]] = []
+    """Join CSV files; UserError where one cannot be read or their columns differ."""
+    columns: Record = ()
+    records: list[Record] = []
     for path in files:
-        head, *rest = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+        head, *rest = csvfile.read(path)
         if columns and head != columns:
             raise UserError(f"{path}: its columns differ from those of {files[0]}")
         columns = head
@@ -94,6 +91,7 @@ class _Run:
     seed: int
     folder: Path
     record: Mapping[str, Any]  # run.json; empty for a missing run
+    files: Mapping[str, bytes]  # the files beside it
 
     @property
     def status(self) -> str:
@@ -102,17 +100,13 @@ class _Run:
 
 def _read_run(cell: Cell, seed: int, root: Path) -> _Run:
     folder = root / cell.study / cell.id / f"seed{seed}"
-    path = folder / "run.json"
-    if not path.is_file() or not (folder / "metrics.csv").is_file():
-        return _Run(cell, seed, folder, {})
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        trained = record["cell"]
-    except (json.JSONDecodeError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete its folder") from None
-    wanted = json.loads(cell.as_json())
-    stale = any(trained.get(key) != wanted[key] for key in ("task", "params"))
-    return _Run(cell, seed, folder, {} if stale else record)
+        found = record.read(folder)
+    except record.Damaged as damage:
+        raise UserError(f"{damage}; snakemake, called again, makes it anew") from None
+    if not found or not record.answers(found.record, cell, seed):
+        return _Run(cell, seed, folder, {}, {})
+    return _Run(cell, seed, folder, found.record, found.files)
 
 
 def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
@@ -136,7 +130,7 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
         return [_record("metrics", {**shared, "estimator": own, "status": MISSING})], []
     final: list[Record] = []
     curves: dict[tuple[str, ...], list[Record]] = {}
-    for row in _read_rows(run.folder / "metrics.csv"):
+    for row in _read_rows(run):
         line = _record("metrics", {**shared, **row, "estimator": row["estimator"] or own})
         if row["kind"] == "curve":
             series = (row["metric"], row["split"], row["at"], row["estimator"])
@@ -146,11 +140,10 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
     return final, [line for points in curves.values() for line in thin(points)]
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
-    if tuple(reader.fieldnames or ()) != ROW_COLUMNS:
-        raise UserError(f"{path}: its columns are not those of a run; delete its folder")
-    return list(reader)
+def _read_rows(run: _Run) -> list[dict[str, str]]:
+    text, path = run.files[record.METRICS], run.folder / record.METRICS
+    rows = sound.rows_of_run(text, ROW_COLUMNS, run.status, path)
+    return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in rows]
 
 
 def thin(points: Sequence[Record], most: int = MAX_POINTS) -> list[Record]:

@@ -1,7 +1,8 @@
-"""The tidy files of a results folder: their columns, and reading and writing them as text.
+"""The tidy files of a results folder: what they are called, their columns, and their bytes.
 
 Numbers pass through as the text the run wrote, so collecting and merging change no digit. Equal
-rows give equal bytes: no dates, Unix line ends, gzip without a time stamp.
+rows give equal bytes: no dates, Unix line ends, gzip without a time stamp. `paths` alone knows
+where the files lie.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from paper_repro import atomic
+from paper_repro.analysis import csvfile
+from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.errors import UserError
 
-Record = tuple[str, ...]
 Tables = dict[str, list[Record]]
 RunKey = tuple[str, str, str]  # study, cell, seed
 
@@ -50,33 +55,35 @@ NAMES = {
 }
 ARRAYS = "arrays"
 MISSING = "missing"  # status of a run that the grid asks for and nobody made
+LARGEST_ARRAYS = 2**28  # bytes of all arrays of a run; the largest published has 4e5
 
 
-def read_tables(root: Path) -> Tables:
-    """The five tables of a results folder as text; UserError where one is missing or foreign."""
+def paths(root: Path) -> list[str]:
+    """The files of a results folder that are there, relative to it: tables, then arrays."""
+    tables = [name for name in NAMES.values() if (root / name).is_file()]
+    arrays = sorted(path.relative_to(root).as_posix() for path in root.glob(f"{ARRAYS}/*/*/*.npz"))
+    return tables + arrays
+
+
+def array_path(root: Path, key: RunKey) -> Path:
+    """Where the arrays of a run lie under a results folder."""
+    study, cell, seed = key
+    return root / ARRAYS / study / cell / f"seed{seed}.npz"
+
+
+def read_tables(root: Readable) -> Tables:
+    """The five tables of a results folder as text, line n of a file as entry n - 2.
+
+    UserError where a file is missing, foreign or not as it was written; what its rows say is
+    checked by `sound`.
+    """
     tables = {}
     for table, columns in COLUMNS.items():
         path = root / NAMES[table]
         if not path.is_file():
             raise UserError(f"{path}: not there; collect the runs first (snakemake does)")
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        reader = csv.reader(io.StringIO(raw.decode("utf-8"), newline=""))
-        head = tuple(next(reader, []))
-        if head != columns:
-            odd = sorted(set(head) ^ set(columns)) or ["their order"]
-            raise UserError(f"{path}: columns differ from what this version writes: {odd[0]}")
-        tables[table] = [tuple(record) for record in reader]
+        tables[table] = csvfile.read(path, columns)[1:]
     return tables
-
-
-def write_tables(tables: Tables, root: Path) -> None:
-    """Write the five tables under `root`, creating it."""
-    root.mkdir(parents=True, exist_ok=True)
-    for table, columns in COLUMNS.items():
-        raw = csv_text(columns, tables[table]).encode()
-        if NAMES[table].endswith(".gz"):
-            raw = gzip.compress(raw, compresslevel=9, mtime=0)
-        atomic.write_bytes(root / NAMES[table], raw)
 
 
 def csv_text(columns: Sequence[str], records: Iterable[Sequence[str]]) -> str:
@@ -88,33 +95,44 @@ def csv_text(columns: Sequence[str], records: Iterable[Sequence[str]]) -> str:
     return buffer.getvalue()
 
 
-def array_path(root: Path, key: RunKey) -> Path:
-    """Where the arrays of a run lie under a results folder."""
-    study, cell, seed = key
-    return root / ARRAYS / study / cell / f"seed{seed}.npz"
+def write_table(records: list[Record], table: str, root: Path) -> None:
+    """Write one of the five tables under `root`, creating it."""
+    raw = csv_text(COLUMNS[table], records).encode()
+    if NAMES[table].endswith(".gz"):
+        raw = gzip.compress(raw, compresslevel=9, mtime=0)
+    atomic.write_bytes(root / NAMES[table], raw)
 
 
-def replace_arrays(sources: dict[RunKey, Path], root: Path) -> None:
-    """Make the arrays under `root` exactly those of `sources`; nothing stale stays behind.
-
-    Sources may lie under `root` themselves: the new folder is complete before the old one goes.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=root, prefix=f".{ARRAYS}."))
-    try:
-        (fresh / ARRAYS).mkdir()
-        for key, source in sorted(sources.items()):
-            target = array_path(fresh, key)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-        shutil.rmtree(root / ARRAYS, ignore_errors=True)
-        os.replace(fresh / ARRAYS, root / ARRAYS)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+def write_arrays(sources: Mapping[RunKey, Readable], root: Path) -> None:
+    """Copy the arrays of runs to their places under `root`, where none lie yet."""
+    (root / ARRAYS).mkdir(parents=True)
+    for key, source in sorted(sources.items()):
+        target = array_path(root, key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as stream, target.open("wb") as copy:
+            shutil.copyfileobj(stream, copy)
 
 
-def arrays_of(root: Path, tables: Tables) -> dict[RunKey, Path]:
+def arrays_of(root: Readable, tables: Tables) -> dict[RunKey, Readable]:
     """Arrays that exist under `root` for the runs of its tables."""
     column = COLUMNS["runs"].index
     keys = {(r[column("study")], r[column("cell")], r[column("seed")]) for r in tables["runs"]}
-    return {key: path for key in keys if (path := array_path(root, key)).is_file()}
+    places = {key: root / array_path(Path(), key).as_posix() for key in keys}
+    return {key: place for key, place in places.items() if place.is_file()}
+
+
+def load_arrays(path: Readable) -> dict[str, NDArray[Any]]:
+    """What a run saved, by name; UserError where that cannot be read or is larger than any run's.
+
+    Nothing is unpickled.
+    """
+    raw = io.BytesIO(path.read_bytes())
+    try:
+        with zipfile.ZipFile(raw) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size <= LARGEST_ARRAYS:
+            with np.load(raw) as found:
+                return {name: found[name] for name in found.files}
+    except Exception as error:  # for bytes that are no arrays numpy and zlib raise as they like
+        raise UserError(f"{path}: no arrays that a run saved ({error})") from None
+    raise UserError(f"{path}: {size} bytes of arrays, which no run saves")

@@ -11,33 +11,29 @@ what is shipped.
 
 from __future__ import annotations
 
-import io
-import tempfile
-import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from paper_repro import atomic
+from paper_repro.analysis import archive, sound, sums
+from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import (
-    ARRAYS,
     COLUMNS,
     MISSING,
-    NAMES,
-    Record,
     RunKey,
     Tables,
     array_path,
     arrays_of,
+    load_arrays,
+    paths,
     read_tables,
-    replace_arrays,
-    write_tables,
 )
+from paper_repro.analysis.staged import settle, write_results
 from paper_repro.errors import UserError
 
 RANK = {"reduced": 0, "paper": 1}
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: equal rows, equal bytes
 PER_RUN = ("metrics", "curves", "runs")
 
 
@@ -46,7 +42,7 @@ class _Run:
     """All rows of one run, by table, and its arrays if it has some."""
 
     rows: dict[str, list[Record]]
-    arrays: Path | None
+    arrays: Readable | None
 
     def get(self, column: str) -> str:
         """A column of its row of runs.csv."""
@@ -81,37 +77,27 @@ class _Cell:
         return {run.get("fingerprint") for run in self.finished.values()}
 
 
-def export_results(root: Path, out: Path) -> None:
-    """Pack tables and arrays of a results folder into the zip file `out`."""
-    members = {name: root / name for name in NAMES.values()}
-    for key, path in arrays_of(root, read_tables(root)).items():
-        members[array_path(Path(), key).as_posix()] = path
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, path in sorted(members.items()):
-            entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, path.read_bytes())
-    atomic.write_bytes(out, buffer.getvalue())
-
-
 def import_results(source: Path, published: Path) -> list[str]:
     """Merge an exported zip (or a results folder) into `published`.
 
-    Returns a line per cell that changed or was refused, saying what was done and why. UserError if
-    `source` is no export, or holds rows of a tier that is never published.
+    Returns a line per cell that changed or was refused, saying what was done and why. UserError,
+    and `published` as it was, if `source` is damaged or no export, or holds rows of a tier that is
+    never published.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        root = source if source.is_dir() else _unpack(source, Path(scratch))
-        incoming = _read(root)
+    with ExitStack() as stack:
+        if source.is_dir():
+            incoming = _incoming(source, paths(source))
+        else:
+            incoming = _incoming(*stack.enter_context(archive.opened(source)))
         for cell in incoming.values():
             if cell.tier not in RANK:
                 raise UserError(
                     f"{source}: rows of tier {cell.tier!r} are not published; "
                     f"only {' and '.join(RANK)} train on real data"
                 )
-        cells = _read(published) if (published / NAMES["runs"]).is_file() else {}
-        report = []
+        report = ["finished an import that had been interrupted"] if settle(published) else []
+        there = paths(published) or (published / sums.NAME).is_file()
+        cells = _cells(sound.read(published), published) if there else {}
         for key, cell in sorted(incoming.items()):
             cells[key], done = merge_cell(cells.get(key), cell)
             report += [f"{'/'.join(key)}: {done}"] if done else []
@@ -152,9 +138,24 @@ def _join(old: _Cell, new: _Cell) -> tuple[_Cell, str]:
     return replace(new, runs=runs, costs=costs), "; ".join(done)
 
 
-def _read(root: Path) -> dict[tuple[str, str], _Cell]:
-    """Cells of a results folder by study and id."""
+def _incoming(root: Readable, names: list[str]) -> dict[tuple[str, str], _Cell]:
+    """The cells of `root`, which holds the files `names`. An older version listed no hashes."""
+    if (root / sums.NAME).is_file():
+        sound.verify(root, names)
     tables = read_tables(root)
+    sound.check(tables, root)
+    arrays = arrays_of(root, tables)
+    owned = {array_path(Path(), key).as_posix() for key in arrays}
+    for name in names:
+        if name.endswith(".npz") and name not in owned:
+            raise UserError(f"{root / name}: belongs to no run in runs.csv")
+    for path in arrays.values():
+        load_arrays(path)
+    return _cells(tables, root)
+
+
+def _cells(tables: Tables, root: Readable) -> dict[tuple[str, str], _Cell]:
+    """Cells of a results folder by study and id."""
     arrays = arrays_of(root, tables)
     cells: dict[tuple[str, str], _Cell] = {}
     for row in tables["cells"]:
@@ -175,7 +176,7 @@ def _read(root: Path) -> dict[tuple[str, str], _Cell]:
 
 def _write(cells: dict[tuple[str, str], _Cell], root: Path) -> None:
     tables: Tables = {table: [] for table in COLUMNS}
-    arrays: dict[RunKey, Path] = {}
+    arrays: dict[RunKey, Readable] = {}
     for cell in sorted(cells.values(), key=lambda cell: cell.address[:3]):
         tables["cells"].append(cell.address)
         tables["costs"] += [row for _, row in sorted(cell.costs.items())]
@@ -186,32 +187,14 @@ def _write(cells: dict[tuple[str, str], _Cell], root: Path) -> None:
                 tables[table] += run.rows[table]
             if run.arrays is not None and (seed == first or not _pictures(run.arrays)):
                 arrays[*_key("cells", cell.address), seed] = run.arrays
-    write_tables(tables, root)
-    replace_arrays(arrays, root)
+    write_results(tables, arrays, root)
 
 
-def _pictures(path: Path) -> bool:
+def _pictures(path: Readable) -> bool:
     """Whether all that a run saved is pictures, uint8 [n, C, H, W]."""
-    with np.load(path) as archive:
-        found = [archive[name] for name in archive.files]
-    return all(array.dtype == np.uint8 and array.ndim == 4 for array in found)
+    return all(a.dtype == np.uint8 and a.ndim == 4 for a in load_arrays(path).values())
 
 
 def _key(table: str, row: Record) -> tuple[str, str]:
     columns = COLUMNS[table]
     return row[columns.index("study")], row[columns.index("cell")]
-
-
-def _unpack(source: Path, target: Path) -> Path:
-    """Unpack an export; only names that an export can hold leave the archive."""
-    try:
-        with zipfile.ZipFile(source) as archive:
-            for name in archive.namelist():
-                parts = Path(name).parts
-                array = len(parts) == 4 and parts[0] == ARRAYS and name.endswith(".npz")
-                if not (array or name in NAMES.values()) or ".." in parts:
-                    raise UserError(f"{source}: {name!r} does not belong in an export")
-                archive.extract(name, target)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{source}: no zip that export wrote ({error})") from None
-    return target

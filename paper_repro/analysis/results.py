@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from paper_repro.analysis.files import COLUMNS, NAMES, array_path
+from paper_repro.analysis import sound
+from paper_repro.analysis.files import COLUMNS, NAMES, array_path, load_arrays, paths
 from paper_repro.errors import UserError
 
 NUMBERS = {
@@ -116,10 +117,7 @@ class Results:
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
         path = array_path(self.root, (study, cell, str(seed)))
-        if not path.is_file():
-            return {}
-        with np.load(path) as archive:
-            return {name: archive[name] for name in archive.files}
+        return load_arrays(path) if path.is_file() else {}
 
     @cached_property
     def _params(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -154,14 +152,13 @@ class Results:
 
 
 def load(root: Path) -> Results:
-    """Read the tables of a results folder; UserError names a file that is missing."""
+    """Read the tables of a results folder; UserError names what is missing or was changed."""
+    sound.verify(root, paths(root))
     frames = {table: _read(root / name, COLUMNS[table]) for table, name in NAMES.items()}
     return Results(root, **frames)
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    if not path.is_file():
-        raise UserError(f"{path}: not there; collect the runs first (snakemake does)")
     numbers = [name for name in columns if name in NUMBERS]
     frame = pd.read_csv(
         path,
@@ -170,7 +167,7 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         na_values={name: ["", "nan", "NaN"] for name in numbers},
     )
     if list(frame.columns) != list(columns):
-        raise UserError(f"{path}: its columns are not those this version writes; collect anew")
+        raise UserError(f"{path}: its columns differ from what this version writes; collect anew")
     for name in WHOLE:
         if name in frame:
             frame[name] = frame[name].fillna(-1).astype(int)

@@ -37,7 +37,8 @@ from typing import Any
 
 import pandas as pd
 
-from paper_repro import atomic, grid, registry
+from paper_repro import atomic, registry
+from paper_repro.analysis import claim_names
 from paper_repro.analysis.checks import (
     BOUNDS,
     CONTRADICTED,
@@ -47,13 +48,12 @@ from paper_repro.analysis.checks import (
     SUPPORTED,
     Finding,
 )
-from paper_repro.analysis.files import COLUMNS, csv_text
+from paper_repro.analysis.files import csv_text
 from paper_repro.analysis.results import Results, load
 from paper_repro.analysis.selection import COUNTING, Sample, sample
 from paper_repro.analysis.statistics import ALPHA, holm
 from paper_repro.analysis.wording import describe
 from paper_repro.errors import UserError
-from paper_repro.schemas import check_schema, read_yaml, schema
 
 CLAIM_COLUMNS = (
     *("study", "claim", "statement", "source", "rule", "estimate", "ci_low", "ci_high"),
@@ -131,26 +131,16 @@ def _summary(verdicts: Mapping[str, str]) -> str:
 
 def load_claims(path: Path, study: str) -> dict[str, Any]:
     """A checked claims.yaml; UserError names the first mistake and what is allowed."""
-    where = f"{study}/claims.yaml"
-    if not path.is_file():
-        raise UserError(f"{path}: not there; a study states its claims in it")
-    claims: dict[str, Any] = read_yaml(path)
-    check_schema(claims, schema("claims"), where)
-    twice = [name for name, n in Counter(c["id"] for c in claims["claims"]).items() if n > 1]
-    if twice:
-        raise UserError(f"{where}: claim {twice[0]} is there twice")
-    known = _known_columns(study) | set(claims["coordinates"])
+    where, claims = f"{study}/claims.yaml", claim_names.read(path, study)
     for claim in claims["claims"]:
         for check in claim["checks"]:
-            _check_check(check, known, f"{where}: {claim['id']}.{check['name']}")
+            _check_check(check, f"{where}: {claim['id']}.{check['name']}")
     return claims
 
 
-def _check_check(check: Mapping[str, Any], known: set[str], where: str) -> None:
-    """What the schema cannot say: statistic, the rule's keys, and columns must exist."""
+def _check_check(check: Mapping[str, Any], where: str) -> None:
+    """What the schema cannot say: the rule's keys, and what goes together."""
     statistic, rule = check["statistic"], check["rule"]
-    if statistic not in STATISTICS:
-        raise UserError(f"{where}: statistic {statistic!r} is not one of {', '.join(STATISTICS)}")
     if len(REGIONS & rule.keys()) != 1:
         raise UserError(f"{where}: a rule names one of {', '.join(sorted(REGIONS))}")
     needs, allows = STATISTICS[statistic].needs, STATISTICS[statistic].allows
@@ -164,18 +154,6 @@ def _check_check(check: Mapping[str, Any], known: set[str], where: str) -> None:
     _check_reach(check, where)
     _check_span(check, where)
     _check_along(check, where)
-    columns = [*check["select"], *check.get("versus", {}), *check.get("units", [])]
-    columns += [rule["x"]] if "x" in rule else []
-    columns += check.get("given", {"select": {}})["select"]
-    if tuned := check.get("tuned"):
-        if tuned["over"] in columns:
-            raise UserError(f"{where}: {tuned['over']!r} is tuned; it has no place in the check")
-        columns += [*tuned["select"], tuned["over"].partition(".")[0]]
-    for column in columns:
-        if column not in known | {"kind", "reported"}:
-            raise UserError(
-                f"{where}: unknown column {column!r}; allowed: {', '.join(sorted(known))}"
-            )
 
 
 def _check_reach(check: Mapping[str, Any], where: str) -> None:
@@ -221,20 +199,12 @@ def _check_along(check: Mapping[str, Any], where: str) -> None:
         raise UserError(f"{where}: along goes with {', '.join(sorted(COUNTING))}")
 
 
-def _known_columns(study: str) -> set[str]:
-    """Columns that rows of the study can have, from the tasks' literals."""
-    known = {*COLUMNS["metrics"], *grid.COMMON, "cell_estimator", "progress"}
-    for task in registry.names("tasks", study):
-        known |= set(registry.constant("tasks", task, "PARAMS", study) or {})
-    return known - {"value", "at", "run_id"}
-
-
 def _judge(
     results: Results, study: str, check: Mapping[str, Any], reported: Path
 ) -> tuple[Finding, Sample]:
     used = sample(results, study, check, reported)
     if used.rows.empty:
-        note = "no such rows at this tier" if not (used.gaps or used.left_out) else ""
+        note = "" if used.gaps or used.left_out else _absent(results, study, check["select"])
         finding = Finding(NOT_RUN, note=note)
     else:
         finding = STATISTICS[check["statistic"]].function(used, check["rule"])
@@ -248,6 +218,14 @@ def _judge(
         gaps = _some(used.gaps, "runs")
         finding = replace(finding, note=_joined(finding.note, f"missing or diverged: {gaps}"))
     return finding, used
+
+
+def _absent(results: Results, study: str, select: Mapping[str, Any]) -> str:
+    """Why a selection is empty: where its experiment has run, a metric that no row has is named."""
+    experiment, metric = select["experiment"], select["metric"]
+    if len(results.frame(study, experiment)) and not len(results.frame(study, experiment, metric)):
+        return f"{experiment} has run, but no row of it has metric {metric}"
+    return "no such rows at this tier"
 
 
 def _after_holm(finding: Finding, p: float) -> Finding:

@@ -25,6 +25,7 @@ from paper_repro.distributions.posterior import (
 
 COMPONENT = "posterior"
 OPTIONS = {"classes": 8}
+RULES = {"classes": {"minimum": 2}}
 
 
 def head_size(latent: int, *, classes: int = 8) -> int:

@@ -24,6 +24,13 @@ from paper_repro.distributions.posterior import (
 
 COMPONENT = "posterior"
 OPTIONS = {"scale": "learned"}
+RULES = {
+    "scale": {
+        "type": ["string", "number"],
+        "anyOf": [{"const": "learned"}, {"type": "number", "exclusiveMinimum": 0}],
+        "description": "'learned' or a positive standard deviation",
+    }
+}
 
 LOG_2PI = math.log(2 * math.pi)
 

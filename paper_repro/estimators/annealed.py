@@ -28,6 +28,11 @@ SUPPORTS = ("gaussian", "bernoulli", "categorical")
 OBJECTIVES = ("elbo",)
 PRIORS = ("standard",)
 OPTIONS = {"first": "score_function", "second": "reinforce", "alpha": 0.5}
+RULES = {
+    "first": {"not": {"const": "annealed"}, "description": "an estimator that it can mix"},
+    "second": {"not": {"const": "annealed"}, "description": "an estimator that it can mix"},
+    "alpha": {"minimum": 0, "maximum": 1},
+}
 STATE = {"reward": 0.0, "weight": 0.0}  # the baseline of a `reinforce` within
 
 

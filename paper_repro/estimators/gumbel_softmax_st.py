@@ -20,6 +20,7 @@ OBJECTIVES = ("elbo",)
 UNBIASED = ()
 PRIORS = ("standard",)
 OPTIONS = {"temperature": 0.5}
+RULES = {"temperature": {"exclusiveMinimum": 0}}
 
 
 def terms(

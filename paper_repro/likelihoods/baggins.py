@@ -35,6 +35,13 @@ from paper_repro.likelihoods.normal import by_channel, linked, log_density, per_
 COMPONENT = "likelihood"
 OUTPUTS = 1
 OPTIONS = {"variant": "A", "bits": 8.0, "channels": 1, "link": "identity"}
+RULES = {
+    "variant": {"enum": ["A", "B", "C"]},
+    "bits": {"exclusiveMinimum": 0},
+    "channels": {"minimum": 1},
+    "link": {"enum": ["identity", "sigmoid"]},
+}
+PREPROCESSING = ("unit", "dequantised", "none")  # a density of real values
 VARIANTS = ("A", "B", "C")
 NEWTON_STEPS = 8
 

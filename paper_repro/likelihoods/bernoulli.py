@@ -12,6 +12,7 @@ from paper_repro.likelihoods.normal import require_output
 COMPONENT = "likelihood"
 OUTPUTS = 1
 OPTIONS: dict[str, object] = {}
+PREPROCESSING = ("binarised",)  # of grey pixels it is no density
 
 
 def log_likelihood(x: Tensor, logits: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:

@@ -19,6 +19,8 @@ from paper_repro.likelihoods.normal import linked, log_density, residual
 COMPONENT = "likelihood"
 OUTPUTS = 1
 OPTIONS = {"link": "identity"}
+RULES = {"link": {"enum": ["identity", "sigmoid"]}}
+PREPROCESSING = ("unit", "dequantised", "none")  # a density of real values
 
 
 def init_params() -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from paper_repro.likelihoods.normal import linked, residual
 COMPONENT = "likelihood"
 OUTPUTS = 1
 OPTIONS = {"link": "identity"}
+RULES = {"link": {"enum": ["identity", "sigmoid"]}}
 
 
 def log_likelihood(

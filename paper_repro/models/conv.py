@@ -34,6 +34,12 @@ from paper_repro.models.layers import (
 
 COMPONENT = "model"
 SIZES = {"widths": [64, 128, 256, 512], "groups": 8, "head_gain": 0.3}
+RULES = {
+    "widths": {"items": {"type": "integer", "minimum": 1}, "minItems": 1},
+    "groups": {"minimum": 1},
+    "head_gain": {"exclusiveMinimum": 0},
+}
+SIDES = {"minimum": 2}
 
 
 def encoder(

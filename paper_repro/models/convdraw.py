@@ -30,6 +30,8 @@ from paper_repro.models.layers import conv, glorot, require_image, require_posit
 COMPONENT = "model"
 SUPPORTS = ("convdraw",)
 SIZES = {"hidden": 32, "z_channels": 4, "steps": 4}
+RULES = {"hidden": {"minimum": 1}, "z_channels": {"minimum": 1}, "steps": {"minimum": 1}}
+SIDES = {"multipleOf": 4}
 STRIDE = 4
 SCALE_FLOOR = 1e-6  # softplus underflows, and its log must not
 

@@ -30,6 +30,12 @@ from paper_repro.models.layers import (
 
 COMPONENT = "model"
 SIZES = {"base_dim": 64, "fc_dim": 1024, "spectral_norm": True, "norm_decay": 0.999}
+RULES = {
+    "base_dim": {"minimum": 1},
+    "fc_dim": {"minimum": 1},
+    "norm_decay": {"minimum": 0, "exclusiveMaximum": 1},
+}
+SIDES = {"multipleOf": 4}
 
 DRAW = normal(0.02)
 

@@ -15,6 +15,7 @@ from torch import Generator, Tensor, nn
 
 COMPONENT = "model"
 SIZES = {"weight_std": 0.01, "scale_std": 1e-3, "constant_scale": False}
+RULES = {"weight_std": {"exclusiveMinimum": 0}, "scale_std": {"exclusiveMinimum": 0}}
 
 
 class LinearDecoder(nn.Module):

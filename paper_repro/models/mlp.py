@@ -33,6 +33,12 @@ SIZES = {
     "layer_norm": False,
     "head_gain": 1.0,
 }
+RULES = {
+    "hidden": {"items": {"type": "integer", "minimum": 1}, "minItems": 1},
+    "activation": {"enum": ["tanh", "relu", "gelu", "silu"]},
+    "weights": {"enum": ["glorot", "he"]},
+    "head_gain": {"exclusiveMinimum": 0},
+}
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 WEIGHTS = {"glorot": glorot, "he": he}

@@ -32,6 +32,13 @@ from paper_repro.models.layers import (
 
 COMPONENT = "model"
 SIZES = {"num_scale": 4, "base_dim": 32, "fc_dim": 512, "norm_decay": 0.999}
+RULES = {
+    "num_scale": {"minimum": 1},
+    "base_dim": {"minimum": 1},
+    "fc_dim": {"minimum": 1},
+    "norm_decay": {"minimum": 0, "exclusiveMaximum": 1},
+}
+SIDES = {"enum": [2, 4, 8, 16, 32, 64, 128, 256, 512]}
 
 WIDEST = 1024
 

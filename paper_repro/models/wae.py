@@ -36,6 +36,12 @@ from paper_repro.models.layers import (
 
 COMPONENT = "model"
 SIZES = {"base_dim": 128, "stages": 4, "norm_decay": 0.9}
+RULES = {
+    "base_dim": {"minimum": 1},
+    "stages": {"minimum": 1},
+    "norm_decay": {"minimum": 0, "exclusiveMaximum": 1},
+}
+SIDES = {"minimum": 2}
 
 KERNEL = 5
 DRAW = normal(0.01)

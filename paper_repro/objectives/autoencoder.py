@@ -20,6 +20,16 @@ SUPPORTS = ("gaussian",)
 LIKE = "autoencoder"
 LIKELIHOODS = ("squared_error",)
 OPTIONS = {"g": "log", "h": "log"}
+RULES = {
+    "g": {
+        "enum": ["identity", "saturating", "log1p", "sqrt", "power", "log", "shifted_log", "none"]
+    },
+    "h": {
+        "enum": ["identity", "saturating", "log1p", "sqrt", "power", "log", "shifted_log", "none"]
+    },
+    "g_constant": {"type": "number", "exclusiveMinimum": 0},
+    "h_constant": {"type": "number", "exclusiveMinimum": 0},
+}
 
 # u >= 0 and a constant c > 0 -> the penalty; all but none, identity, saturating and log1p have
 # an unbounded slope at zero, shifted_log as c -> 0

@@ -16,6 +16,7 @@ from paper_repro.estimators.terms import Terms
 SUPPORTS = ("gaussian", "bernoulli", "categorical", "mixture", "two_layer", "flow", "convdraw")
 LIKE = "elbo"
 OPTIONS = {"beta": 4.0}
+RULES = {"beta": {"minimum": 0}}
 
 
 def bound(terms: Terms, posterior: Posterior, *, beta: float | Tensor) -> Tensor:

@@ -25,6 +25,14 @@ from paper_repro.estimators.terms import Terms
 
 SUPPORTS = ("gaussian", "bernoulli", "categorical", "mixture", "two_layer", "flow", "convdraw")
 LIKE = "elbo"
+# Of the multipliers (`training.lagrangian`); the scale is by default a constraint's threshold.
+RULES = {
+    "multiplier": {"type": "number", "exclusiveMinimum": 0, "schedule": False},
+    "scale": {"type": "number", "exclusiveMinimum": 0, "schedule": False},
+    "rate": {"type": "number", "exclusiveMinimum": 0, "schedule": False},
+    "clip": {"type": "number", "exclusiveMinimum": 0, "schedule": False},
+    "decay": {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "schedule": False},
+}
 
 LITERAL = {"rate": 1.0, "clip": math.inf}
 BOUNDS = (1e-6, 1e6)  # of a multiplier; one at its upper bound has a constraint nothing can meet

@@ -19,6 +19,7 @@ SUPPORTS = ("gaussian", "bernoulli", "categorical", "mixture", "two_layer", "flo
 LIKE = "elbo"
 LIKELIHOODS = ("gaussian",)  # of variance 1: another one would multiply sigma_t^2
 OPTIONS = {"precision": 0.25}
+RULES = {"precision": {"exclusiveMinimum": 0}}
 
 
 def bound(terms: Terms, posterior: Posterior, *, precision: float | Tensor) -> Tensor:

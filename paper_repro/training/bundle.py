@@ -102,6 +102,7 @@ class Bundle:
             rows=[list(row) for row in old.rows],
             seconds=old.seconds,
             evaluation_seconds=old.evaluation_seconds,
+            found=dict(old.found),
         )
 
     def _draw_all(self, step: int) -> Tensors:

@@ -6,9 +6,11 @@ can be resumed alone or in other company.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,14 +19,17 @@ from paper_repro import atomic
 from paper_repro.training import optimizers
 from paper_repro.training.problem import Problem
 
+SEAL = hashlib.sha256().digest_size  # bytes before the payload of a file
+
 
 @dataclass
 class Snapshot:
     """A run after `step` updates, recorded up to and evaluated before that step.
 
     slots: the optimiser's memory, slot -> parameter -> tensor. sums [1 + logs], float64: loss and
-    logs added up since the last record. rows: the fields of metrics.csv so far. Seconds count
-    this run's share of the wall time, over all resumptions.
+    logs added up since the last record. rows: the fields of metrics.csv so far. found: parts of the
+    evaluation at this step (`Memory`). Seconds count this run's share of the wall time, over all
+    resumptions.
     """
 
     params: dict[str, Tensor]
@@ -38,6 +43,7 @@ class Snapshot:
     rows: list[list[str]] = field(default_factory=list)
     seconds: float = 0.0
     evaluation_seconds: float = 0.0
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def fresh(problem: Problem, started: str = "") -> Snapshot:
@@ -55,18 +61,36 @@ def fresh(problem: Problem, started: str = "") -> Snapshot:
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
-    """Write atomically; tensors keep their values and lose their device."""
+    """Write atomically, sealed; tensors keep their values and lose their device."""
     buffer = io.BytesIO()
     torch.save(vars(snapshot), buffer)
-    atomic.write_bytes(path, buffer.getvalue())
+    payload = buffer.getvalue()
+    atomic.write_bytes(path, _seal(path, payload) + payload)
 
 
 def load(path: Path, device: str) -> Snapshot | None:
-    """The snapshot saved at `path`, its tensors on `device`; None if the file cannot be read."""
+    """The snapshot saved at `path`, its tensors on `device`; None if the file is not whole.
+
+    torch.load takes an archive with a flipped bit for another number: hence the seal.
+    """
     try:
-        content = Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
-    except Exception:  # a truncated archive can raise almost anything; starting over is safe
+        content = path.read_bytes()
+    except OSError:  # unreadable sectors
         return None
-    for tensors in (content.params, content.state, *content.slots.values()):
+    payload = content[SEAL:]
+    if _seal(path, payload) != content[:SEAL]:
+        return None
+    try:
+        found = Snapshot(**torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True))
+    except Exception:  # another version of torch can raise almost anything; starting over is safe
+        return None
+    for tensors in (found.params, found.state, *found.slots.values()):
         tensors.update({name: t.to(device) for name, t in tensors.items()})
-    return content
+    return found
+
+
+def _seal(path: Path, payload: bytes) -> bytes:
+    """SHA-256 of the payload and of the run it belongs to, whose key is its folder's name."""
+    digest = hashlib.sha256(path.parent.name.encode())
+    digest.update(payload)
+    return digest.digest()

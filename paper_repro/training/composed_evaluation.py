@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -32,10 +33,12 @@ from paper_repro.metrics.units import (
 from paper_repro.rows import Row, coordinates
 from paper_repro.training.composed_data import Pixels, as_pictures
 from paper_repro.training.composed_model import ComposedVAE, Weights
+from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
 from paper_repro.training.trained_vae import Draws, TrainedVAE, standard_normal
 
 VALUES = {"cpu": 4_000_000, "cuda": 200_000_000}  # pixels decoded at a time: cache or memory
+PART = 50  # times as many are one part of an evaluation: some seconds
 NO_DENSITY = ("squared_error",)
 CLOSED_FORM = {"estimate": "closed_form"}
 
@@ -48,6 +51,7 @@ def evaluate_composed(
     p: Mapping[str, Any],
     seed: int,
     step: int,
+    memory: Memory,
 ) -> list[Row]:
     """All rows of the cell's `splits` at these weights, within ``model.evaluating()``.
 
@@ -72,10 +76,14 @@ def evaluate_composed(
         mse = trained.settle(objective, seen["train"], own["test"])
     own |= {split: noise(split) for split in p["splits"] if split != "test"}
     kind = "final" if step == p["steps"] else "curve"
+
+    def rows(split: str) -> list[Row]:
+        return _split(trained, seen[split], mse, own[split], split, data, p, memory)
+
     return [
         replace(row, split=split, kind=kind)
         for split in p["splits"]
-        for row in _split(trained, seen[split], mse, own[split], split, data, p)
+        for row in memory.rows(split, partial(rows, split))
     ]
 
 
@@ -111,6 +119,7 @@ def _split(
     split: str,
     data: Pixels,
     p: Mapping[str, Any],
+    memory: Memory,
 ) -> list[Row]:
     """The rows of one split's images x [N, pixels]; without `mse`, of an autoencoder."""
     posterior, gaussian = trained.posterior(x), p["latent"] == "gaussian"
@@ -119,13 +128,29 @@ def _split(
         rows += _errors((x - trained.mean(posterior.mean_z())).square().sum(-1), model, z="mean")
     if mse is None:
         return rows
-    draws = trained.draw(x, p["samples"], noise)
+    draws = _drawn(trained, x, p["samples"], noise, split, memory)
     rows += _errors(draws.sse, model, z="sampled")
     rows += _bounds(trained, x, posterior, draws, mse, data, p)
     rows += _gamma(trained)
     if gaussian and split == "test":  # its time grows with the square of the images
         rows.append(_distance(draws.z, trained.prior, noise))
     return rows
+
+
+def _drawn(
+    trained: TrainedVAE, x: Tensor, samples: int, noise: Generator, split: str, memory: Memory
+) -> Draws:
+    """The draws for all images of a split, remembered part by part."""
+    images = PART * max(1, trained.limit // samples)  # whole chunks of `draw`: the same draws
+
+    def draw(part: Tensor) -> tuple[Tensor, ...]:
+        return tuple(trained.draw(part, samples, noise))
+
+    parts = [
+        memory.drawn(f"{split} {i}", noise, partial(draw, part))
+        for i, part in enumerate(x.split(images))
+    ]
+    return Draws(*(torch.cat(own).to(x.device) for own in zip(*parts, strict=True)))
 
 
 def _bounds(

@@ -11,14 +11,15 @@ from typing import Any
 
 
 class Stop(BaseException):
-    """SIGTERM or SIGINT arrived where waiting for the end of the step would take too long."""
+    """A signal arrived where waiting for the end of the step would take too long."""
 
 
 class Interrupt:
-    """Watches SIGTERM and SIGINT while open (``with Interrupt() as interrupt``).
+    """Watches SIGTERM, SIGINT and SIGHUP while open (``with Interrupt() as interrupt``).
 
-    `signal` is the number of the signal received, 0 before. Signals can be caught in a process's
-    main thread only; in any other thread nothing is watched.
+    `signal` is the number of the signal received, 0 before. One that the process ignores, as
+    under nohup, stays ignored. Signals can be caught in a process's main thread only; in any other
+    thread nothing is watched.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,9 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                if signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -40,7 +43,7 @@ class Interrupt:
 
     @property
     def status(self) -> int:
-        """Exit status by the shells' convention: 143 after SIGTERM, 130 after SIGINT."""
+        """Exit status by the shells' convention: 143 after SIGTERM, 130 SIGINT, 129 SIGHUP."""
         return 128 + self.signal
 
     @contextmanager

@@ -78,8 +78,8 @@ def train(
 ) -> list[Snapshot]:
     """Train and evaluate members that stand at one step; returns them as they ended.
 
-    SIGTERM or SIGINT ends the step, saves and raises SystemExit (143 or 130). Nothing is raised
-    for divergence: such a member ends with status "diverged" and one row that says when.
+    A signal ends the step, saves and raises SystemExit with the status of `Interrupt`. Nothing is
+    raised for divergence: such a member ends with status "diverged" and one row that says when.
     """
     bundle = Bundle(problems, snapshots, stacked)
     with Interrupt() as interrupt:
@@ -100,6 +100,7 @@ class _Trainer:
     ) -> None:
         self.bundle, self.schedule, self.hooks = bundle, schedule, hooks
         self.interrupt = interrupt
+        self.account = "seconds"  # to which the time is booked
         self.clock = time.perf_counter()
         self.saved = time.monotonic()
 
@@ -116,7 +117,7 @@ class _Trainer:
 
     def advance(self, until: int) -> None:
         """Steps up to step `until`, recording and saving on the way."""
-        bundle, schedule, seconds = self.bundle, self.schedule, self.hooks.checkpoint_seconds
+        bundle, schedule = self.bundle, self.schedule
         step = stepper(bundle)
         while bundle.step < until:
             step()
@@ -126,9 +127,8 @@ class _Trainer:
                     break
             if self.interrupt.signal:
                 raise Stop
-            if time.monotonic() - self.saved >= seconds:
-                self.save()
-        self.charge("seconds")
+            self.save_if_due()
+        self.charge()
 
     def record(self) -> None:
         """Turn the logs added up since the last record into rows."""
@@ -149,19 +149,29 @@ class _Trainer:
             self.hooks.show(i, step, logs.get(problem.progress, means[i][0]))
 
     def evaluate(self) -> None:
-        """Run every live member's evaluation; all rows of this step are kept, or none."""
+        """Run every live member's evaluation; all rows of this step are kept, or none.
+
+        What an interrupted evaluation found is saved with the members, and not computed again.
+        """
         bundle, step = self.bundle, self.bundle.step
         self.retire(bundle.finite())
+        self.charge()
+        self.account = "evaluation_seconds"
         with self.interrupt.immediate():
-            found = {
-                i: bundle.problems[i].evaluate(
-                    bundle.member(i, bundle.params), bundle.member(i, bundle.state), step
-                )
-                for i in bundle.alive()
-            }
+            found = {i: self.rows_of(i) for i in bundle.alive()}
         for i, rows in found.items():
             bundle.snapshots[i].rows += [fields(row, step, "ok") for row in rows]
-        self.charge("evaluation_seconds")
+            bundle.snapshots[i].found = {}
+        self.charge()
+        self.account = "seconds"
+
+    def rows_of(self, i: int) -> list[Row]:
+        """A member's evaluation, saving between its parts."""
+        bundle, problem = self.bundle, self.bundle.problems[i]
+        problem.memory.found = bundle.snapshots[i].found
+        problem.memory.after = self.save_if_due
+        params, state = bundle.member(i, bundle.params), bundle.member(i, bundle.state)
+        return problem.evaluate(params, state, bundle.step)
 
     def retire(self, finite: list[bool]) -> None:
         """Mark live members that are not finite as diverged, with one row that says when."""
@@ -174,14 +184,18 @@ class _Trainer:
                 bundle.snapshots[i].rows.append(row)
                 bundle.retire(i)
 
+    def save_if_due(self) -> None:
+        if time.monotonic() - self.saved >= self.hooks.checkpoint_seconds:
+            self.save()
+
     def save(self) -> None:
-        self.charge("seconds")
+        self.charge()
         self.hooks.save(self.bundle.all_snapshots())
         self.saved = time.monotonic()
 
-    def charge(self, account: str) -> None:
+    def charge(self) -> None:
         """Book the time since the last call, shared equally by the members."""
-        now = time.perf_counter()
+        now, account = time.perf_counter(), self.account
         for snapshot in self.bundle.snapshots:
             share = (now - self.clock) / len(self.bundle.snapshots)
             setattr(snapshot, account, getattr(snapshot, account) + share)

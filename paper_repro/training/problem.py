@@ -14,6 +14,7 @@ import numpy as np
 from torch import Generator, Tensor
 
 from paper_repro.rows import Row
+from paper_repro.training.memory import Memory
 
 Tensors = dict[str, Tensor]
 
@@ -47,7 +48,11 @@ class Problem:
     evaluate: Callable[[Tensors, Tensors, int], list[Row]]
     """(params, state, step) -> rows. Called with detached tensors, which it must not change, and
     with its own stream(seed, "evaluation", ..., str(step)), so that evaluating more or less often
-    changes no other number."""
+    changes no other number. Interrupted, it is called again: parts asked for through `memory` are
+    then there, everything else is computed anew."""
+
+    memory: Memory = field(default_factory=Memory)
+    """Where an evaluation of more than some seconds keeps its parts."""
 
     optimizer: Mapping[str, Any] = field(default_factory=lambda: {"name": "adam", "lr": 1e-3})
     """Settings, see `paper_repro.training.optimizers`."""

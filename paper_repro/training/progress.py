@@ -7,19 +7,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from paper_repro import atomic
+
 INTERVAL = 10.0  # seconds between two lines of one run
 
 
 def reporter(path: Path | None = None) -> Callable[[str], None]:
-    """A function that writes a line to stderr and appends it to the file `path`, if given."""
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    """A function that writes a line to stderr and appends it to the file `path`, if given.
+
+    UserError, at once, for a file that cannot be written.
+    """
+
+    def append(text: str) -> None:
+        if path is not None:
+            with atomic.writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with open(path, "a", encoding="utf-8") as file:
+                    file.write(text)
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
-        if path is not None:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
+        append(line + "\n")
+
+    append("")
 
     return report
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -78,17 +79,25 @@ def now() -> str:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Device, versions and commit, as they stand in run.json."""
+    """Device, versions and commit, as they stand in run.json.
+
+    Device, device_name, threads, cpu_capability and blas decide the last digits of every number
+    (docs/promises.md).
+    """
     return {
         "device": device,
         "device_name": torch.cuda.get_device_name() if device == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "blas": _blas(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
         "numpy": np.__version__,
         "paper_repro": paper_repro.__version__,
         "commit": commit(),
+        # The digest of the image that the run is in, "" outside one (Containerfile).
+        "container": os.environ.get("PAPER_REPRO_IMAGE", ""),
     }
 
 
@@ -106,21 +115,38 @@ def address(cell: Cell, seed: int, device: str, threads: int) -> dict[str, Any]:
 
 @cache
 def commit() -> str:
-    """Commit of the package's sources, "+dirty" if they differ from it, "" outside git."""
-    if _git("ls-files", "__init__.py") != "__init__.py":
-        return ""  # installed into an environment that happens to lie in somebody's repository
-    changed = _git("status", "--porcelain", "--untracked-files=no", ".")
-    return _git("rev-parse", "HEAD") + ("+dirty" if changed else "")
+    """Commit of the package's sources, "+dirty" if they differ from it, "" outside git; "unknown",
+    with a line that says why, in a clone of which git will say nothing."""
+    try:
+        if _git("ls-files", "__init__.py") != "__init__.py":
+            return ""  # installed into an environment that happens to lie in somebody's repository
+        changed = _git("status", "--porcelain", "--untracked-files=no", ".")
+        return _git("rev-parse", "HEAD") + ("+dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError) as error:
+        clones = [folder for folder in PACKAGE.parents if (folder / ".git").exists()]
+        if not clones:
+            return ""
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[0]
+        print(
+            f"paper_repro: warning: {clones[0]}: git does not tell the commit ({said}); "
+            'run.json will say "unknown"',
+            file=sys.stderr,
+        )
+        return "unknown"
 
 
 def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, check=False
-        )
-    except OSError:  # no git here
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    """What git says of the package, whoever owns the clone: it is its code that runs here."""
+    command = ["git", "-c", "safe.directory=*", "--no-optional-locks", "-C", str(PACKAGE)]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _blas() -> str:
+    """Libraries of the matrix products, torch's and numpy's."""
+    ours = re.search(r"BLAS_INFO=([^,]+)", torch.__config__.show())
+    theirs = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{ours[1] if ours else 'unknown'}, {theirs.get('name')} {theirs.get('version')}"
 
 
 def _processor() -> str:

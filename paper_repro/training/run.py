@@ -15,13 +15,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from paper_repro import handed, registry
+from paper_repro import atomic, handed, record, registry
 from paper_repro.cell import Cell
 from paper_repro.training import checkpoint, loop, provenance
 from paper_repro.training.checkpoint import Snapshot
 from paper_repro.training.problem import Problem, check
 from paper_repro.training.progress import Progress, reporter
-from paper_repro.training.store import Entry, run_key, source_hash
+from paper_repro.training.store import Entry, run_id, run_key, source_hash
 
 COUNT_FLOPS = 60.0  # seconds of training from which on counting them (3 s) is worth its time
 WAITING = "is being trained by another process; waiting for it"
@@ -80,7 +80,7 @@ def train_cell(
     hand a number to this one. `device` is "cpu", "cuda" or "auto"; `sources` are the files
     whose content is part of a run's identity; `log` also receives the progress lines. `build`
     replaces the task's own; `together` forces training the seeds as a bundle, or one by one.
-    SystemExit 143 or 130 after SIGTERM or SIGINT; UserError for what the user can mend.
+    SystemExit (143, 130, 129) after SIGTERM, SIGINT, SIGHUP; UserError for what the user can mend.
     """
     device = provenance.prepare(device, threads)
     _point_to_data(cell, data_dir, download)
@@ -97,6 +97,8 @@ def train_cell(
         reporter(log),
         checkpoint_seconds,
     )
+    for folder in (job.store, job.out):  # refused before anything trains
+        atomic.folder(folder)
     together = device == "cuda" if together is None else together
     for seeds in [cell.seeds] if together else [(seed,) for seed in cell.seeds]:
         _train_seeds(job, seeds, together)
@@ -117,12 +119,14 @@ def _point_to_data(cell: Cell, data_dir: Path | None, download: bool) -> None:
 
 def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:
     runs = [_open(job, seed) for seed in seeds]
+    unfinished = [run for run in runs if not _result(run)]
     with ExitStack() as locks:
         # In the order of keys, so that two processes never hold what the other waits for.
-        for run in sorted(runs, key=lambda run: run.key):
-            if not run.entry.finished():
-                locks.enter_context(run.entry.locked(partial(run.progress.say, WAITING)))
-        pending = [(run, _resume(job, run)) for run in runs if not run.entry.finished()]
+        for run in sorted(unfinished, key=lambda run: run.key):
+            locks.enter_context(run.entry.locked(partial(run.progress.say, WAITING)))
+        # Another process may have finished some meanwhile.
+        unfinished = [run for run in unfinished if not _result(run, discard=True)]
+        pending = [(run, _resume(job, run)) for run in unfinished]
         if pending and _steps(job):
             check(pending[0][0].problem)
         # A kill between two checkpoints of a bundle leaves its members at different steps.
@@ -145,10 +149,23 @@ def _open(job: Job, seed: int) -> Run:
     problem = job.build(cell, seed, job.device)
     key = run_key(cell, seed, job.sources, problem.fingerprint, job.device)
     progress = Progress(job.report, f"{job.cell.id} seed {seed}", _steps(job), problem.progress)
-    entry = Entry.of(job.store, key)
-    if entry.finished():
-        progress.say("already trained")
-    return Run(seed, cell, key, problem, entry, progress, provenance.now())
+    run = Run(seed, cell, key, problem, Entry.of(job.store, key), progress, provenance.now())
+    if (found := _result(run)) is not None:
+        status, step = found.record["status"], found.record["steps"]
+        ended = "" if status == "ok" else f"; it {status} at step {step}"
+        progress.say(f"already trained{ended}")
+    return run
+
+
+def _result(run: Run, discard: bool = False) -> record.Run | None:
+    """The run's result in the store; a damaged one is none, and goes if `discard`, with a line."""
+    try:
+        return run.entry.result()
+    except record.Damaged as damage:
+        if discard:  # the lock is held
+            run.progress.say(f"{damage}; training again")
+            run.entry.discard()
+        return None
 
 
 def _steps(job: Job) -> int:
@@ -162,7 +179,7 @@ def _resume(job: Job, run: Run) -> Snapshot:
         return checkpoint.fresh(run.problem, run.started)
     snapshot = checkpoint.load(path, job.device)
     if snapshot is None:
-        run.progress.say(f"{path} cannot be read; starting over")
+        run.progress.say(f"{path} is damaged; starting over")
         return checkpoint.fresh(run.problem, run.started)
     run.progress.say(f"resumed at step {snapshot.step}/{_steps(job)}")
     return snapshot
@@ -197,8 +214,8 @@ def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
     seconds = snapshot.seconds
     flops = provenance.flops_per_step(run.problem) if seconds >= COUNT_FLOPS else None
     settled = {n: v for n, v in run.cell.params.items() if v != job.cell.params[n]}
-    record: dict[str, Any] = {
-        "run_id": run.key[:16],
+    said: dict[str, Any] = {
+        "run_id": run_id(run.key),
         "status": snapshot.status,
         "handed": settled,
         **provenance.address(job.cell, run.seed, job.device, job.threads),
@@ -217,5 +234,5 @@ def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
         "started": snapshot.started,
         "finished": provenance.now(),
     }
-    run.entry.finish(snapshot.rows, arrays, record)
+    run.entry.finish(snapshot.rows, arrays, said)
     run.progress.end(snapshot.status, seconds, snapshot.evaluation_seconds)

@@ -4,14 +4,13 @@ The key of a run is a hash of everything that determines its numbers: the cell's
 parameters, the seed, the source files it uses, the data and the kind of device. So a finished run
 is found again by every study that asks for the same computation, survives a failed job, and is
 trained anew once any of these changes. A lock file beside it keeps two processes from training
-the same run; the kernel frees the lock of a killed process.
+the same run.
 """
 
 from __future__ import annotations
 
 import ast
 import csv
-import fcntl
 import hashlib
 import io
 import json
@@ -24,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from paper_repro import atomic
+from paper_repro import atomic, record
 from paper_repro.cell import Cell
 
 COLUMNS = ("split", "step", "metric", "value", "unit", "at", "estimator", "kind", "status")
@@ -56,6 +55,11 @@ def run_key(cell: Cell, seed: int, sources: str, fingerprint: str, device: str) 
     return hashlib.sha256(content.encode()).hexdigest()
 
 
+def run_id(key: str) -> str:
+    """The short name of a run, which stands in every table."""
+    return key[:16]
+
+
 @dataclass(frozen=True)
 class Entry:
     """One run's folder in the store."""
@@ -71,42 +75,43 @@ class Entry:
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
-    def finished(self) -> bool:
-        """Whether the result is there, whole: run.json is written last."""
-        return (self.folder / "run.json").is_file()
+    def result(self) -> record.Run | None:
+        """The finished run, None if there is none; raises `record.Damaged` for one to discard."""
+        found = record.read(self.folder)
+        if found and found.record["run_id"] != run_id(self.folder.name):
+            raise record.Damaged(f"{self.folder / record.RECORD} is of another run")
+        return found
 
     @contextmanager
     def locked(self, waiting: Callable[[], None]) -> Iterator[None]:
         """Hold the run's lock; calls `waiting` once if another process holds it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waiting()
-                fcntl.flock(file, fcntl.LOCK_EX)
-            for leftover in self.folder.glob(f".*{atomic.TEMPORARY}"):
-                leftover.unlink()  # of a writer that was killed; nobody else writes here
+        with atomic.locked(self.folder / "lock", waiting) as alone:
+            for leftover in self.folder.glob(f".*{atomic.TEMPORARY}") if alone else ():
+                atomic.remove(leftover)  # of a writer that was killed; nobody else writes here
             yield
+
+    def discard(self) -> None:
+        """Forget a damaged result: the run starts over, or goes on from its checkpoint."""
+        atomic.remove(self.folder / record.RECORD)
 
     def finish(
         self,
         rows: list[list[str]],
         arrays: dict[str, np.ndarray] | None,
-        record: dict[str, Any],
+        said: dict[str, Any],
     ) -> None:
-        """File the result and drop the checkpoint."""
+        """File the result, of which run.json says what is `said`, and drop the checkpoint."""
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(rows)
-        atomic.write_text(self.folder / "metrics.csv", table.getvalue())
+        files = {record.METRICS: table.getvalue().encode()}
         if arrays is not None:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-            atomic.write_bytes(self.folder / "arrays.npz", buffer.getvalue())
-        atomic.write_text(self.folder / "run.json", _json(record))
-        self.checkpoint.unlink(missing_ok=True)
+            files[record.ARRAYS] = buffer.getvalue()
+        record.write(self.folder, said, files)
+        atomic.remove(self.checkpoint)
 
     def materialise(self, out: Path, address: dict[str, Any]) -> None:
         """Copy the result to the folder `out`.
@@ -114,15 +119,6 @@ class Entry:
         `address` replaces what run.json says of who asked: the entry may have been trained
         for another cell of the same content.
         """
-        arrays = self.folder / "arrays.npz"
-        (out / "arrays.npz").unlink(missing_ok=True)
-        if arrays.is_file():
-            atomic.write_bytes(out / "arrays.npz", arrays.read_bytes())
-        metrics = (self.folder / "metrics.csv").read_bytes()
-        atomic.write_bytes(out / "metrics.csv", metrics)
-        record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        atomic.write_text(out / "run.json", _json({**record, **address}))
-
-
-def _json(record: dict[str, Any]) -> str:
-    return json.dumps(record, indent=1) + "\n"
+        found = self.result()
+        assert found, f"{self.folder} has no result"
+        record.write(out, {**found.record, **address}, found.files)

@@ -9,6 +9,7 @@ the bound is also taken on one binarisation that is the same for every run (our 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,14 +22,22 @@ from paper_repro.metrics.importance import log_likelihood_bound
 from paper_repro.metrics.units import active_units
 from paper_repro.rows import Row, coordinates
 from paper_repro.training.layered_vae import LayeredVAE, prune
+from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
 
 Params = Mapping[str, Tensor]
 ROWS = {"cpu": 5_000, "cuda": 250_000}  # decoder rows at a time: cache on a CPU, memory on a GPU
+PART = 50  # times as many are one part of an evaluation: some seconds
 
 
 def evaluate_vae(
-    model: LayeredVAE, params: Params, data: DataSet, p: Mapping[str, Any], seed: int, device: str
+    model: LayeredVAE,
+    params: Params,
+    data: DataSet,
+    p: Mapping[str, Any],
+    seed: int,
+    device: str,
+    memory: Memory,
 ) -> list[Row]:
     """All final rows of a run, in nats/image; `p` are the cell's parameters."""
     params = {name: weight.detach() for name, weight in params.items()}
@@ -41,12 +50,21 @@ def evaluate_vae(
         for x in (test, train, probe)
     )
 
-    def nll(weights: Params, x: Tensor, name: str) -> float:
+    limit = ROWS[device.split(":")[0]]
+    images = PART * max(1, limit // p["samples"])  # whole chunks of the bound: the same draws
+
+    def nll(weights: Params, x: Tensor, name: str, pruned: str = "") -> float:
         generator = stream(seed, "evaluation", data.name, name, device=device)
-        bounds = log_likelihood_bound(
-            log_weights(model, weights), x, p["samples"], generator, ROWS[device.split(":")[0]]
-        )
-        return -float(bounds.double().mean())
+        log_w, samples = log_weights(model, weights), p["samples"]
+        bounds = [
+            memory.drawn(
+                f"nll {name} {pruned} {i}",
+                generator,
+                partial(log_likelihood_bound, log_w, part, samples, generator, limit),
+            ).to(device)
+            for i, part in enumerate(x.split(images))
+        ]
+        return -float(torch.cat(bounds).double().mean())
 
     def row(metric: str, value: float, split: str, binarisation: str) -> Row:
         at = coordinates(binarisation=binarisation, samples=p["samples"])
@@ -67,7 +85,7 @@ def evaluate_vae(
         for i, mask in enumerate(keep)
     ]
     idle = any(not bool(mask.all()) for mask in keep)  # else nothing is removed: the same bound
-    pruned = nll(prune(params, keep), test_fixed, "test") if idle else rows[0].value
+    pruned = nll(prune(params, keep), test_fixed, "test", "pruned") if idle else rows[0].value
     rows.append(row("nll_pruned", pruned, "test", "fixed"))
     return rows + rate_distortion(model, params, test_fixed, seed, data.name)
 
@@ -90,7 +108,12 @@ def rate_distortion(
 
 
 def gradient_variance(
-    model: LayeredVAE, params: Params, x: Tensor, p: Mapping[str, Any], generator: Generator
+    model: LayeredVAE,
+    params: Params,
+    x: Tensor,
+    p: Mapping[str, Any],
+    generator: Generator,
+    memory: Memory,
 ) -> list[Row]:
     """Trace of the covariance of the ELBO's encoder gradient, in nats^2, for each of `compare`.
 
@@ -100,9 +123,9 @@ def gradient_variance(
     leaves = {name: weight.detach().requires_grad_() for name, weight in params.items()}
     names = [name for name in leaves if name.startswith("encoder")]
     encoder = [leaves[name] for name in names]
-    rows = []
     start = generator.get_state()
-    for name in p["compare"]:
+
+    def trace_of(name: str) -> float:
         estimator = registry.load("estimators", name)
         generator.set_state(start)
         mean = [torch.zeros_like(weight, dtype=torch.float64) for weight in encoder]
@@ -117,9 +140,13 @@ def gradient_variance(
                 total_ += g
                 square += g.double().square().sum()
         of_mean = sum(m.div(draws).square().sum() for m in mean)
-        trace = float((square / draws - of_mean) * draws / (draws - 1))
-        rows.append(Row("encoder_gradient_variance", trace, "nats^2", estimator=name, kind="curve"))
-    return rows
+        return float((square / draws - of_mean) * draws / (draws - 1))
+
+    traces = {n: memory.part(f"gradient {n}", partial(trace_of, n)) for n in p["compare"]}
+    return [
+        Row("encoder_gradient_variance", trace, "nats^2", estimator=name, kind="curve")
+        for name, trace in traces.items()
+    ]
 
 
 def log_weights(model: LayeredVAE, params: Params) -> Callable[[Tensor, int, Generator], Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from paper_repro import record
 from paper_repro.analysis.collect import ROW_COLUMNS, collect
 from paper_repro.analysis.files import csv_text
 from paper_repro.analysis.results import Results, load
@@ -51,9 +53,8 @@ def write_run(
 ) -> Path:
     """One run's folder, with the fields of a real one."""
     folder = root / cell.study / cell.id / f"seed{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
     steps = int(cell.params.get("steps", 0))
-    record = {
+    said = {
         "run_id": f"{cell.digest()[:8]}{seed:08x}",
         "status": status,
         "cell": json.loads(cell.as_json()),
@@ -82,10 +83,12 @@ def write_run(
     if status == "diverged":
         lines.append(("train", 7, "loss", "nan", "1", "", "", "final", "diverged"))
     text = csv_text(ROW_COLUMNS, [tuple(map(str, line)) for line in lines])
-    (folder / "metrics.csv").write_text(text)
-    (folder / "run.json").write_text(json.dumps(record))
+    files = {record.METRICS: text.encode()}
     if arrays is not None:
-        np.savez(folder / "arrays.npz", **arrays)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        files[record.ARRAYS] = buffer.getvalue()
+    record.write(folder, said, files)
     return folder
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paper_repro import record
 from paper_repro.analysis.collect import collect, concatenate, merge, thin
 from paper_repro.analysis.files import COLUMNS, NAMES, read_tables
 from paper_repro.errors import UserError
@@ -22,6 +23,11 @@ def rows(value=1.0, curve=3):
         Row("variance", value, "nats^2", estimator="path"),
         *[Row("elbo", -i, "nats/image", "train", step=i, kind="curve") for i in range(curve)],
     ]
+
+
+def rewrite(folder, **changed):
+    found = record.read(folder)
+    record.write(folder, {**found.record, **changed}, found.files)
 
 
 def read(root, table):
@@ -64,9 +70,7 @@ def test_missing_and_stale_and_diverged_runs_are_visible(tmp_path):
     write_run(tmp_path / "runs", one, 0, rows())
     write_run(tmp_path / "runs", one, 1, rows(), status="diverged")
     stale = write_run(tmp_path / "runs", one, 2, rows())
-    record = json.loads((stale / "run.json").read_text())
-    record["cell"] = json.loads(other.as_json())  # trained with another learning rate
-    (stale / "run.json").write_text(json.dumps(record))
+    rewrite(stale, cell=json.loads(other.as_json()))  # trained with another learning rate
     absent = cell(estimator="total", seeds=2)
     collect([one, absent], tmp_path / "runs", tmp_path / "out", "paper")
     runs = read(tmp_path / "out", "runs")
@@ -132,12 +136,25 @@ def test_arrays_of_cells_no_longer_in_the_grid_do_not_stay(tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
-def test_a_broken_run_is_named(tmp_path):
+def test_a_seed_in_the_place_of_another_counts_as_missing(tmp_path):
+    one = cell(seeds=2)
+    for seed in one.seeds:
+        rewrite(write_run(tmp_path / "runs", one, seed, rows()), seed=1)
+    collect([one], tmp_path / "runs", tmp_path / "out", "paper")
+    assert list(read(tmp_path / "out", "runs")["status"]) == ["missing", "ok"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.csv", "arrays.npz"])
+def test_a_damaged_run_is_named_and_nothing_is_collected(tmp_path, name):
     one = cell(seeds=1)
-    folder = write_run(tmp_path / "runs", one, 0, rows())
-    (folder / "run.json").write_text('{"status":')
-    with pytest.raises(UserError, match=r"seed0/run\.json: cannot be read"):
-        collect([one], tmp_path / "runs", tmp_path / "out", "paper")
+    folder = write_run(tmp_path / "runs", one, 0, rows(), arrays={"x": np.arange(3)})
+    content = (folder / name).read_bytes()
+    for damaged in (b"", content[: len(content) // 2], content[:-9] + bytes(9), content * 2):
+        (folder / name).write_bytes(damaged)
+        with pytest.raises(UserError, match=f"seed0/{name} is damaged") as caught:
+            collect([one], tmp_path / "runs", tmp_path / "out", "paper")
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "out").exists()
 
 
 def test_cells_of_another_tier_are_refused(tmp_path):

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paper_repro.analysis.archive import pack
 from paper_repro.analysis.collect import collect
 from paper_repro.analysis.files import NAMES, read_tables
-from paper_repro.analysis.published import export_results, import_results
+from paper_repro.analysis.published import import_results
 from paper_repro.analysis.results import load
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
@@ -37,7 +38,7 @@ def machine(
 
 def carry(source, published):
     """Export and import, as between two machines."""
-    export_results(source, source.parent / "rows.zip")
+    pack(source, source.parent / "rows.zip")
     return import_results(source.parent / "rows.zip", published)
 
 
@@ -164,7 +165,7 @@ def test_the_order_of_imports_of_different_tiers_changes_no_byte(tmp_path):
 def test_exports_of_equal_rows_are_equal_bytes_and_a_folder_imports_like_a_zip(tmp_path):
     source = machine(tmp_path / "a", "paper", (0, 1))
     for name in ("one.zip", "two.zip"):
-        export_results(source, tmp_path / name)
+        pack(source, tmp_path / name)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     import_results(source, tmp_path / "x")
     import_results(tmp_path / "one.zip", tmp_path / "y")
@@ -236,6 +237,6 @@ def test_runs_with_other_arrays_keep_them_for_every_seed(tmp_path, array):
 def test_an_export_leaves_no_pictures_out(tmp_path):
     """What is thinned is results/published; the zip is the whole record of a machine."""
     source = pictures(tmp_path / "a", (0, 1))
-    export_results(source, tmp_path / "rows.zip")
+    pack(source, tmp_path / "rows.zip")
     with zipfile.ZipFile(tmp_path / "rows.zip") as archive:
         assert sum(name.endswith(".npz") for name in archive.namelist()) == 2

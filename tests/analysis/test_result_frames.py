@@ -86,8 +86,8 @@ def test_a_study_without_rows_gives_an_empty_frame(tmp_path):
 
 def test_arrays_come_back_by_run(tmp_path):
     one = cell(seeds=2)
-    write_run(tmp_path / "runs", one, 0, [], arrays={"surface": np.eye(2)})
-    write_run(tmp_path / "runs", one, 1, [])
+    write_run(tmp_path / "runs", one, 0, measured(one, 0), arrays={"surface": np.eye(2)})
+    write_run(tmp_path / "runs", one, 1, measured(one, 1))
     collect([one], tmp_path / "runs", tmp_path / "out", "paper")
     found = load(tmp_path / "out")
     np.testing.assert_array_equal(found.arrays("made", one.id, 0)["surface"], np.eye(2))

@@ -163,8 +163,10 @@ def test_a_claim_needs_all_of_its_checks(tmp_path):
     good, bad = {**MEAN, "name": "good"}, {**MEAN, "name": "bad", "rule": {"above": 0}}
     absent = {**MEAN, "name": "absent", "select": {**SELECT, "metric": "nll"}}
     aside = {**bad, "name": "aside", "decides": False}
+    absent_too = {**absent, "name": "absent_too"}
     values = {"path": better, "total": worse}
-    found = verdicts(tmp_path, values, [good, bad], [good, absent], [good, aside], [absent] * 2)
+    whole = [[good, bad], [good, absent], [good, aside], [absent, absent_too]]
+    found = verdicts(tmp_path, values, *whole)
     assert list(found)[:3] == ["A1.good", "A1.bad", "A1"]
     assert [found[f"A{i}"]["verdict"] for i in range(1, 5)] == [
         CONTRADICTED, INCONCLUSIVE, SUPPORTED, NOT_RUN,

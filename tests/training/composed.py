@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paper_repro import grid
+from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.data import catalogue
 from paper_repro.training import checkpoint
@@ -45,7 +45,7 @@ GUIDED = {
 
 def cell(seeds: tuple[int, ...] = (0,), **changes: Any) -> Cell:
     """A cell of the task with the task's defaults filled in."""
-    params = grid.complete("sticking_the_landing", "composed_vae", TINY | changes, "test")
+    params = parameters.complete("sticking_the_landing", "composed_vae", TINY | changes, "test")
     return Cell("tests", "composed", "composed-tiny", "smoke", "composed_vae", params, seeds)
 
 

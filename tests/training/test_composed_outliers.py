@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from paper_repro import grid, registry
+from paper_repro import fits, grid, parameters, registry
 from paper_repro.cell import Cell
 from paper_repro.data import names, search
 from paper_repro.errors import UserError
@@ -148,7 +148,9 @@ def test_a_plain_autoencoder_learns_errors_and_has_no_elbo_score() -> None:
     found = measured(problem)
     assert not any(at == "score=elbo" for _, at in found)
     with torch.no_grad():
-        p = grid.complete("sticking_the_landing", "composed_vae", composed.TINY | PLAIN, "test")
+        p = parameters.complete(
+            "sticking_the_landing", "composed_vae", composed.TINY | PLAIN, "test"
+        )
         data = composed_data.load("digits", "unit", "cpu")
         model = ComposedVAE(p, data.images, lambda part: torch.Generator())
         z = model.posterior(problem.params, batch["x"]).mean_z()
@@ -190,7 +192,7 @@ def test_outliers_must_be_another_set_of_the_same_shape() -> None:
         composed.build(outliers="digits")
     cell = composed.cell(outliers="mnits")
     with pytest.raises(UserError, match="here: outliers 'mnits' is not one of digits"):
-        grid.check_parts(cell, "here")
+        fits.check_parts(cell, "here")
 
 
 def test_the_key_of_a_run_covers_both_sets() -> None:

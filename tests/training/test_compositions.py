@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from paper_repro import grid, registry
+from paper_repro import fits, registry
 from paper_repro.errors import UserError
 from tests.training import composed
 
@@ -123,7 +123,7 @@ def test_the_walk_meets_every_value_of_every_axis() -> None:
 @pytest.mark.parametrize("point", TRAINED, ids="-".join)
 def test_a_combination_trains_every_parameter_and_is_measured(point: Point) -> None:
     changes = settings(point)
-    grid.check_parts(composed.cell(**changes), "test")
+    fits.check_parts(composed.cell(**changes), "test")
     problem = composed.build(**changes)
     before = {name: p.detach().clone() for name, p in problem.params.items()}
     live = composed.steps(composed.bundle(problem), 2)

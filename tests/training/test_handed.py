@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from paper_repro import grid, handed
+from paper_repro import grid, handed, record
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training.run import train_cell
@@ -50,11 +50,17 @@ def test_the_giver_is_the_cell_that_agrees_on_the_axes_of_its_experiment(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"of": "learnt"}, "gamma: 0 cells of experiment 'learnt' before this one"),
-        ({"off": "learned"}, "gamma: unknown key 'off'; a handed number takes of, metric, times"),
-        ({"times": 2}, "gamma: names no experiment `of`"),
-        ({"of": "learned", "times": 0}, "gamma.times: expected a positive number, got 0"),
-        ({"of": "fixed"}, "gamma: 0 cells of experiment 'fixed' before this one"),
+        (
+            {"of": "learnt"},
+            "earlier experiment: 'learnt' is not one of learned; did you mean",
+        ),
+        (
+            {"off": "learned"},
+            "gamma: unknown key 'off'; allowed: metric, of, times",
+        ),
+        ({"times": 2}, "gamma: 'of' is a required property"),
+        ({"of": "learned", "times": 0}, "gamma.times: 0 is less than or equal to the minimum of 0"),
+        ({"of": "fixed"}, "gamma.of: earlier experiment: 'fixed' is not one of learned"),
     ],
 )
 def test_a_mistake_is_named_before_anything_trains(
@@ -99,10 +105,18 @@ def test_a_taker_trains_with_the_number_of_its_own_seed_and_is_filed_under_it(
         ended = _gamma(runs / taker.id / f"seed{seed}" / "metrics.csv")
         assert ended == pytest.approx(10 * value, rel=1e-6)
     # Another number is another run, the same number the same one.
-    path = runs / giver.id / "seed0" / "metrics.csv"
+    path = runs / giver.id / "seed0"
     again = train(taker)
     assert [r["run_id"] for r in again] == [r["run_id"] for r in records]
-    path.write_text(path.read_text().replace(repr(given[0]), "0.5"))
+    found = record.read(path)
+    assert found
+    table = found.files["metrics.csv"].replace(repr(given[0]).encode(), b"0.5")
+    (path / "metrics.csv").write_bytes(table)
+    with pytest.raises(
+        UserError, match=r"metrics\.csv is damaged .*; train cell learned-dim2 again"
+    ):
+        train(taker)
+    record.write(path, found.record, {**found.files, "metrics.csv": table})
     moved = train(taker)
     assert moved[0]["run_id"] != records[0]["run_id"]
     assert moved[1]["run_id"] == records[1]["run_id"]
@@ -121,9 +135,9 @@ def test_who_was_handed_the_number_of_a_diverged_run_diverges_too(
     taker = expanded(monkeypatch, {"of": "learned"})[2]
     for seed in taker.seeds:
         folder = tmp_path / "learned-dim2" / f"seed{seed}"
-        folder.mkdir(parents=True)
         head = "split,step,metric,value,unit,at,estimator,kind,status\n"
-        (folder / "metrics.csv").write_text(head + "train,3,loss,nan,nats/image,,,final,diverged\n")
+        table = head + "train,3,loss,nan,nats/image,,,final,diverged\n"
+        record.write(folder, {"seed": seed}, {"metrics.csv": table.encode()})
     assert math.isnan(handed.settle(taker, 0, tmp_path).params["gamma"])
     out = tmp_path / taker.id
     train_cell(taker, tmp_path / "s", out, runs=tmp_path, device="cpu", threads=1, sources=[])
@@ -143,8 +157,9 @@ def test_seeds_that_train_together_keep_a_number_each() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rates": {"decodr": 0}}, r"^rates\.decodr: the model has encoder, decoder, likelihood$"),
-        ({"gamma": -1}, "^gamma: -1, a variance is positive"),
+        ({"rates": {"prior": 0}}, r"^rates\.prior: the model has encoder, decoder, likelihood$"),
+        ({"rates": {"decodr": 0}}, r"rates: 'decodr' is not one of .*; did you mean 'decoder'\?"),
+        ({"gamma": -1}, "gamma: -1 is less than or equal to the minimum of 0"),
         ({"gamma": 2, "likelihood": "gaussian"}, "^gamma: starts a learned variance"),
     ],
 )

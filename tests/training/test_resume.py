@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import signal
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from paper_repro.cell import Cell
 from paper_repro.rows import Row
+from paper_repro.training import checkpoint
 from paper_repro.training.problem import Problem
 from tests.training import problems
 
@@ -73,7 +75,10 @@ def _interrupting(number: int, at: int) -> Callable[[Cell, int, str], Problem]:
 
 
 @pytest.mark.parametrize("together", [False, True])
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
+)
 def test_a_signal_ends_the_step_saves_and_leaves(
     tmp_path: Path, number: int, status: int, together: bool
 ) -> None:
@@ -90,6 +95,15 @@ def test_a_signal_ends_the_step_saves_and_leaves(
     assert [problems.metrics(out, s) for s in (0, 1)] == [
         problems.metrics(whole, s) for s in (0, 1)
     ]
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        problems.train(problems.cell(), tmp_path, build=_interrupting(signal.SIGHUP, at=17))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert problems.record(tmp_path / "out")["steps"] == 60
 
 
 @pytest.mark.parametrize("at", [20, 60])
@@ -131,18 +145,43 @@ def test_members_killed_at_different_steps_finish_as_one_by_one(tmp_path: Path) 
     assert [problems.record(out, s)["seeds_together"] for s in cell.seeds] == [2, 1, 2]
 
 
+def _checkpoint(folder: Path, at: int) -> Path:
+    """The checkpoint of the small problem, interrupted in step `at`."""
+    with pytest.raises(SystemExit):
+        problems.train(problems.cell(), folder, build=_interrupting(signal.SIGTERM, at))
+    (found,) = (folder / "store").rglob("checkpoint.pt")
+    return found
+
+
 @pytest.mark.parametrize("kept", [0, 100, -20])
 def test_a_truncated_checkpoint_is_discarded_with_one_line(tmp_path: Path, kept: int) -> None:
-    with pytest.raises(SystemExit):
-        problems.train(problems.cell(), tmp_path, build=_interrupting(signal.SIGTERM, 40))
-    (checkpoint,) = (tmp_path / "store").rglob("checkpoint.pt")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:kept])
+    path = _checkpoint(tmp_path, 40)
+    path.write_bytes(path.read_bytes()[:kept])
     out = problems.train(problems.cell(), tmp_path, log=tmp_path / "log")
     lines = (tmp_path / "log").read_text().splitlines()
-    assert sum("cannot be read; starting over" in line for line in lines) == 1
+    assert sum("is damaged; starting over" in line for line in lines) == 1
     assert problems.metrics(out) == problems.metrics(
         problems.train(problems.cell(), tmp_path / "whole")
     )
+
+
+def test_no_flipped_bit_of_a_checkpoint_is_trained_on(tmp_path: Path) -> None:
+    path, dice = _checkpoint(tmp_path, 40), random.Random(3)
+    whole = path.read_bytes()
+    assert checkpoint.load(path, "cpu")
+    for bit in dice.sample(range(8 * len(whole)), 200):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        assert checkpoint.load(path, "cpu") is None
+
+
+def test_the_checkpoint_of_another_run_is_not_trained_on(tmp_path: Path) -> None:
+    path = _checkpoint(tmp_path, 40)
+    elsewhere = tmp_path / "other" / path.name
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes(path.read_bytes())
+    assert checkpoint.load(elsewhere, "cpu") is None
 
 
 def test_two_processes_never_train_the_same_run(tmp_path: Path) -> None:
@@ -164,10 +203,8 @@ def test_two_processes_never_train_the_same_run(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_holds_nothing_but_data(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit):
-        problems.train(problems.cell(), tmp_path, build=_interrupting(signal.SIGTERM, 4))
-    (checkpoint,) = (tmp_path / "store").rglob("checkpoint.pt")
-    content = torch.load(checkpoint, weights_only=True)
+    payload = _checkpoint(tmp_path, 4).read_bytes()[checkpoint.SEAL :]
+    content = torch.load(io.BytesIO(payload), weights_only=True)
     assert content["step"] == 5
     assert content["params"].keys() == {"mean", "log_scale"}
     assert content["slots"].keys() == {"first", "second"}

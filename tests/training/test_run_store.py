@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,42 @@ def test_finished_seeds_survive_a_failed_job(tmp_path: Path) -> None:
         _trained(problems.cell(seeds=(0, 1, 2)), tmp_path, build=Trained(fail=1))
     assert (tmp_path / "out/seed0/run.json").is_file()
     assert _trained(problems.cell(seeds=(0, 1, 2)), tmp_path) == {1, 2}
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("name", ["run.json", "metrics.csv", "arrays.npz"])
+@pytest.mark.parametrize("content", [b"", bytes(300), b"half"])
+def test_a_damaged_run_is_named_and_trained_again(
+    tmp_path: Path, name: str, content: bytes, together: bool
+) -> None:
+    cell = problems.cell(seeds=(0, 1))
+    assert _trained(cell, tmp_path, together=together) == {0, 1}
+    before = [problems.metrics(tmp_path / "out", seed) for seed in cell.seeds]
+    run_id = problems.record(tmp_path / "out", 1)["run_id"]
+    (entry,) = (tmp_path / "store").glob(f"*/{run_id}*")
+    (entry / name).write_bytes(content)
+    assert _trained(cell, tmp_path, together=together, log=tmp_path / "log") == {1}
+    named = [line for line in (tmp_path / "log").read_text().splitlines() if "damaged" in line]
+    assert len(named) == 1
+    assert "seed 1  " in named[0]
+    assert f"{entry / name} is damaged" in named[0]
+    assert named[0].endswith("; training again")
+    assert [problems.metrics(tmp_path / "out", seed) for seed in cell.seeds] == before
+
+
+def test_the_run_of_another_key_is_not_believed(tmp_path: Path) -> None:
+    cell = problems.cell(seeds=(0, 1))
+    _trained(cell, tmp_path)
+    first, second = sorted(path.parent for path in (tmp_path / "store").rglob("run.json"))
+    shutil.copytree(first, second, dirs_exist_ok=True)
+    assert len(_trained(cell, tmp_path)) == 1
+
+
+def test_a_run_that_diverged_says_so_when_asked_for_again(tmp_path: Path) -> None:
+    cell = problems.cell(seeds=(problems.DIVERGES,))
+    _trained(cell, tmp_path)
+    _trained(cell, tmp_path, log=tmp_path / "log")
+    assert "already trained; it diverged at step 16\n" in (tmp_path / "log").read_text()
 
 
 def test_what_a_killed_writer_left_behind_is_cleared(tmp_path: Path) -> None:

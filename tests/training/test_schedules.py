@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paper_repro.errors import UserError
-from paper_repro.training.schedules import curve
+from paper_repro.schedules import curve
 
 
 def test_a_number_stays_what_it_is() -> None:
@@ -65,7 +65,10 @@ def test_halving_falls_in_steps() -> None:
         (True, "beta: expected a finite number, got True"),
         ({"schedule": "step", "from": 0, "to": 1}, "beta.schedule: 'step' is not one of"),
         ({"schedule": "linear", "from": 0}, "beta.to: expected a finite number, got None"),
-        ({"schedule": "linear", "from": 0, "to": 1, "upto": 1}, "beta.upto: a schedule takes"),
+        (
+            {"schedule": "linear", "from": 0, "to": 1, "upto": 1},
+            "beta: schedule: unknown key 'upto'",
+        ),
         (
             {"schedule": "linear", "from": 0, "to": 1, "start": 0.5, "end": 0.5},
             "beta: needs 0 <= start < end <= 1",

@@ -1,15 +1,10 @@
-"""Named random streams, and atomic files."""
+"""Named random streams."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-import pytest
 import torch
 from torch import Tensor
 
-from paper_repro import atomic
 from paper_repro.training.streams import stream
 
 N = 20_000
@@ -45,22 +40,3 @@ def test_other_seeds_names_or_splittings_of_names_are_uncorrelated() -> None:
     )
     correlations = torch.corrcoef(draws) - torch.eye(len(draws))
     assert correlations.abs().max() < 6 / N**0.5
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "folder" / "metrics.csv"
-    atomic.write_text(path, "old\n")
-
-    def full(descriptor: int) -> None:
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space left"):
-        atomic.write_text(path, "new\n")
-    monkeypatch.undo()
-    assert path.read_text() == "old\n"
-    assert list(path.parent.iterdir()) == [path]
-    atomic.write_text(path, "nëw\n")
-    assert path.read_bytes() == "nëw\n".encode()

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from paper_repro import grid
+from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.data import catalogue
 from paper_repro.training.layered_vae import LayeredVAE, prune
+from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
 from paper_repro.training.tasks import vae
 from paper_repro.training.vae_evaluation import evaluate_vae, gradient_variance, log_weights
@@ -30,7 +31,7 @@ def cell(**changes: Any) -> Cell:
         "test_images": 40,
         "train_images": 20,
     } | changes
-    params = grid.complete("sticking_the_landing", "vae", chosen, "test")
+    params = parameters.complete("sticking_the_landing", "vae", chosen, "test")
     return Cell("s", "e", "c", "smoke", "vae", params)
 
 
@@ -122,8 +123,8 @@ def test_evaluation_rows_carry_units_and_do_not_depend_on_the_estimator() -> Non
     data = catalogue.load("digits")
     model = LayeredVAE(p, 64, torch.full((64,), 0.3), stream(0, "init"))
     params = model.parameters_by_name()
-    rows = evaluate_vae(model, params, data, p, 0, "cpu")
-    again = evaluate_vae(model, params, data, dict(p) | {"estimator": "total"}, 0, "cpu")
+    rows = evaluate_vae(model, params, data, p, 0, "cpu", Memory())
+    again = evaluate_vae(model, params, data, dict(p) | {"estimator": "total"}, 0, "cpu", Memory())
     assert rows == again
     by = {(row.metric, row.split, row.at): row.value for row in rows}
     nll = by["nll", "test", "binarisation=fixed,samples=50"]
@@ -137,7 +138,7 @@ def test_gradient_variance_agrees_with_the_covariance_of_stored_gradients() -> N
     model = LayeredVAE(p, 64, torch.full((64,), 0.3), stream(0, "init"))
     params = model.parameters_by_name()
     x = (catalogue.load("digits").train[:20].flatten(1) > 8).float()
-    rows = gradient_variance(model, params, x, p, torch.Generator().manual_seed(5))
+    rows = gradient_variance(model, params, x, p, torch.Generator().manual_seed(5), Memory())
     from paper_repro.estimators import path, total
 
     for row, estimator in zip(rows, (total, path), strict=True):

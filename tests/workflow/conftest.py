@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+# What a checkout holds beside its own files, as .gitignore has it; "/" is the checkout.
+IGNORED = (
+    *("*/.git", "*/.venv", "*/.snakemake", "*/.*_cache", "*/__pycache__", "*/*.egg-info"),
+    *("/build", "/data", "/runs", "/logs"),
+    *("/results/[!p]*", "/results/published/studies", "/results/published/report.html"),
+    "/figures/[!p]*",
+)
+
+
 class Clone:
-    """A copy of the tracked (and not ignored) files, and Snakemake run inside it."""
+    """A copy of the checkout's own files, and Snakemake run inside it or elsewhere."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -23,12 +33,21 @@ class Clone:
             key: value for key, value in os.environ.items() if key != "PAPER_REPRO_DATA"
         } | {"PYTHONPATH": str(folder)}
 
-    def snakemake(self, *arguments: str, ok: bool = True) -> str:
+    def snakemake(
+        self,
+        *arguments: str,
+        ok: bool = True,
+        cwd: Path | None = None,
+        python: str = sys.executable,
+    ) -> str:
         """Run `snakemake`; its whole output. Asserts the exit status unless `ok` is False."""
-        command = [sys.executable, "-m", "snakemake", *arguments]
+        return self.run(python, "-m", "snakemake", *arguments, ok=ok, cwd=cwd)
+
+    def run(self, *command: str, ok: bool = True, cwd: Path | None = None) -> str:
+        """Run a command in the clone or in `cwd`; its whole output, as `snakemake`."""
         done = subprocess.run(
             command,
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -45,19 +64,33 @@ class Clone:
         return {Path(folder).name for line in made for folder in line.split(", ")}
 
 
+def own_files() -> list[str]:
+    """The checkout's files, tracked or not ignored, as git lists them or, in an unpacked archive or
+    without git, as IGNORED leaves them."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return unpacked(ROOT)
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def unpacked(root: Path) -> list[str]:
+    """Files below `root` that IGNORED leaves."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        here = "/" if Path(folder) == root else f"/{Path(folder).relative_to(root)}/"
+        own = {n for n in folders + files if not any(fnmatch(here + n, i) for i in IGNORED)}
+        folders[:] = [name for name in folders if name in own]
+        found += [(here + name)[1:] for name in files if name in own]
+    return found
+
+
 def copy_checkout(folder: Path) -> Clone:
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target)
+    for name in own_files():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
     return Clone(folder)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from paper_repro import cli, grid
+from paper_repro import catalogue, cli, grid
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training import run
-from paper_repro.workflow import cell_of, givers, training_jobs
+from paper_repro.workflow import cell_of, givers, gpus, memory_mb, minutes, training_jobs
 
 CELLS = [("a", f"a{i}") for i in range(13)] + [("b", "b0")]
 GRID = ("--study=sticking_the_landing", "--tier=smoke")
@@ -70,3 +70,53 @@ def test_a_cell_that_the_grid_lacks_is_named() -> None:
     args = cli.parser().parse_args(["train", *GRID, "--cell", first, "absent"])
     with pytest.raises(UserError, match="'absent' is not in sticking_the_landing"):
         args.function(args)
+
+
+@pytest.mark.parametrize(
+    ("device", "cluster", "here", "asked"),
+    [
+        ("cpu", False, True, 0),
+        ("cpu", True, True, 0),
+        ("cuda", False, False, 1),
+        ("cuda", True, False, 1),
+        ("auto", False, False, 0),
+        ("auto", False, True, 1),
+        ("auto", True, False, 1),  # a login node without a GPU says nothing of the others
+    ],
+)
+def test_a_job_asks_for_a_gpu_by_its_device(
+    device: str, cluster: bool, here: bool, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: here)
+    assert gpus(device, cluster) == asked
+
+
+def test_a_job_asks_for_the_memory_of_its_largest_data_set_and_for_more_after_a_failure() -> None:
+    def cell(*datasets: str) -> Cell:
+        named = dict(zip(("dataset", "outliers"), datasets, strict=False))
+        return Cell("a", "e", "id", "paper", "t", named)
+
+    small = memory_mb([cell("digits"), cell()], 1)
+    mnist, celeba = memory_mb([cell("mnist")], 1), memory_mb([cell("celeba128")], 1)
+    # the largest processes of the published runs: 0.8 GB with embedded data, 4.2 GB with real ones
+    assert 900 < small < 2000
+    assert 4300 < mnist < 6000
+    assert celeba > 202_599 * 3 * 128 * 128 / 1e6 + 4300
+    assert memory_mb([cell("digits"), cell("celeba128"), cell("mnist")], 1) == celeba
+    assert memory_mb([cell("mnist", "celeba128")], 1) > celeba
+    assert memory_mb([cell("mnist")], 3) >= 2 * mnist
+    assert minutes("paper", 2) > minutes("paper", 1)
+
+
+def test_every_tier_that_trains_has_a_time_limit_and_every_cell_a_memory_of_its_own() -> None:
+    for tier in grid.TIERS:
+        assert minutes(tier, 1) > 0
+        for study in grid.study_names():
+            assert all(memory_mb([cell], 1) >= 1500 for cell in grid.expand(study, tier))
+
+
+def test_the_plan_counts_the_cells_it_is_given() -> None:
+    cells = grid.expand("conformance", "smoke", 1)
+    *experiments, total = catalogue.cell_lines(cells, "smoke")
+    assert all(line.startswith("conformance/") for line in experiments)
+    assert total == f"tier smoke: {len(cells)} runs, 0 training steps"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 import yaml
 
 from paper_repro import config, grid, registry
@@ -14,9 +17,31 @@ def test_a_mistyped_config_key_stops_snakemake_with_one_line_naming_key_and_choi
     clone: Clone,
 ) -> None:
     output = clone.snakemake("-n", "--config", "tier=smoke", "divice=cpu", ok=False)
-    (line,) = [line for line in output.splitlines() if "divice" in line]
+    (line,) = refusals(output)
     assert "unknown key 'divice'" in line
-    assert "device" in line
+    assert "did you mean 'device'?" in line
+
+
+def refusals(output: str) -> list[str]:
+    """The lines of Snakemake's output but for what it says of its profile and configuration."""
+    return [line for line in output.splitlines() if not line.startswith(("Using ", "Config "))]
+
+
+def test_a_mistake_in_a_grid_stops_snakemake_with_one_line_that_names_the_grid(
+    clone: Clone,
+) -> None:
+    grid_file = clone.folder / "paper_repro/studies/sticking_the_landing/grid.yaml"
+    text = grid_file.read_text(encoding="utf-8")
+    assert text.count("score: fixed") >= 1
+    grid_file.write_text(text.replace("score: fixed", "scor: fixed"), encoding="utf-8")
+    try:
+        output = clone.snakemake("-n", "--config", "tier=paper", ok=False)
+    finally:
+        grid_file.write_text(text, encoding="utf-8")
+    (line,) = refusals(output)
+    assert line.startswith("paper_repro: sticking_the_landing/grid.yaml: gaussian_fit-")
+    assert "unknown key 'scor'" in line
+    assert "did you mean 'score'?" in line
 
 
 def test_an_unknown_tier_names_the_tiers(clone: Clone) -> None:
@@ -31,13 +56,60 @@ def test_an_unknown_tier_names_the_tiers(clone: Clone) -> None:
         ("device", "gpu", "config.device: 'gpu' is not one of auto, cpu, cuda"),
         ("studies", "stl", "config.studies: 'stl' is not one of all, "),
         ("seeds", -1, "config.seeds: -1 is less than the minimum of 0"),
-        ("threads", "two", "config.threads: 'two' is not of type 'integer'"),
+        ("seeds", 2.0, "config.seeds: 2.0 is not a whole number; write 2"),
+        ("seeds", True, "config.seeds: True is not a whole number"),
+        ("seeds", None, "config.seeds: has no value"),
+        ("device", None, "config.device: has no value"),
+        ("threads", "two", "config.threads: 'two' is not a whole number"),
+        ("threads", 0, "config.threads: 0 is less than the minimum of 1"),
+        ("cells_per_job", 0, "config.cells_per_job: 0 is less than the minimum of 1"),
+        ("download", "flase", "config.download: 'flase' is not true or false"),
+        ("download", 0, "config.download: 0 is not true or false"),
+        ("data_dir", 123, "config.data_dir: 123 is not a text; quote it"),
+        ("data_dir", "/nowhere", "config.data_dir: '/nowhere' is not a folder"),
+        ("studies", "sticking_the_landin", "config.studies: 'sticking_the_landin' is not one"),
+        ("studies", 2024, "config.studies: 2024 is not a text"),
+        ("device", ["cpu"], "config.device: ['cpu'] is not one of auto, cpu, cuda"),
     ],
 )
 def test_a_wrong_config_value_is_named(key: str, value: object, message: str) -> None:
     with pytest.raises(UserError) as caught:
         config.check({"tier": "smoke", key: value})
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "meant"),
+    [
+        *(("download", text, False) for text in ("false", "False", "no", "off")),
+        *(("download", text, True) for text in ("true", "TRUE", "yes", True)),
+        *(("seeds", given, 2) for given in (2, "2")),
+        ("data_dir", None, ""),
+        ("studies", " conformance ", ["conformance"]),
+        ("studies", "conformance, taming_vaes", ["taming_vaes", "conformance"]),
+    ],
+)
+def test_what_is_typed_behind_config_is_read_as_the_type_it_stands_for(
+    key: str, value: object, meant: object
+) -> None:
+    given = {"tier": "smoke", key: value}
+    config.check(given)
+    assert given[key] == meant
+    assert type(given[key]) is type(meant)
+
+
+def test_a_gpu_is_asked_for_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(()))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(config.shutil, "which", lambda name: None)
+    with pytest.raises(
+        UserError, match=r"config\.device: 'cuda', but this machine has no CUDA GPU"
+    ):
+        config.check_device("cuda", local=True)
+    for device, local in (("cuda", False), ("auto", True), ("cpu", True)):
+        config.check_device(device, local)
+    monkeypatch.setattr(config.shutil, "which", lambda name: f"/usr/bin/{name}")
+    config.check_device("cuda", local=True)  # a login node, in a dry run
 
 
 VAE = {
@@ -68,8 +140,8 @@ def expand_with(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset": "mnits"}, "dataset 'mnits' is not one of digits"),
-        ({"estimator": "pathh"}, "estimator 'pathh' is not one of annealed, control_variate"),
+        ({"dataset": "mnits"}, "dataset: 'mnits' is not one of digits"),
+        ({"estimator": "pathh"}, "estimator: 'pathh' is not one of "),
         ({"objective": "iwea"}, "objective: 'iwea' is not one of elbo, iwae"),
         ({"layerz": 2}, "unknown key 'layerz'; allowed: "),
         ({"k": 0}, "k: 0 is less than the minimum of 1"),
@@ -113,8 +185,8 @@ COMPOSED = {
     ("changes", "message"),
     [
         ({"latent": "two_layer"}, "latent: 'two_layer' is not one of gaussian, bernoulli"),
-        ({"model": "mlpp"}, "model 'mlpp' is not one of conv, convdraw, infogan, linear, mlp"),
-        ({"likelihood": "gauss"}, "likelihood 'gauss' is not one of baggins, bernoulli"),
+        ({"model": "mlpp"}, "model: 'mlpp' is not one of conv, convdraw, infogan, linear, mlp"),
+        ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of baggins, bernoulli"),
         ({"model": "convdraw"}, "model 'convdraw' cannot serve posterior 'gaussian'"),
         (
             {"estimator": "silent"},
@@ -139,7 +211,7 @@ COMPOSED = {
         ),
         (
             {"estimator": "annealed", "estimator_options": {"first": "silnt", "second": "rloo"}},
-            "estimator 'silnt' is not one of annealed",
+            "did you mean 'silent'?",
         ),
         ({"objective": "autoencoder"}, "cannot serve"),
     ],
@@ -181,14 +253,16 @@ def test_settings_inside_options_stand_in_the_name_of_a_cell(
         "task": "composed_vae", "title": "t", "seeds": 1, "params": COMPOSED,
         "axes": {"noise": [{"likelihood_options": {"variance": 0.1}},
                            {"likelihood_options": {"variance": 1.0}}],
-                 "constraints": [[], [{"name": "RE", "kappa": 0.06}]]},
+                 "goal": [{"objective": "elbo"},
+                          {"objective": "geco", "constraints": [{"name": "RE", "kappa": 0.06}]}]},
     }}  # fmt: skip
     monkeypatch.setattr(
         grid, "_grid", lambda study: {"study": study, "title": "t", "experiments": written}
     )
     found = [cell.id for cell in grid.expand("sticking_the_landing", "paper")]
     assert found == [
-        "e-variance0.1", "e-variance0.1-RE-kappa0.06", "e-variance1", "e-variance1-RE-kappa0.06",
+        "e-variance0.1-elbo", "e-variance0.1-geco-RE-kappa0.06",
+        "e-variance1-elbo", "e-variance1-geco-RE-kappa0.06",
     ]  # fmt: skip
 
 

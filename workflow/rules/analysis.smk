@@ -1,4 +1,5 @@
 # From rows to products. Nothing here trains or imports torch: a change of style redraws, no more.
+# Seconds each, so on a cluster they run where Snakemake does, as does collection.
 for study in STUDIES:
 
     rule:
@@ -12,6 +13,7 @@ for study in STUDIES:
             captions=f"{FIGURES}/{study}/captions.json",
         log:
             f"logs/{TIER}/figures/{study}.log",
+        localrule: True
         conda:
             "../envs/paper_repro.yaml"
         params:
@@ -19,8 +21,8 @@ for study in STUDIES:
             root=subpath(input[0], parent=True),
             out=subpath(output.captions, parent=True),
         shell:
-            "python -m paper_repro figures --study {params.study} --results {params.root}"
-            " --out {params.out} 2> {log}"
+            '"$PYTHON" -m paper_repro figures --study {params.study:q} --results {params.root:q}'
+            " --out {params.out:q} 2> {log:q}"
 
     rule:
         name:
@@ -33,6 +35,7 @@ for study in STUDIES:
             tables(study, RESULTS),
         log:
             f"logs/{TIER}/tables/{study}.log",
+        localrule: True
         conda:
             "../envs/paper_repro.yaml"
         params:
@@ -40,8 +43,8 @@ for study in STUDIES:
             root=subpath(input[0], parent=True),
             out=subpath(output[0], parent=True),
         shell:
-            "python -m paper_repro tables --study {params.study} --results {params.root}"
-            " --out {params.out} 2> {log}"
+            '"$PYTHON" -m paper_repro tables --study {params.study:q} --results {params.root:q}'
+            " --out {params.out:q} 2> {log:q}"
 
     rule:
         name:
@@ -50,20 +53,21 @@ for study in STUDIES:
             [f"{ROOTS[study]}/{table}" for table in TABLES],
             claims=local(STUDY_FOLDERS / study / "claims.yaml"),
             reported=local(STUDY_FOLDERS / study / "reported.csv"),
-            schema="workflow/schemas/claims.schema.yaml",
+            schema=local(SCHEMAS / "claims.schema.yaml"),
             code=sources("analysis/verdicts.py"),
         output:
             f"{RESULTS}/studies/{study}/claims.csv",
         log:
             f"logs/{TIER}/claims/{study}.log",
+        localrule: True
         conda:
             "../envs/paper_repro.yaml"
         params:
             study=study,
             root=subpath(input[0], parent=True),
         shell:
-            "python -m paper_repro claims --study {params.study} --results {params.root}"
-            " --out {output} 2> {log}"
+            '"$PYTHON" -m paper_repro claims --study {params.study:q} --results {params.root:q}'
+            " --out {output:q} 2> {log:q}"
 
     rule:
         name:
@@ -83,12 +87,13 @@ rule draw_manifest:
         f"{FIGURES}/manifest.json",
     log:
         f"logs/{TIER}/manifest.log",
+    localrule: True
     conda:
         "../envs/paper_repro.yaml"
     params:
         root=subpath(output[0], parent=True),
     shell:
-        "python -m paper_repro manifest --figures {params.root} --out {output} 2> {log}"
+        '"$PYTHON" -m paper_repro manifest --figures {params.root:q} --out {output:q} 2> {log:q}'
 
 
 rule render_tables:
@@ -102,7 +107,7 @@ rule render_tables:
     conda:
         "../envs/paper_repro.yaml"
     shell:
-        "echo {input} > {log}"
+        "echo {input:q} > {log:q}"
 
 
 rule evaluate_claims:
@@ -113,10 +118,11 @@ rule evaluate_claims:
         f"{RESULTS}/claims.csv",
     log:
         f"logs/{TIER}/claims.log",
+    localrule: True
     conda:
         "../envs/paper_repro.yaml"
     shell:
-        "python -m paper_repro join --out {output} {input.claims} 2> {log}"
+        '"$PYTHON" -m paper_repro join --out {output:q} {input.claims:q} 2> {log:q}'
 
 
 rule build_report:
@@ -130,14 +136,15 @@ rule build_report:
         f"{RESULTS}/report.html",
     log:
         f"logs/{TIER}/report.log",
+    localrule: True
     conda:
         "../envs/paper_repro.yaml"
     params:
         results=subpath(output[0], parent=True),
         figures=subpath(input.manifest, parent=True),
     shell:
-        "python -m paper_repro report --results {params.results} --figures {params.figures}"
-        " --out {output} 2> {log}"
+        '"$PYTHON" -m paper_repro report --results {params.results:q} --figures {params.figures:q}'
+        " --out {output:q} 2> {log:q}"
 
 
 onsuccess:

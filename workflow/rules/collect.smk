@@ -22,8 +22,8 @@ for study in STUDIES:
             runs=lambda w, input: Path(input.runs[0]).parents[1],
             out=subpath(output[0], parent=True),
         shell:
-            "python -m paper_repro collect --tier {params.tier} --study {params.study}"
-            " --seeds {params.seeds} --runs {params.runs} --out {params.out} 2> {log}"
+            '"$PYTHON" -m paper_repro collect --tier {params.tier:q} --study {params.study:q}'
+            " --seeds {params.seeds:q} --runs {params.runs:q} --out {params.out:q} 2> {log:q}"
 
 
 rule merge_studies:
@@ -43,4 +43,4 @@ rule merge_studies:
         ),
         out=subpath(output[0], parent=True),
     shell:
-        "python -m paper_repro merge --out {params.out} {params.roots} 2> {log}"
+        '"$PYTHON" -m paper_repro merge --out {params.out:q} {params.roots:q} 2> {log:q}'

@@ -1,23 +1,36 @@
 # What every rule needs: the checked configuration and its cells.
+import shlex
 import sys
 from pathlib import Path
 
-from paper_repro.catalogue import plan_lines
+from snakemake.settings.types import DeploymentMethod
+
+from paper_repro.catalogue import summary
+from paper_repro.registry import PACKAGE
 from paper_repro.registry import STUDIES as STUDY_FOLDERS
+from paper_repro.schemas import SCHEMAS
 from paper_repro.workflow import (
     cell_of,
     cell_sources,
+    check_device,
+    check_place,
+    damaged,
+    data_options,
     figures,
     givers,
     gpus,
     load_cells,
     local,
+    memory_mb,
+    minutes,
     sources,
     tables,
     training_jobs,
 )
 
+check_place(workflow.basedir)
 CELLS = load_cells(config)
+check_device(config["device"], local=not workflow.non_local_exec)
 STUDIES = config["studies"]
 RESULTS = f"results/{TIER}"
 FIGURES = f"figures/{TIER}"
@@ -27,9 +40,21 @@ ROOTS = {
     s: RESULTS if TIER == "published" else f"{RESULTS}/studies/{s}" for s in STUDIES
 }
 
-# Jobs use the Python that runs Snakemake, whether or not its environment is activated. On Linux they
-# keep freed memory, which makes evaluation 1.5 times as fast (docs/performance.md).
-shell.prefix(
-    f"export PATH='{Path(sys.executable).parent}':\"$PATH\""
+# Jobs run the Python that runs Snakemake, activated or not (under --sdm conda the environment's), and
+# the package that planned them, from any working directory. Where runs lie is no parameter of a rule:
+# it changes no number. On Linux jobs keep freed memory, which makes evaluation 1.5 times as fast
+# (docs/performance.md).
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+PREFIX = (
+    "set -euo pipefail;"  # Snakemake's own, which a prefix replaces
+    f" PYTHON={'python' if CONDA else shlex.quote(sys.executable)}"
+    f" STORE={shlex.quote(config.get('store', ''))};"
+    f" export PYTHONPATH={shlex.quote(str(PACKAGE.parent))}${{PYTHONPATH:+:$PYTHONPATH}}"
     " MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824; "
 )
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
+
+
+# One job at a time holds this machine's GPU; on a cluster the scheduler counts them.
+resource_scopes:
+    gpu="local",

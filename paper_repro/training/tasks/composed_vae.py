@@ -3,7 +3,7 @@
 Latent family, prior, networks, likelihood, objective and gradient estimator are independent
 choices; what each of them means stands in its own module, and what cannot go together is refused
 before anything trains. Options written as objects with a "schedule" change over the run, see
-`training.schedules`; so may the learning rate of Adam. The loss is the mean over a minibatch.
+`schedules`; so may the learning rate of Adam. The loss is the mean over a minibatch.
 Initial weights, data order and pixel noise depend on seed and data set alone, so that runs which
 differ in estimator or objective are pairs.
 """
@@ -24,6 +24,7 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.rows import Row
+from paper_repro.schedules import curve
 from paper_repro.training import (
     composed_data,
     composed_gradients,
@@ -34,8 +35,9 @@ from paper_repro.training import (
 from paper_repro.training.composed_evaluation import evaluate_composed, reconstructions
 from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
 from paper_repro.training.lagrangian import Lagrangian, Seen, constraint
+from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
-from paper_repro.training.schedules import Settings, curve
+from paper_repro.training.settings import Settings
 from paper_repro.training.streams import stream
 
 PARAMS = {
@@ -49,25 +51,52 @@ PARAMS = {
     "latent_options": {"type": "object", "default": {}},
     "dim": {"type": "integer", "minimum": 1},
     "prior": {"enum": ["standard", "flow"], "default": "standard"},
-    "prior_options": {"type": "object", "default": {}},  # layers, hidden, depth
+    "prior_options": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "layers": {"type": "integer", "minimum": 1},
+            "hidden": {"type": "integer", "minimum": 1},
+            "depth": {"type": "integer", "minimum": 1},
+        },
+        "default": {},
+    },
     "likelihood": {"type": "string"},
     "likelihood_options": {"type": "object", "default": {}},
     "variance_form": {"enum": ["L0", "EXP", "EXP2", "SQ"], "default": "EXP"},  # linear decoders
     "guide": {"enum": ["", "linear"], "default": ""},  # a second decoder, for `annealed`
     "objective": {"type": "string"},
     "objective_options": {"type": "object", "default": {}},
-    "constraints": {"type": "array", "items": {"type": "object"}, "default": []},  # of geco
+    # of geco; patch, stride and floor are PNCC's
+    "constraints": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["name", "kappa"],
+            "properties": {
+                "name": {"enum": ["RE", "PNCC"]},
+                "kappa": {"type": "number", "exclusiveMinimum": 0},
+                "patch": {"type": "integer", "minimum": 2},
+                "stride": {"type": "integer", "minimum": 1},
+                "floor": {"type": "number", "exclusiveMinimum": 0},
+            },
+        },
+        "default": [],
+    },
     "estimator": {"type": "string"},
     "estimator_options": {"type": "object", "default": {}},
     "k": {"type": "integer", "minimum": 1, "default": 1},
     "steps": {"type": "integer", "minimum": 1},
     "batch_size": {"type": "integer", "minimum": 2, "default": 128},
-    "lr": {"type": ["number", "object"], "default": 1e-3},  # of Adam
+    "lr": {"type": "number", "exclusiveMinimum": 0, "schedule": True, "default": 1e-3},  # of Adam
     "clip": {"type": "number", "minimum": 0, "default": 0},  # norm of each part's gradient; 0: none
-    "gamma": {"type": ["number", "object"], "default": 1},  # where a learned variance starts
+    # where a learned variance starts
+    "gamma": {"type": "number", "exclusiveMinimum": 0, "default": 1},
     # factors on the learning rate by part, such as likelihood; 0: stays where it starts
     "rates": {
         "type": "object",
+        "propertyNames": {"enum": ["encoder", "decoder", "likelihood", "prior", "guide"]},
         "additionalProperties": {"type": "number", "minimum": 0},
         "default": {},
     },
@@ -97,6 +126,78 @@ HANDED = ("gamma",)  # what another run may settle, see paper_repro.handed
 POSTERIOR = {
     "latent": {"gaussian": "gaussian", "bernoulli": "bernoulli", "categorical": "categorical"}
 }
+REFUSES = (
+    (
+        {"guide": {"const": "linear"}, "estimator": {"not": {"const": "annealed"}}},
+        "guide: serves estimator 'annealed' alone",
+    ),
+    (
+        {"guide": {"const": "linear"}, "objective": {"const": "geco"}},
+        "guide: its likelihood has no place in objective 'geco'",
+    ),
+    (
+        {
+            "guide": {"const": "linear"},
+            "likelihood": {"not": {"enum": ["gaussian", "gaussian_gamma", "gaussian_pixel"]}},
+        },
+        "guide: needs likelihood gaussian, gaussian_gamma or gaussian_pixel",
+    ),
+    (
+        {"objective": {"const": "geco"}, "constraints": {"maxItems": 0}},
+        "constraints: objective 'geco' needs at least one",
+    ),
+    (
+        {"objective": {"not": {"const": "geco"}}, "constraints": {"minItems": 1}},
+        "constraints: objective 'geco' alone takes them",
+    ),
+    (
+        {"prior": {"const": "standard"}, "prior_options": {"minProperties": 1}},
+        "prior_options: the standard prior has none",
+    ),
+    (
+        {"prior": {"const": "flow"}, "latent": {"not": {"const": "gaussian"}}},
+        "prior: 'flow' serves latent 'gaussian' alone",
+    ),
+    (
+        {"gamma": {"not": {"const": 1}}, "likelihood": {"not": {"const": "gaussian_gamma"}}},
+        "gamma: starts a learned variance, which likelihood 'gaussian_gamma' alone has",
+    ),
+    (
+        {"compare": {"minItems": 1}, "gradient_draws": {"maximum": 1}},
+        "gradient_draws: 2 or more go with `compare`",
+    ),
+    (
+        {"compare": {"maxItems": 0}, "gradient_draws": {"minimum": 1}},
+        "gradient_draws: 0 without `compare`",
+    ),
+    (
+        {"compare": {"minItems": 1}, "objective": {"not": {"const": "elbo"}}},
+        "compare: gradients are of the objective 'elbo'",
+    ),
+    (
+        {"preprocessing": {"const": "none"}, "pictures": {"minimum": 1}},
+        "pictures: are of images, and preprocessing 'none' is for vectors",
+    ),
+    (
+        {
+            "preprocessing": {"const": "none"},
+            "likelihood_options": {
+                "required": ["link"],
+                "properties": {"link": {"const": "sigmoid"}},
+            },
+        },
+        "likelihood_options.link: 'sigmoid' is for images, and preprocessing 'none' for vectors",
+    ),
+    (
+        {"watch": {"const": True}, "latent": {"not": {"const": "gaussian"}}},
+        "watch: takes Gaussian latents",
+    ),
+    (
+        {"watch": {"const": True}, "objective": {"const": "geco"}},
+        "watch: takes no constraint",
+    ),
+    ({"watch": {"const": True}, "guide": {"const": "linear"}}, "watch: takes no guide"),
+)
 
 Tensors = dict[str, Tensor]
 
@@ -172,17 +273,25 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
             logs |= found
         return -bound, moved, {n: logs[n].detach() for n in units if n not in watched.UNITS}
 
+    kept = Memory()
+
     def evaluate(params: Tensors, state: Tensors, step: int) -> list[Row]:
         moved = {name: state[name] for name in buffers}
         weights = {**params, **moved}
         with model.evaluating():
-            rows = evaluate_composed(model, weights, data, objective, p, seed, step)
+            rows = evaluate_composed(model, weights, data, objective, p, seed, step, kept)
             if step == p["steps"]:
-                rows += composed_outliers.evaluate(
-                    model, weights, data, outliers, objective, p, seed
+                rows += kept.rows(
+                    "outliers",
+                    lambda: composed_outliers.evaluate(
+                        model, weights, data, outliers, objective, p, seed
+                    ),
                 )
         if p["compare"]:
-            rows += composed_gradients.at_mark(model, params, moved, data, p, seed, step)
+            rows += kept.rows(
+                "gradients",
+                lambda: composed_gradients.at_mark(model, params, moved, data, p, seed, step),
+            )
         return rows
 
     def arrays(tensors: Tensors) -> dict[str, np.ndarray]:
@@ -197,6 +306,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         loss=loss,
         draw=draw,
         evaluate=evaluate,
+        memory=kept,
         generators={"pixels": pixel_noise, "latents": latent_noise},
         state={
             **buffers,

@@ -19,6 +19,7 @@ from paper_repro.data import batches, catalogue
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from paper_repro.training.layered_vae import LayeredVAE
+from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 from paper_repro.training.vae_evaluation import evaluate_vae, gradient_variance
@@ -96,14 +97,16 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         logs = {"elbo": elbo, "bound": bound.detach().mean()}
         return -bound.sum(), state, logs  # the sum over the minibatch, as in the released code
 
+    memory = Memory()
+
     def evaluate(params: dict[str, Tensor], state: dict[str, Tensor], step: int) -> list[Row]:
         rows = []
         if p["compare"]:
             generator = stream(seed, "gradient", data.name, device=device)
             x = batches.binarise(train[:size], data.levels, _uniform(train[:size], generator))
-            rows += gradient_variance(model, params, x, p, generator)
+            rows += gradient_variance(model, params, x, p, generator, memory)
         if step == p["steps"]:
-            rows += evaluate_vae(model, params, data, p, seed, device)
+            rows += evaluate_vae(model, params, data, p, seed, device, memory)
         return rows
 
     marks = p["gradient_checkpoints"] if p["compare"] else 0
@@ -112,6 +115,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         loss=loss,
         draw=draw,
         evaluate=evaluate,
+        memory=memory,
         generators={"noise": noise},
         optimizer={"name": p["optimizer"], "lr": 1e-3, "eps": 1e-4},
         learning_rate=lambda step: learning_rate(step, p["steps"], p["stages"]),

@@ -13,6 +13,7 @@ from paper_repro.metrics.gradient_stats import Moments
 from paper_repro.studies.conformance import costs, measure
 from paper_repro.studies.conformance.problems import PROBLEMS
 from paper_repro.studies.conformance.tasks import conformance
+from paper_repro.training.memory import Memory
 
 SMALL = {"k": 2, "draws": 4000, "temperatures": [0.2, 1.0], "cost_repeats": 3}
 KINDS = list(dict.fromkeys(PROBLEMS.values()))
@@ -48,7 +49,7 @@ def test_an_edit_of_an_estimator_reaches_the_cells_that_measure_it():
 @pytest.fixture(scope="module", params=KINDS)
 def measured(request) -> pd.DataFrame:
     p = {**SMALL, "latent": request.param, "compare": sorted(served(request.param))}
-    rows = list(conformance.rows(p, seed=1))
+    rows = list(conformance.rows(p, 1, Memory()))
     frame = pd.DataFrame([vars(row) for row in rows])
     at = [dict(part.split("=") for part in text.split(",")) for text in frame.pop("at")]
     return frame.join(pd.DataFrame(at)).assign(latent=request.param)
@@ -102,7 +103,7 @@ def test_costs_are_relative_to_the_plainest_unbiased_estimator(measured):
 
 def test_a_seed_gives_its_numbers_again_but_for_the_seconds():
     p = {**SMALL, "draws": 1000, "latent": "mixture", "compare": ["total", "path"]}
-    first, again, other = (list(conformance.rows(p, seed)) for seed in (1, 1, 2))
+    first, again, other = (list(conformance.rows(p, seed, Memory())) for seed in (1, 1, 2))
     timed = {"seconds_per_gradient", "cost_ratio"}
     first, again, other = (
         [row for row in rows if row.metric not in timed] for rows in (first, again, other)

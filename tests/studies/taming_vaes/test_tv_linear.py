@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from paper_repro import grid
+from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.metrics.spectrum import spectrum as eigenvalues
 from paper_repro.metrics.water_filling import water_filling
@@ -25,7 +25,7 @@ KAPPAS = [0.06, 0.08, 0.1, 0.125, 0.175]
 
 
 def build(**params: Any) -> Problem:
-    full = grid.complete("taming_vaes", "linear", params, "test")
+    full = parameters.complete("taming_vaes", "linear", params, "test")
     return linear.build(Cell("taming_vaes", "x", "x", "smoke", "linear", full, (0,)), 0, "cpu")
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from paper_repro import grid
+from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.data import catalogue
 from paper_repro.studies.taming_vaes.tasks import constrained_vae
@@ -42,7 +42,7 @@ ELBO = {"objective": "elbo", "kappa": 0}
 
 def cell(**changes: Any) -> Cell:
     """A cell of the task with the task's defaults filled in."""
-    params = grid.complete(STUDY, TASK, TINY | changes, "test")
+    params = parameters.complete(STUDY, TASK, TINY | changes, "test")
     return Cell(STUDY, "tests", "tests-tiny", "smoke", TASK, params, (0,))
 
 

@@ -9,6 +9,7 @@ parameters are reported apart (coordinate `group`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from paper_repro.studies.conformance import costs, measure
 from paper_repro.studies.conformance.exact import computable, exact_gradient
 from paper_repro.studies.conformance.problems import PROBLEMS, ExactProblem, problem
 from paper_repro.training.measurement import measurement
+from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem, Tensors
 from paper_repro.training.streams import stream
 
@@ -49,21 +51,30 @@ CONTINUOUS = ("gaussian", "mixture", "two_layer", "flow")
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once, on the CPU in float64 whatever the device: the problems are tiny."""
-    return measurement(lambda: list(rows(cell.params, seed)))
+    memory = Memory()
+    return measurement(lambda: list(rows(cell.params, seed, memory)), memory=memory)
 
 
-def rows(p: Any, seed: int) -> Iterator[Row]:
+def rows(p: Any, seed: int, memory: Memory) -> Iterator[Row]:
     """All rows of one family of posteriors."""
     for name in (name for name, kind in PROBLEMS.items() if kind == p["latent"]):
         target = problem(name, seed)
         for objective in OBJECTIVES:
             chosen = [e for e in p["compare"] if measure.serves(e, name, objective)]
             if chosen and computable(target.kind, objective, p["k"]):
-                yield from against_exact(target, name, objective, chosen, p, seed)
-                yield from costs.rows(name, objective, chosen, p["k"], p["cost_repeats"], seed)
-        yield from temperature_sweep(target, name, p, seed)
+                own = (name, objective, chosen)
+                yield from memory.rows(
+                    f"{name} {objective}", partial(against_exact, target, *own, p, seed)
+                )
+                yield from memory.rows(
+                    f"{name} {objective} costs",
+                    partial(costs.rows, *own, p["k"], p["cost_repeats"], seed),
+                )
+        yield from memory.rows(
+            f"{name} temperatures", partial(temperature_sweep, target, name, p, seed)
+        )
     if p["latent"] in CONTINUOUS:
-        yield from at_the_optimum(p, seed)
+        yield from memory.rows("optimum", partial(at_the_optimum, p, seed))
 
 
 def against_exact(

@@ -19,23 +19,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paper_repro import schedules
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.infinite_gradients.tasks import linear_theory
 from paper_repro.studies.infinite_gradients.tasks.linear_theory import Tensors
-from paper_repro.training import schedules
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 
 PARAMS = {
     "pixels": {"type": "integer", "minimum": 2},
     # variances of the data's directions; all other pixels' directions have none
-    "spectrum": {"type": "array", "minItems": 1, "items": {"type": "number"}},
+    "spectrum": {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "number", "exclusiveMinimum": 0},
+    },
     "latents": {"type": "integer", "minimum": 1, "default": 5},
-    "betas": {"type": "array", "minItems": 1, "items": {"type": "number"}},
-    "gammas": {"type": "array", "items": {"type": "number"}, "default": []},  # []: learned
-    "lr": {"type": ["number", "object"], "default": 0.02},
+    "betas": {"type": "array", "minItems": 1, "items": {"type": "number", "exclusiveMinimum": 0}},
+    # []: learned
+    "gammas": {
+        "type": "array",
+        "items": {"type": "number", "exclusiveMinimum": 0},
+        "default": [],
+    },
+    "lr": {"type": "number", "exclusiveMinimum": 0, "schedule": True, "default": 0.02},
     "steps": {"type": "integer", "minimum": 1},
 }
 ANNEALED = 0.7

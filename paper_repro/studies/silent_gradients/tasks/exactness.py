@@ -10,6 +10,7 @@ models; the images are the data set's own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from paper_repro.cell import Cell
@@ -19,6 +20,7 @@ from paper_repro.studies.silent_gradients.tasks.small_models import LATENTS, sma
 from paper_repro.training import composed_data
 from paper_repro.training.composed_data import Pixels
 from paper_repro.training.measurement import measurement
+from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 
@@ -52,18 +54,23 @@ IMAGES = 3  # of a small model
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once: repeats on `device`, small models on the CPU in float64."""
     data = composed_data.load(cell.params["dataset"], "unit", device)
+    memory = Memory()
     return measurement(
-        lambda: list(rows(cell.params, data, seed, device)), fingerprint=data.fingerprint
+        lambda: list(rows(cell.params, data, seed, device, memory)),
+        fingerprint=data.fingerprint,
+        memory=memory,
     )
 
 
-def rows(p: Mapping[str, Any], data: Pixels, seed: int, device: str) -> Iterator[Row]:
+def rows(
+    p: Mapping[str, Any], data: Pixels, seed: int, device: str, memory: Memory
+) -> Iterator[Row]:
     """All rows of one seed."""
-    yield from repeats.rows(p, seed, device)
+    yield from memory.rows("repeats", lambda: repeats.rows(p, seed, device))
     x = data.train[:IMAGES].double().cpu() / data.levels
     for latent in LATENTS:
         model = small_model(latent, x, p["variance"], stream(seed, "init", "small", latent))
         yield from closed_forms.rows(model)
         if latent in sampled.ESTIMATORS:
             noise = stream(seed, "evaluation", "small", latent)
-            yield from sampled.rows(model, p["draws"], noise)
+            yield from memory.rows(latent, partial(sampled.rows, model, p["draws"], noise))

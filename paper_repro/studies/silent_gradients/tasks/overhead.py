@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from paper_repro import grid
+from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.rows import Row
 from paper_repro.training import checkpoint, composed_data
@@ -29,7 +29,16 @@ PARAMS = {
     "dataset": {"type": "string"},
     "model": {"type": "string"},
     "sizes": {"type": "object"},
-    "dims": {"type": "object"},  # latents by family
+    # latents by family
+    "dims": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["gaussian", "bernoulli"],
+        "properties": {
+            "gaussian": {"type": "integer", "minimum": 1},
+            "bernoulli": {"type": "integer", "minimum": 1},
+        },
+    },
     "batch_size": {"type": "integer", "minimum": 2, "default": 128},
     "rounds": {"type": "integer", "minimum": 3, "default": 30},
 }
@@ -92,6 +101,6 @@ def _run(p: Mapping[str, Any], own: Mapping[str, Any], seed: int, device: str) -
         "clip": 100,
         "steps": 1000,
     }
-    complete = grid.complete("silent_gradients", "composed_vae", given, "overhead")
+    complete = parameters.complete("silent_gradients", "composed_vae", given, "overhead")
     cell = Cell("silent_gradients", "overhead", "", "", "composed_vae", complete)
     return composed_vae.build(cell, seed, device)

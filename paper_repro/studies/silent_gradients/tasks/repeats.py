@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paper_repro import grid
+from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
 from paper_repro.training.problem import Problem
@@ -72,5 +72,7 @@ def _run(p: Mapping[str, Any], latent: str, estimator: str) -> Cell:
         "steps": 1,
         "batch_size": p["batch_size"],
     }
-    complete = grid.complete("silent_gradients", "composed_vae", own, f"exactness: {estimator}")
+    complete = parameters.complete(
+        "silent_gradients", "composed_vae", own, f"exactness: {estimator}"
+    )
     return Cell("silent_gradients", "exactness", "", "", "composed_vae", complete)

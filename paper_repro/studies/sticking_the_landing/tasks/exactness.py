@@ -32,6 +32,7 @@ from paper_repro.studies.sticking_the_landing.tasks.measure import (
     gradient_moments,
 )
 from paper_repro.training.measurement import measurement
+from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 
@@ -51,6 +52,7 @@ PARAMS = {
     "points": {"type": "integer", "minimum": 1, "default": 8},
     "dim": {"type": "integer", "minimum": 1, "default": 20},
 }
+PAIRED = (("k", "k_draws"),)
 ESTIMATORS = (
     "total",
     "path",
@@ -85,16 +87,18 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         )
 
     def rows() -> list[Row]:
+        toy = (p["points"], p["dim"], p["k"], p["k_draws"])
         return [
-            *zero_at_optimum(seed, device, p["zero_draws"]),
-            *fisher(seed, device, p["draws"]),
-            *unbiased(seed, device, p["draws"]),
-            *multisample(seed, device, p["draws"]),
-            *layer1(seed, device, p["draws"]),
-            *bias_ratio(seed, device, p["points"], p["dim"], p["k"], p["k_draws"]),
+            *memory.rows("zero", lambda: zero_at_optimum(seed, device, p["zero_draws"])),
+            *memory.rows("fisher", lambda: fisher(seed, device, p["draws"])),
+            *memory.rows("unbiased", lambda: unbiased(seed, device, p["draws"])),
+            *memory.rows("multisample", lambda: multisample(seed, device, p["draws"])),
+            *memory.rows("layer 1", lambda: layer1(seed, device, p["draws"])),
+            *memory.rows("bias ratio", lambda: bias_ratio(seed, device, *toy)),
         ]
 
-    return measurement(rows)
+    memory = Memory()
+    return measurement(rows, memory=memory)
 
 
 def zero_at_optimum(seed: int, device: str, draws: int) -> list[Row]:

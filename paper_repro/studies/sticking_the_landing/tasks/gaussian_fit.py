@@ -55,6 +55,16 @@ PARAMS = {
     "gradient_every": {"type": "integer", "minimum": 1, "default": 50},
 }
 POSTERIOR = "gaussian"
+REFUSES = (
+    (
+        {"estimator": {"const": "control_variate"}, "score": {"const": ""}},
+        "score: estimator 'control_variate' needs one of fixed, schedule, running",
+    ),
+    (
+        {"estimator": {"not": {"const": "control_variate"}}, "score": {"not": {"const": ""}}},
+        "score: goes with estimator 'control_variate' alone",
+    ),
+)
 LAST = 100  # steps over which kl_last100 averages
 DECAY = 0.99  # of the running averages behind c*
 SHAPE = ("mean", "log_scale")

@@ -12,12 +12,16 @@ derivative's signal is its own mean, which is biased for K > 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.metrics.gradient_stats import signal_to_noise
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.sticking_the_landing.tasks import rainforth
 from paper_repro.training.measurement import measurement
+from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 
@@ -36,6 +40,7 @@ PARAMS = {
     "dim": {"type": "integer", "minimum": 1, "default": 20},
 }
 POSTERIOR = "gaussian"
+PAIRED = (("k", "draws"),)
 ESTIMATORS = ("total", "path", "dreg")
 OBJECTIVES = ("iwae",)
 
@@ -51,20 +56,22 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         stream(seed, "init", "rainforth"), points=p["points"], dim=p["dim"], device=device
     )
 
-    def rows() -> list[Row]:
-        result = []
-        for k, draws in zip(p["k"], p["draws"], strict=True):
-            generator = stream(seed, "evaluation", "rainforth", str(k), device=device)
-            stats = rainforth.iwae_moments(toy, ESTIMATORS, generator, k=k, draws=draws)
-            for estimator, found in stats.items():
-                for group, moments in found.items():
-                    signal = moments.mean if estimator == "path" else stats["dreg"][group].mean
-                    at = coordinates(k=k, group=group)
-                    for metric, value, unit in (
-                        ("snr", signal_to_noise(moments, signal).mean(), "1"),
-                        ("gradient_mean", moments.mean.abs().mean(), "nats"),
-                    ):
-                        result.append(Row(metric, float(value), unit, at=at, estimator=estimator))
-        return result
+    def rows_at(k: int, draws: int) -> Iterator[Row]:
+        generator = stream(seed, "evaluation", "rainforth", str(k), device=device)
+        stats = rainforth.iwae_moments(toy, ESTIMATORS, generator, k=k, draws=draws)
+        for estimator, found in stats.items():
+            for group, moments in found.items():
+                signal = moments.mean if estimator == "path" else stats["dreg"][group].mean
+                at = coordinates(k=k, group=group)
+                for metric, value, unit in (
+                    ("snr", signal_to_noise(moments, signal).mean(), "1"),
+                    ("gradient_mean", moments.mean.abs().mean(), "nats"),
+                ):
+                    yield Row(metric, float(value), unit, at=at, estimator=estimator)
 
-    return measurement(rows)
+    memory = Memory()
+    counts = list(zip(p["k"], p["draws"], strict=True))
+    return measurement(
+        lambda: [row for at in counts for row in memory.rows(f"k {at}", partial(rows_at, *at))],
+        memory=memory,
+    )

@@ -23,13 +23,14 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.rows import Row
+from paper_repro.schedules import curve
 from paper_repro.studies.taming_vaes.measure import Subject, final_rows, pictures
 from paper_repro.training import classifier, composed_data
 from paper_repro.training.composed_model import ComposedVAE, entries, prefixed
 from paper_repro.training.draw_model import DrawVAE
 from paper_repro.training.lagrangian import Frozen, Lagrangian, Seen, constraint
 from paper_repro.training.problem import Problem
-from paper_repro.training.schedules import Settings, curve
+from paper_repro.training.settings import Settings
 from paper_repro.training.streams import stream
 
 PARAMS = {
@@ -38,12 +39,22 @@ PARAMS = {
     "sizes": {"type": "object", "default": {}},
     "dim": {"type": "integer", "minimum": 1, "default": 1},  # of z; ConvDRAW's is in its sizes
     "prior": {"enum": ["standard", "flow"], "default": "standard"},
-    "prior_options": {"type": "object", "default": {}},
+    "prior_options": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "layers": {"type": "integer", "minimum": 1},
+            "hidden": {"type": "integer", "minimum": 1},
+            "depth": {"type": "integer", "minimum": 1},
+        },
+        "default": {},
+    },
     "likelihood": {"enum": ["gaussian", "gaussian_gamma"], "default": "gaussian"},
     "variance": {"type": "number", "exclusiveMinimum": 0, "default": 1},  # of `gaussian`
     "objective": {"enum": ["geco", "elbo", "beta_elbo", "gqn"]},
     "objective_options": {"type": "object", "default": {}},
-    "kappa": {"type": ["number", "object"], "default": 0},  # RMS error per pixel of RE; 0: no RE
+    # RMS error per pixel of RE; 0: no RE
+    "kappa": {"type": "number", "minimum": 0, "default": 0},
     # of FRE, CLA and PNCC, by name
     "constraints": {
         "type": "object",
@@ -54,14 +65,19 @@ PARAMS = {
     # of PNCC
     "patch": {
         "type": "object",
-        "propertyNames": {"enum": ["patch", "stride", "floor"]},
+        "additionalProperties": False,
+        "properties": {
+            "patch": {"type": "integer", "minimum": 2},
+            "stride": {"type": "integer", "minimum": 1},
+            "floor": {"type": "number", "exclusiveMinimum": 0},
+        },
         "default": {},
     },
     "classifier_steps": {"type": "integer", "minimum": 0, "default": 0},
     "estimator": {"enum": ["exact_kl", "total"]},
     "steps": {"type": "integer", "minimum": 1},
     "batch_size": {"type": "integer", "minimum": 2, "default": 64},
-    "lr": {"type": ["number", "object"], "default": 3e-4},  # of Adam
+    "lr": {"type": "number", "exclusiveMinimum": 0, "schedule": True, "default": 3e-4},  # of Adam
     "clip": {"type": "number", "minimum": 0, "default": 0},
     # what is measured at the end
     "test_images": {"type": "integer", "minimum": 2, "default": 2000},
@@ -71,12 +87,62 @@ PARAMS = {
     # the bracket's settings
     "marginal": {
         "type": "object",
-        "propertyNames": {"enum": ["steps", "codes", "encoders"]},
+        "additionalProperties": False,
+        "properties": {
+            "steps": {"type": "integer", "minimum": 0},
+            "codes": {"type": "integer", "minimum": 2},
+            "encoders": {"type": "integer", "minimum": 2},
+        },
         "default": {},
     },
     "pictures": {"type": "integer", "minimum": 0, "default": 0},
 }
 HANDED = ("kappa",)
+REFUSES = (
+    (
+        {
+            "prior": {"const": "standard"},
+            "prior_options": {"minProperties": 1},
+            "model": {"not": {"const": "convdraw"}},
+        },
+        "prior_options: the standard prior has none",
+    ),
+    (
+        {"model": {"const": "convdraw"}, "prior": {"not": {"const": "standard"}}},
+        "prior: ConvDRAW brings its own",
+    ),
+    (
+        {"model": {"const": "convdraw"}, "marginal": {"minProperties": 1}},
+        "marginal: needs a Gaussian posterior, and ConvDRAW's is a chain",
+    ),
+    (
+        {
+            "constraints": {"anyOf": [{"required": ["FRE"]}, {"required": ["CLA"]}]},
+            "classifier_steps": {"const": 0},
+        },
+        "classifier_steps: 0, but constraints FRE and CLA need a classifier",
+    ),
+    (
+        {"objective": {"not": {"const": "geco"}}, "constraints": {"minProperties": 1}},
+        "constraints: objective 'geco' alone takes them",
+    ),
+    (
+        {"objective": {"not": {"const": "geco"}}, "kappa": {"not": {"const": 0}}},
+        "kappa: objective 'geco' alone takes constraints",
+    ),
+    (
+        {
+            "objective": {"const": "geco"},
+            "constraints": {"maxProperties": 0},
+            "kappa": {"const": 0},
+        },
+        "kappa, constraints: objective 'geco' needs at least one",
+    ),
+    (
+        {"objective": {"const": "geco"}, "likelihood": {"not": {"const": "gaussian"}}},
+        "likelihood: objective 'geco' constrains the mean alone; nothing trains a variance",
+    ),
+)
 # Adam moves log gamma by at most its rate a step, and a learned variance has orders of magnitude to
 # go: at the networks' rate it would not arrive in a short run (our choice).
 GAMMA_RATE = 10.0

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from paper_repro import schedules
 from paper_repro.cell import Cell
 from paper_repro.metrics.water_filling import water_filling
 from paper_repro.objectives import geco
 from paper_repro.rows import Row, coordinates
-from paper_repro.training import schedules
 from paper_repro.training.problem import Problem, Tensors
 from paper_repro.training.streams import stream
 
@@ -47,7 +47,7 @@ RULES = {
 }
 PARAMS = {
     "pixels": {"type": "integer", "minimum": 2, "default": 64},
-    "kappas": {"type": "array", "minItems": 1, "items": {"type": "number"}},
+    "kappas": {"type": "array", "minItems": 1, "items": {"type": "number", "exclusiveMinimum": 0}},
     "rules": {  # of RULES
         "type": "array",
         "minItems": 1,
@@ -55,7 +55,7 @@ PARAMS = {
             "enum": ["mean_1", "mean_0.1", "sum_0.001", "sum_0.01", "relative", "relative_clipped"]
         },
     },
-    "lr": {"type": ["number", "object"], "default": 0.003},
+    "lr": {"type": "number", "exclusiveMinimum": 0, "schedule": True, "default": 0.003},
     "steps": {"type": "integer", "minimum": 1},
 }
 VARIANCE = 4.484 / 64  # mean eigenvalue

@@ -37,7 +37,7 @@ from paper_repro.training.streams import stream
 PARAMS: dict[str, Any] = {
     "points": {"enum": ["hierarchical", "random"]},
     "betas": {"type": "integer", "minimum": 20, "default": 260},
-    "shown": {"type": "array", "items": {"type": "number"}, "minItems": 1},
+    "shown": {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 1},
 }
 TILES = 32
 HOT, COLD = 8.0, 0.005

@@ -20,10 +20,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from paper_repro.errors import UserError
+from paper_repro.errors import UserError, unknown, unknown_key
 
 Curve = Callable[[int], float]
 
@@ -46,18 +43,20 @@ def curve(name: str, value: Any, steps: int) -> Curve:
 
     `value` is a number or a schedule. UserError naming the setting and the key that is wrong.
     """
+    if isinstance(value, Mapping) and not is_schedule(value):
+        raise UserError(f"{name}: a number, or a schedule with its shape under `schedule`")
     if not is_schedule(value):
         constant = _number(name, value)
         return lambda step: constant
     shape = value["schedule"]
     if shape == "halve":
-        a, every = (_number(f"{name}.{key}", value.get(key)) for key in ("from", "every"))
         _refuse_others(name, value, {"from", "every"})
+        a, every = (_number(f"{name}.{key}", value.get(key)) for key in ("from", "every"))
         if every <= 0:
             raise UserError(f"{name}.every: a positive fraction of the run, got {every:g}")
         return lambda step: a * 0.5 ** math.floor(step / (every * steps))
-    if shape not in SHAPES:
-        raise UserError(f"{name}.schedule: {shape!r} is not one of {', '.join(SHAPES)}, halve")
+    if not isinstance(shape, str) or shape not in SHAPES:
+        raise UserError(unknown(f"{name}.schedule", shape, [*SHAPES, "halve"]))
     _refuse_others(name, value, {"from", "to", "start", "end"})
     a, b, start, end = (
         _number(f"{name}.{key}", {"start": 0, "end": 1, **value}.get(key))
@@ -76,32 +75,6 @@ def curve(name: str, value: Any, steps: int) -> Curve:
     return at
 
 
-class Settings:
-    """Options of one part, of which some follow a schedule.
-
-    A loss must be pure, so the values of a step enter it with the batch, as 0-d tensors.
-    """
-
-    def __init__(self, name: str, options: Mapping[str, Any], steps: int) -> None:
-        """UserError, naming ``name.option``, where a schedule is none."""
-        self.constants = {key: v for key, v in options.items() if not is_schedule(v)}
-        self.curves = {
-            key: curve(f"{name}.{key}", v, steps) for key, v in options.items() if is_schedule(v)
-        }
-        self.entry = f"schedule/{name}."
-
-    def drawn(self, step: int, device: str) -> dict[str, Tensor]:
-        """This step's values of the options with a schedule, as entries of a batch."""
-        return {
-            self.entry + key: torch.full((), at(step), device=device)
-            for key, at in self.curves.items()
-        }
-
-    def read(self, batch: Mapping[str, Tensor]) -> dict[str, Any]:
-        """All options by name, those with a schedule as the batch has them."""
-        return self.constants | {key: batch[self.entry + key] for key in self.curves}
-
-
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise UserError(f"{name}: expected a finite number, got {value!r}")
@@ -109,5 +82,5 @@ def _number(name: str, value: Any) -> float:
 
 
 def _refuse_others(name: str, value: Mapping[str, Any], allowed: set[str]) -> None:
-    if unknown := sorted(value.keys() - {"schedule", *allowed}):
-        raise UserError(f"{name}.{unknown[0]}: a schedule takes {', '.join(sorted(allowed))}")
+    if others := sorted(value.keys() - {"schedule", *allowed}):
+        raise UserError(unknown_key(f"{name}: schedule", others[0], sorted(allowed)))

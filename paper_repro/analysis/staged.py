@@ -1,0 +1,71 @@
+"""A results folder is replaced all at once.
+
+The new files are prepared in a folder inside it and become valid by one rename; from then on
+they are copied to their places. Killed before the rename, everything is as it was; killed after
+it, the copying starts over with the next write, and until then the hashes refuse the mixture. So
+what is published is the old state, the new state, or one that repeating the command mends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from paper_repro import atomic
+from paper_repro.analysis import sums
+from paper_repro.analysis.csvfile import Readable
+from paper_repro.analysis.files import (
+    ARRAYS,
+    COLUMNS,
+    NAMES,
+    RunKey,
+    Tables,
+    paths,
+    write_arrays,
+    write_table,
+)
+from paper_repro.errors import UserError
+
+PREPARED = ".prepared"
+VALID = ".valid"
+
+
+def write_results(tables: Tables, arrays: Mapping[RunKey, Readable], root: Path) -> None:
+    """Make the tables and arrays under `root` these, no others, and list their hashes.
+
+    Arrays may lie under `root` themselves. Files of other kinds stay as they are.
+    """
+    settle(root)
+    prepared = root / PREPARED
+    for table in COLUMNS:
+        write_table(tables[table], table, prepared)
+    write_arrays(arrays, prepared)
+    sums.write(prepared)
+    os.rename(prepared, root / VALID)
+    settle(root)
+
+
+def settle(root: Path) -> bool:
+    """Finish a write that was interrupted once valid, and tell whether there was one; what was
+    only half prepared goes. UserError where `root` is no folder."""
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root}: not a folder")
+    shutil.rmtree(root / PREPARED, ignore_errors=True)
+    for name in (*NAMES.values(), sums.NAME):
+        for leftover in root.glob(f".{name}.*{atomic.TEMPORARY}"):
+            leftover.unlink()
+    valid = root / VALID
+    if not valid.is_dir():
+        return False
+    fresh = root / PREPARED / ARRAYS
+    shutil.copytree(valid / ARRAYS, fresh)
+    shutil.rmtree(root / ARRAYS, ignore_errors=True)
+    os.rename(fresh, root / ARRAYS)
+    for name in (*paths(valid), sums.NAME):
+        if not name.startswith(f"{ARRAYS}/"):
+            atomic.write_bytes(root / name, (valid / name).read_bytes())
+    os.rename(valid, root / PREPARED)  # empty by now; from here on nothing is left to repeat
+    shutil.rmtree(root / PREPARED)
+    return True

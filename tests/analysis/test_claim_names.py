@@ -1,0 +1,98 @@
+"""A misspelt word in a claim is refused with the nearest that exists; none changes a verdict."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+
+from paper_repro import config, grid, registry
+from paper_repro.analysis import claim_names
+from paper_repro.analysis.verdicts import evaluate
+from paper_repro.errors import UserError
+from paper_repro.rows import Row
+from paper_repro.schemas import read_yaml
+from tests.analysis.made_runs import MEAN, SELECT, cell, claims, results
+
+STUDY = "sticking_the_landing"
+CHECK = {
+    "name": "check",
+    "select": {"experiment": "gaussian_fit", "metric": "kl", "estimator": ["total", "path"]},
+    "versus": {"estimator": "path", "optimizer": "adam"},
+    "statistic": "mean",
+    "rule": {"below": 0},
+}
+
+
+def written(**changes):
+    check = deepcopy(CHECK) | changes
+    claim = {"id": "Z1", "figure": "fig1", "checks": [check]}
+    return {"study": STUDY, "coordinates": ["pair"], "claims": [claim]}
+
+
+def selecting(**changes):
+    return written(select=CHECK["select"] | changes)
+
+
+WRONG = [
+    (selecting(estimator=["totl", "path"]), "select.estimator: 'totl' is not one of", "total"),
+    (selecting(experiment="gausian_fit"), "select.experiment: 'gausian_fit'", "gaussian_fit"),
+    (selecting(metric="kl_divergance"), "select.metric: 'kl_divergance'", ""),
+    (selecting(optimizer="adm"), "select.optimizer: 'adm' is not one of adam, sgd", "adam"),
+    (selecting(samples=7), "select.samples: 7 is not one of 1", ""),
+    (selecting(split="tset"), "select.split: 'tset' is not one of train", "test"),
+    (selecting(pair="not_a_pair_of_anything"), "select.pair: 'not_a_pair", ""),
+    (written(versus={"estimator": "pth"}), "versus.estimator: 'pth'", "path"),
+    (written(versus={"experiment": "flowfit"}), "versus.experiment: 'flowfit'", "flow_fit"),
+    (written(versus={"reported": "burdaa"}), "versus.reported: 'burdaa'", ""),
+    (
+        written(given={"select": {"experiment": "nope", "metric": "kl"}, "value": 1}),
+        "given.select.experiment: 'nope'",
+        "",
+    ),
+    (written(crossing={"metric": "klx", "below": 1}), "crossing.metric: 'klx'", ""),
+]
+
+
+@pytest.mark.parametrize(("made", "message", "nearest"), WRONG)
+def test_a_name_that_nothing_in_the_study_bears_is_refused(made, message, nearest):
+    with pytest.raises(UserError) as caught:
+        claim_names.check_names(made, STUDY)
+    assert f"{STUDY}/claims.yaml: Z1.check: {message}" in str(caught.value)
+    assert f"did you mean {nearest!r}?" * bool(nearest) in str(caught.value)
+
+
+def test_a_figure_that_the_study_does_not_draw_is_refused():
+    made = written()
+    made["claims"][0]["figure"] = "fig1 snrr"
+    with pytest.raises(UserError, match=r"Z1: figure: 'snrr' .* did you mean 'snr'\?"):
+        claim_names.check_names(made, STUDY)
+
+
+def test_the_names_of_the_unchanged_claim_exist():
+    claim_names.check_names(written(), STUDY)
+
+
+@pytest.mark.parametrize("study", grid.study_names())
+def test_every_name_in_the_shipped_claims_exists(study):
+    assert claim_names.read(registry.STUDIES / study / "claims.yaml", study)["claims"]
+
+
+def test_claims_are_checked_before_anything_trains(monkeypatch):
+    def misspelt(path):
+        read = read_yaml(path)
+        if path.name == "claims.yaml":
+            read["claims"][0]["checks"][0]["select"]["experiment"] = "gausian_fit"
+        return read
+
+    monkeypatch.setattr(claim_names, "read_yaml", misspelt)
+    with pytest.raises(UserError, match="gausian_fit"):
+        config.check({"tier": "smoke", "studies": STUDY})
+
+
+def test_a_metric_that_a_finished_experiment_lacks_is_named_in_the_note(tmp_path):
+    found = results(tmp_path, [cell(estimator="path")], lambda *_: [Row("kl", 1.0, "nats")])
+    check = {**MEAN, "select": {**SELECT, "metric": "kll"}}
+    row = evaluate(found, "made", claims(tmp_path / "study", check)).iloc[0]
+    assert row["verdict"] == "not run"
+    assert row["note"] == "fit has run, but no row of it has metric kll"

@@ -1,0 +1,93 @@
+"""Damaged results: whatever is lost or changed, the same command ends with the right rows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import Clone, copy_checkout
+
+STUDY = "conformance"
+TABLE = f"results/smoke/studies/{STUDY}/metrics.csv"
+SAME = ("--cores", "1", TABLE, "--config", "tier=smoke", f"studies={STUDY}")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which one study has run and been collected."""
+    made = copy_checkout(tmp_path_factory.mktemp("damage"))
+    made.snakemake(*SAME)
+    return made
+
+
+def flip(path: Path) -> None:
+    """Turn one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def other(folder: Path) -> None:
+    """Put another cell's run in the place of this one's."""
+    donor = next(f for f in sorted(folder.parent.parent.iterdir()) if f != folder.parent)
+    shutil.rmtree(folder)
+    shutil.copytree(donor / "seed0", folder)
+
+
+WAYS: list[Callable[[Path], None]] = [
+    shutil.rmtree,
+    lambda folder: (folder / "metrics.csv").unlink(),
+    lambda folder: (folder / "run.json").write_bytes(b""),
+    lambda folder: cut(folder / "metrics.csv"),
+    lambda folder: flip(folder / "run.json"),
+    other,
+]
+
+
+def copies(clone: Clone) -> dict[str, Path]:
+    """The folder of every cell's first seed, by cell."""
+    root = clone.folder / f"results/smoke/runs/{STUDY}"
+    return {cell.name: cell / "seed0" for cell in sorted(root.iterdir())}
+
+
+def contents(clone: Clone) -> dict[str, bytes]:
+    found = {cell: (seed / "metrics.csv").read_bytes() for cell, seed in copies(clone).items()}
+    return {**found, TABLE: (clone.folder / TABLE).read_bytes()}
+
+
+def test_damaged_copies_come_back_from_the_run_store_by_the_same_command(trained: Clone) -> None:
+    before = contents(trained)
+    damaged = list(copies(trained))[: len(WAYS)]
+    assert len(damaged) == len(WAYS)
+    for way, cell in zip(WAYS, damaged, strict=True):
+        way(copies(trained)[cell])
+    assert set(damaged) <= trained.planned(*SAME)
+    output = trained.snakemake(*SAME)
+    assert contents(trained) == before
+    assert output.count("; its job runs again\n") == len(damaged)
+    assert "already trained" in output
+    assert "  done  " not in output
+    assert "Nothing to be done" in trained.snakemake(*SAME)
+
+
+def test_where_the_store_is_damaged_too_the_run_is_trained_again(trained: Clone) -> None:
+    before = contents(trained)
+    hurt = dict(list(copies(trained).items())[:4])
+    for way, folder in zip(WAYS[1:5], hurt.values(), strict=True):
+        key = json.loads((folder / "run.json").read_text())["run_id"]
+        (entry,) = (trained.folder / "runs").glob(f"*/{key}*")
+        way(folder)
+        way(entry)
+    output = trained.snakemake(*SAME)
+    assert contents(trained) == before
+    assert output.count("; training again\n") == len(hurt)
+    for cell in copies(trained):
+        assert (f"{cell} seed 0  done" in output) == (cell in hurt)

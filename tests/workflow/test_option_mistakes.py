@@ -1,0 +1,185 @@
+"""Every setting is judged when the grid expands, by name, type and range; nothing trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from paper_repro import grid, parameters, registry
+from paper_repro.errors import UserError
+from paper_repro.schemas import holds
+from tests.workflow import grids
+from tests.workflow.grids import COMPOSED
+
+GUMBEL = {"latent": "bernoulli", "estimator": "gumbel_softmax"}
+WRONG = [
+    ("sizes: {hiden: [8]}", "sizes: unknown key 'hiden'; ", "did you mean 'hidden'?"),
+    ("sizes: {hidden: 8}", "sizes.hidden: 8 is not a list", ""),
+    ("sizes: {hidden: []}", "sizes.hidden: [] should be non-empty", ""),
+    ("sizes: {hidden: [8.0]}", "sizes.hidden.0: 8.0 is not a whole number", "write 8"),
+    ("sizes: {hidden: [0]}", "sizes.hidden.0: 0 is less than the minimum of 1", ""),
+    ("sizes: {activation: rleu}", "sizes.activation: 'rleu' is not one of tanh, relu", "relu"),
+    ("sizes: {layer_norm: yes}", "sizes.layer_norm: 'yes' is not true or false", "write true"),
+    ("sizes: {layer_norm: 1}", "sizes.layer_norm: 1 is not true or false", ""),
+    ("likelihood_options: {varience: 1}", "unknown key 'varience'", "did you mean 'variance'?"),
+    ("likelihood_options: {variance: 0}", "likelihood_options.variance: 0 is less than", ""),
+    ("likelihood_options: {variance: '1e-3'}", "'1e-3' is not a number", "leave the quotes away"),
+    ("likelihood_options: {link: sigmod}", "link: 'sigmod' is not one of identity, ", "sigmoid"),
+    ("latent_options: {scale: leaned}", "'leaned' is not 'learned' or a positive", ""),
+    ("latent_options: {scale: -1}", "-1 is not 'learned' or a positive", ""),
+    ("latent_options: {classes: 4}", "latent_options: unknown key 'classes'; allowed: scale", ""),
+    ("objective_options: {beta: 1}", "objective_options: unknown key 'beta'", ""),
+    ("estimator_options: {alpha: 1}", "estimator_options: unknown key 'alpha'", ""),
+    ("prior_options: {layers: 2}", "prior_options: the standard prior has none", ""),
+    ("{prior: flow, estimator: total, prior_options: {layer: 2}}", "key 'layer'", "'layers'"),
+    ("dim: 10.0", "dim: 10.0 is not a whole number; write 10", ""),
+    ("dim: true", "dim: True is not a whole number", ""),
+    ("dim: '4'", "dim: '4' is not a whole number; leave the quotes away", ""),
+    ("dim: 0", "dim: 0 is less than the minimum of 1", ""),
+    ("dim:", "dim: has no value", ""),
+    ("steps: 400.0", "steps: 400.0 is not a whole number; write 400", ""),
+    ("steps: 12:30", "steps: '12:30' is not a whole number", ""),
+    ("lr: -0.003", "lr: -0.003 is less than or equal to the minimum of 0", ""),
+    ("lr: 0", "lr: 0 is less than or equal to", ""),
+    ("lr: {scedule: linear, from: 1, to: 2}", "lr: a number, or a schedule", ""),
+    ("lr: {schedule: linaer, from: 1, to: 2}", "lr.schedule: 'linaer' is not one of", "linear"),
+    ("lr: {schedule: [linear], from: 1, to: 2}", "lr.schedule: ['linear'] is not one of", ""),
+    ("lr: {schedule: linear, from: 1, too: 2}", "lr: schedule: unknown key 'too'", "'to'"),
+    ("lr: {schedule: linear, from: 1, to: -1}", "lr.to: -1 is less than or equal to", ""),
+    ("lr: {schedule: linear, from: 1, to: 2, end: 3}", "needs 0 <= start < end <= 1", ""),
+    ("gamma: {schedule: linear, from: 1, to: 2}", "gamma: {", "is not a number"),
+    ("gamma: -1", "gamma: -1 is less than or equal to", ""),
+    ("gamma: 2", "gamma: starts a learned variance", ""),
+    ("rates: {decodr: 1}", "rates: 'decodr' is not one of encoder, decoder", "'decoder'"),
+    ("marks: [0.5, 1.5]", "marks.1: 1.5 is greater than the maximum of 1", ""),
+    ("clip: -1", "clip: -1 is less than the minimum of 0", ""),
+    ("batch_size: 5000", "batch_size: 5000 exceeds the 1347 training images of digits", ""),
+    ("splits: [tset]", "splits.0: 'tset' is not one of train, validation, test", "'test'"),
+    ("constraints: [{name: RE, kappa: 0.1}]", "constraints: objective 'geco' alone", ""),
+    ("objective: geco", "constraints: objective 'geco' needs at least one", ""),
+    (
+        "{objective: geco, constraints: [{name: RE, kapa: 0.1}]}",
+        "constraints.0: unknown key 'kapa'",
+        "did you mean 'kappa'?",
+    ),
+    (
+        "{objective: geco, constraints: [{name: RE, kappa: 1}], objective_options: {decay: 1}}",
+        "objective_options.decay: 1 is greater than or equal to the maximum of 1",
+        "",
+    ),
+    ("outliers: digits", "outliers: 'digits' is the data set itself", ""),
+    ("outliers: patches", "outliers: patches is of shape [1, 12, 12], digits of [1, 8, 8]", ""),
+    ("model: convdraw", "model 'convdraw' cannot serve posterior 'gaussian'", ""),
+    ("{model: resnet, dataset: patches}", "a side of patches: 12 is not one of 2, 4, 8", ""),
+    ("dataset: curve", "preprocessing: 'unit', but curve holds vectors", ""),
+    ("preprocessing: none", "preprocessing: 'none', but digits holds images", ""),
+    ("compare: [silent, silent]", "has non-unique elements", ""),
+    ("gradient_draws: 5", "gradient_draws: 0 without `compare`", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "message", "hint"), WRONG)
+def test_a_wrong_setting_is_refused_with_the_nearest_that_is_right(
+    monkeypatch: pytest.MonkeyPatch, text: str, message: str, hint: str
+) -> None:
+    line = grids.refusal(monkeypatch, "composed_vae", COMPOSED | grids.read(text))
+    assert line.startswith("sticking_the_landing/grid.yaml: e")
+    assert message in line
+    assert hint in line
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        (GUMBEL, "{temprature: 0.5}", "unknown key 'temprature'; allowed: temperature; did you"),
+        (GUMBEL, "{temperature: 0}", "temperature: 0 is less than or equal to the minimum of 0"),
+        (GUMBEL, "{temperature: {schedule: linear, from: 1, to: 0}}", "temperature.to: 0 is less"),
+        ({}, "{first: exact_kl, second: annealed}", "'annealed' is not an estimator that it can"),
+        ({}, "{first: exact_kl, second: score_function, alpha: 1.5}", "alpha: 1.5 is greater"),
+        ({}, "{first: exact_kl, second: score_function, alpah: 1}", "did you mean 'alpha'?"),
+        (
+            {},
+            "{first: exact_kl, second: score_function, alpha: {schedule: linear, from: 2, to: 0}}",
+            "alpha.from: 2 is greater than the maximum of 1",
+        ),
+        ({}, "{first: exact_kl, second: score_function, temperature: 1}", "key 'temperature'"),
+        ({}, "{first: exact_kl, second: rloo}", "estimator 'rloo' needs 2 samples, not 1"),
+    ],
+)
+def test_a_wrong_option_of_an_estimator_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], options: str, message: str
+) -> None:
+    changes = {"estimator": "annealed"} | given | {"estimator_options": grids.read(options)}
+    assert message in grids.refusal(monkeypatch, "composed_vae", COMPOSED | changes)
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "message"),
+    [
+        ("snr", "{k: [1, 10], draws: [100]}", "draws: 1 entries for 2 of k; one each is needed"),
+        ("exactness", "{k: [1], k_draws: [9, 9]}", "k_draws: 2 entries for 1 of k"),
+        ("gaussian_fit", "{estimator: path, lr: 0}", "lr: 0 is less than or equal to"),
+        (
+            "gaussian_fit",
+            "{estimator: path, score: fixed}",
+            "score: goes with estimator 'control_variate' alone",
+        ),
+        ("gausian_fit", "{estimator: path}", "task: 'gausian_fit' is not one of"),
+        ("vae", "{dataset: digits, estimator: path, objective: elbo, k: 1, steps: 9, layers: 1.0}",
+         "layers: 1.0 is not one of 1, 2"),
+        ("vae", "{dataset: digits, estimator: path, objective: elbo, k: 1, steps: 9, layers: true}",
+         "layers: True is not one of 1, 2"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_of_any_task_is_refused(
+    monkeypatch: pytest.MonkeyPatch, task: str, text: str, message: str
+) -> None:
+    assert message in grids.refusal(monkeypatch, task, grids.read(text))
+
+
+@pytest.mark.parametrize("preprocessing", ["unit", "dequantised"])
+def test_a_bernoulli_likelihood_is_refused_for_grey_pixels(
+    monkeypatch: pytest.MonkeyPatch, preprocessing: str
+) -> None:
+    changes = {"likelihood": "bernoulli", "preprocessing": preprocessing}
+    line = grids.refusal(monkeypatch, "composed_vae", COMPOSED | changes)
+    assert f"'bernoulli' cannot serve preprocessing {preprocessing!r}; it serves binarised" in line
+
+
+def test_a_density_of_real_values_is_refused_for_binary_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = grids.refusal(monkeypatch, "composed_vae", COMPOSED | {"preprocessing": "binarised"})
+    assert "likelihood 'gaussian' cannot serve preprocessing 'binarised'" in line
+
+
+def test_a_bernoulli_likelihood_of_binary_pixels_is_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes = {"likelihood": "bernoulli", "preprocessing": "binarised"}
+    (cell,) = grids.expand(monkeypatch, "composed_vae", COMPOSED | changes)
+    assert cell.params["likelihood"] == "bernoulli"
+
+
+ROOMS = {"estimators": "OPTIONS", "objectives": "OPTIONS", "latents": "OPTIONS",
+         "likelihoods": "OPTIONS", "models": "SIZES"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("room", "name"), [(room, name) for room in ROOMS for name in registry.names(room)]
+)
+def test_the_defaults_of_every_part_follow_its_own_rules(room: str, name: str) -> None:
+    rules = dict(parameters.rules(room, name, ROOMS[room]))
+    for option, default in (registry.constant(room, name, ROOMS[room]) or {}).items():
+        value = list(default) if isinstance(default, tuple) else default
+        assert holds(value, rules[option]), option
+
+
+def test_more_cells_than_a_machine_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    axes = {name: list(range(1, 101)) for name in ("dim", "k", "samples")}
+    written = {"e": {"task": "composed_vae", "title": "t", "seeds": 1, "params": COMPOSED}}
+    written["e"]["axes"] = axes
+    monkeypatch.setattr(grid, "_grid", lambda study: {"experiments": written})
+    with pytest.raises(UserError, match="e: 1,000,000 cells, at most 20,000"):
+        grid.expand(grids.STUDY, "paper")
