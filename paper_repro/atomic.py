@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
@@ -75,8 +76,8 @@ def folder(path: Path) -> None:
     """Make the folder `path`; UserError where that, or writing into it, is refused."""
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        with tempfile.TemporaryFile(dir=path):
+            pass
 
 
 @contextmanager

@@ -77,13 +77,15 @@ def read_tables(root: Readable) -> Tables:
     UserError where a file is missing, foreign or not as it was written; what its rows say is
     checked by `sound`.
     """
-    tables = {}
-    for table, columns in COLUMNS.items():
-        path = root / NAMES[table]
-        if not path.is_file():
-            raise UserError(f"{path}: not there; collect the runs first (snakemake does)")
-        tables[table] = csvfile.read(path, columns)[1:]
-    return tables
+    require(root)
+    return {t: csvfile.read(root / NAMES[t], columns)[1:] for t, columns in COLUMNS.items()}
+
+
+def require(root: Readable) -> None:
+    """UserError if a table of a results folder is not there."""
+    for name in NAMES.values():
+        if not (root / name).is_file():
+            raise UserError(f"{root / name}: not there; collect the runs first (snakemake does)")
 
 
 def csv_text(columns: Sequence[str], records: Iterable[Sequence[str]]) -> str:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from paper_repro.analysis import csvfile, staged, sums
 from paper_repro.analysis.csvfile import Readable, Record
-from paper_repro.analysis.files import COLUMNS, MISSING, NAMES, Tables, paths, read_tables
+from paper_repro.analysis.files import COLUMNS, MISSING, NAMES, Tables, paths, read_tables, require
 from paper_repro.errors import UserError, unknown
 from paper_repro.rows import UNITS
 
+REMEDY = "restore it (git checkout), or delete the tables and collect or import them again"
 ENDED = ("ok", "diverged")
 WHOLE = re.compile(r"[0-9]{1,18}")
-NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?|inf)|nan", re.ASCII | re.IGNORECASE)
+NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?|inf)|nan")
 COORDINATES = re.compile(r"[^,=]+=[^,=]*(,[^,=]+=[^,=]*)*")
 MEASURED = ("metric", "value", "unit", "step", "at")
 SERIES = ("split", "step", "metric", "at", "estimator")  # with its run: the key of a row
@@ -43,14 +44,17 @@ def verify(root: Readable, names: Sequence[str]) -> None:
     Only hashes are computed, unless one differs: then the rows are read to name the line.
     """
     listed = (root / sums.NAME).is_file()
-    if not (fault := sums.fault(root, names) if listed else f"{root / sums.NAME}: not there"):
-        return
-    if (root / staged.VALID).is_dir():
+    fault = sums.fault(root, names) if listed else f"{root / sums.NAME}: not there"
+    if fault and (root / staged.VALID).is_dir():
         raise UserError(f"{root}: a write was interrupted here; give the same command again")
-    check(read_tables(root), root)
-    raise UserError(
-        f"{fault}; restore it (git checkout), or delete the tables and collect or import them again"
-    )
+    require(root)
+    if not fault:
+        return
+    try:
+        check(read_tables(root), root)
+    except UserError as error:
+        fault = str(error)
+    raise UserError(f"{fault}; {REMEDY if isinstance(root, Path) else 'export the rows again'}")
 
 
 def check(tables: Tables, root: Readable) -> None:

@@ -51,10 +51,12 @@ def official(name: str, folder: Path) -> Pool:
     """All aligned images by the official partition."""
     listing = folder / "list_eval_partition.txt"
     try:
-        lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines()]
-        split = np.array([int(number) for _, number in lines])
+        text = listing.read_text(encoding="utf-8-sig").strip()
+        lines = [line.split() for line in text.splitlines()]
+        split = np.array([("0", "1", "2").index(number) for _, number in lines])
     except (OSError, ValueError) as error:
-        raise fault(name, listing, f"no list of file names and parts ({error})") from error
+        why = f" ({error.strerror})" if isinstance(error, OSError) else ""
+        raise fault(name, listing, f"no list of file names and parts 0, 1, 2{why}") from error
     expected = sum(DATASETS[name]["counts"])
     if len(split) != expected:
         raise fault(name, listing, f"{len(split)} lines, expected {expected}")

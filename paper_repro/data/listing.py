@@ -11,8 +11,9 @@ lead to it. What is called like an image is said in `image_names`.
   or a folder of them; a folder called like an image; an unfinished copy; in an archive what has a
   password, and another archive.
 
-The order is that of relative paths, in Unicode's composed form (NFC) and by code points: neither
-the order of a directory nor a file system that spells accents its own way changes a set.
+The order is that of relative paths, in Unicode's composed form (NFC), upper and lower case alike,
+by code points: neither the order of a directory nor a file system that spells accents its own way
+or knows no lower case changes a set.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def listed_by_name(name: str, folder: Path, archives: bool = False) -> Listing:
         what = "no images in it, neither as files nor in zip archives"
         what = what if archives else "0 images, expected at least one"
         raise fault(name, folder, joined(what, left_out(found)))
-    found.files.sort(key=lambda file: file.name)  # stable: of one name by their places
+    found.files.sort(key=lambda file: _order(file.name))  # stable: of one name by their places
     for first, second in pairwise(found.files):
         if first.name == second.name:
             raise fault(name, second.path, f"two images are called {first.name}")
@@ -126,8 +127,12 @@ def _listing(name: str, folder: Path, archives: bool) -> Listing:
             found.files += _members(name, place, path, found.left_out)
         elif _is_image(name, path, place, found.left_out):
             found.files.append(ImageFile(place, path))
-    found.files.sort(key=lambda file: (file.place, str(file.path)))
+    found.files.sort(key=lambda file: (_order(file.place), str(file.path)))
     return found
+
+
+def _order(name: str) -> tuple[str, str]:
+    return name.casefold(), name
 
 
 def _walk(name: str, top: Path, skipped: Counter[str]) -> Iterator[tuple[str, Path]]:

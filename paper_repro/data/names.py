@@ -8,8 +8,8 @@ A name always means the same images. Per set:
   ``classes``: how many classes its images have labels of (absent: none); ``conditional``: each
   image comes with a picture of its shape (absent: False);
 - ``folder``: the folder that a data directory must hold, in torchvision's layout ("" for sets
-  embedded in the package or its dependencies); ``holds``: what must lie in it, idx files perhaps
-  as .gz (absent: any images);
+  embedded in the package or its dependencies); ``holds``: what must lie in it, with the bytes
+  of each file (0: any, or a folder), idx files perhaps as .gz (absent: any images);
 - ``fingerprint``: `catalogue.fingerprint` of the complete set ("" where we cannot vouch for one);
 - ``showable``: False where the terms of the images do not clearly allow publishing them, so that
   no figure shows an original (absent: True). `may_be_shown` answers it.
@@ -116,7 +116,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [59600, 400, 10000],
         "classes": 10,
         "folder": "MNIST/raw",
-        "holds": ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
+        "holds": {"train-images-idx3-ubyte": 47040016, "t10k-images-idx3-ubyte": 7840016},
         "fingerprint": "99a292dbca9a87f38ec67516309a2bda0705075f8949f173839699098d991212",
     },
     "fashion_mnist": {
@@ -126,7 +126,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [59600, 400, 10000],
         "classes": 10,
         "folder": "FashionMNIST/raw",
-        "holds": ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
+        "holds": {"train-images-idx3-ubyte": 47040016, "t10k-images-idx3-ubyte": 7840016},
         "fingerprint": "36ebd118313c748db32ce401bf51092d1eb1285ae7725410fee620721e838cd6",
     },
     "cifar10": {
@@ -136,14 +136,14 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [45000, 5000, 10000],
         "classes": 10,
         "folder": "cifar-10-batches-py",
-        "holds": [
-            "data_batch_1",
-            "data_batch_2",
-            "data_batch_3",
-            "data_batch_4",
-            "data_batch_5",
-            "test_batch",
-        ],
+        "holds": {
+            "data_batch_1": 31035704,
+            "data_batch_2": 31035320,
+            "data_batch_3": 31035999,
+            "data_batch_4": 31035696,
+            "data_batch_5": 31035623,
+            "test_batch": 31035526,
+        },
         "fingerprint": "a3c8b67c2b75ae896eb472d354ae79d8ee62b23f9efec5cac7611c66657fa1f9",
     },
     "color_digits": {
@@ -172,7 +172,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [59600, 400, 10000],
         "classes": 10,
         "folder": "MNIST/raw",
-        "holds": ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
+        "holds": {"train-images-idx3-ubyte": 47040016, "t10k-images-idx3-ubyte": 7840016},
         "fingerprint": "c0ce6f5117e0973d13aa804bdebdd4a2adc3838a6604d141a70dbb84caab7926",
     },
     "mnist_rotate": {
@@ -183,7 +183,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "classes": 10,
         "conditional": True,
         "folder": "MNIST/raw",
-        "holds": ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
+        "holds": {"train-images-idx3-ubyte": 47040016, "t10k-images-idx3-ubyte": 7840016},
         "fingerprint": "410a13eaa47a54ca7fd8532822f96d904f97d778b7dd5d80ffca6e70b1a2d4fa",
     },
     "omniglot": {
@@ -192,7 +192,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "shape": [1, 28, 28],
         "counts": [17935, 1345, 13180],
         "folder": "omniglot-py",
-        "holds": ["images_background", "images_evaluation"],
+        "holds": {"images_background": 0, "images_evaluation": 0},
         "fingerprint": "",
     },
     "celeba": {
@@ -201,7 +201,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "shape": [3, 64, 64],
         "counts": [162770, 19867, 19962],
         "folder": "celeba",
-        "holds": ["list_eval_partition.txt", "img_align_celeba"],
+        "holds": {"list_eval_partition.txt": 0, "img_align_celeba": 0},
         "fingerprint": "",
         "showable": False,
     },
@@ -211,7 +211,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "shape": [3, 128, 128],
         "counts": [162770, 19867, 19962],
         "folder": "celeba",
-        "holds": ["list_eval_partition.txt", "img_align_celeba"],
+        "holds": {"list_eval_partition.txt": 0, "img_align_celeba": 0},
         "fingerprint": "",
         "showable": False,
     },
@@ -245,7 +245,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [],
         "most": 1331167,
         "folder": "imagenet32",
-        "holds": ["train", "val"],
+        "holds": {"train": 0, "val": 0},
         "fingerprint": "",
         "showable": False,
     },
@@ -257,7 +257,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "counts": [],
         "most": 110000,
         "folder": "tiny-imagenet-200",
-        "holds": ["train", "val"],
+        "holds": {"train": 0, "val": 0},
         "fingerprint": "",
         "showable": False,
     },

@@ -60,8 +60,8 @@ def check(
     """Say before anything trains whether the data sets of `runs`, each those that one run reads,
     can be had: the data directory of each real set, None for one that will be downloaded.
 
-    Looks for files and opens none. Raises UserError, in one line for all sets at fault, where
-    `data_dir` or a set cannot be had, lacks a file, or where the two sets of a run lie apart.
+    Looks at files and opens none. Raises UserError, in one line for all sets at fault, where
+    `data_dir` or a set cannot be had, a file is missing or cut, or two sets of a run lie apart.
     """
     _named("data_dir", data_dir)
     found: dict[str, Path | None] = {}
@@ -71,8 +71,8 @@ def check(
         for name in real:
             places = _places(data_dir)
             found[name] = root = _find(name, places)
-            if root and (file := _lacking(name, root)):
-                faults[name] = str(fault(name, file, "missing"))
+            if root and (broken := _broken(name, root)):
+                faults[name] = str(fault(name, *broken))
             elif not root and not (download and name in TORCHVISION):
                 faults[name] = _missing(name, places)
         if not faults:
@@ -127,12 +127,19 @@ def _find(name: str, places: Iterable[Path]) -> Path | None:
     return next((root for root in places if os.path.isdir(root / folder)), None)
 
 
-def _lacking(name: str, root: Path) -> Path | None:
-    """The first file that the set's folder must hold and does not."""
-    files = [root / DATASETS[name]["folder"] / file for file in DATASETS[name].get("holds", ())]
-    packed = [Path(f"{file}.gz") for file in files]
-    pairs = zip(files, packed, strict=True)
-    return next((f for f, gz in pairs if not (os.path.exists(f) or os.path.exists(gz))), None)
+def _broken(name: str, root: Path) -> tuple[Path, str] | None:
+    """The first file of the set that is not there, or not whole by its size, and what it is."""
+    for file, size in DATASETS[name].get("holds", {}).items():
+        path = root / DATASETS[name]["folder"] / file
+        packed = path.with_name(f"{file}.gz")
+        if os.path.exists(path):
+            if not os.access(path, os.R_OK):
+                return path, "cannot be read by this user"
+            if size and (found := os.path.getsize(path)) != size:
+                return path, f"{found} bytes, expected {size}"
+        elif not os.path.exists(packed):
+            return path, "missing"
+    return None
 
 
 def _missing(name: str, places: Sequence[Path], what: str = "") -> str:

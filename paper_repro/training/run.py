@@ -97,8 +97,7 @@ def train_cell(
         reporter(log),
         checkpoint_seconds,
     )
-    for folder in (job.store, job.out):  # refused before anything trains
-        atomic.folder(folder)
+    atomic.folder(job.out)  # refused before anything trains; the store is when it is locked
     together = device == "cuda" if together is None else together
     for seeds in [cell.seeds] if together else [(seed,) for seed in cell.seeds]:
         _train_seeds(job, seeds, together)

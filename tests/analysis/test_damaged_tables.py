@@ -253,3 +253,16 @@ def test_git_converts_no_line_end_of_what_is_hashed():
     root = PUBLISHED.parents[1]
     rules = (root / ".gitattributes").read_text().splitlines()
     assert {"results/published/** -text", "figures/published/** -text"} <= set(rules)
+
+
+def test_what_the_line_advises_mends_it(tmp_path):
+    """Delete the tables and collect again: every file is as before."""
+    out = folder(tmp_path)
+    whole = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (out / "metrics.csv").write_text("")
+    with pytest.raises(UserError, match="or delete the tables and collect or import them again"):
+        load(out)
+    for name in NAMES.values():
+        (out / name).unlink()
+    assert folder(tmp_path) == out
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == whole

@@ -360,6 +360,41 @@ def test_a_file_system_that_spells_accents_its_own_way_changes_nothing(tmp_path,
     assert found[0].note == found[1].note
 
 
+@pytest.mark.parametrize("name", ["imagenet32", "celeba_half_64"])
+def test_a_file_system_that_knows_no_lower_case_changes_nothing(name, tmp_path, monkeypatch):
+    """By code points B comes before a, and in capitals after it."""
+    found = []
+    for spell in (str, str.upper):
+        made = make(name, tmp_path / spell.__name__, monkeypatch)
+        for level, file in enumerate(("B.png", "a.png", "C.png"), start=100):
+            (made.images / spell(file)).write_bytes(made.picture(level))
+        found.append(made.load())
+    assert found[0].fingerprint == found[1].fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode() + b"\r\n",
+    ],
+)
+def test_celebas_list_may_have_been_through_an_editor(tmp_path, monkeypatch, change):
+    made = make("celeba", tmp_path, monkeypatch)
+    clean = made.load()
+    listing = made.images.parent / "list_eval_partition.txt"
+    listing.write_bytes(change(listing.read_text()))
+    assert made.load().fingerprint == clean.fingerprint
+
+
+@pytest.mark.parametrize("change", [(" 2", " 3"), (" ", ","), (" 0", " " + "9" * 30)])
+def test_a_list_of_celeba_that_names_no_part_is_refused_by_name(tmp_path, monkeypatch, change):
+    made = make("celeba", tmp_path, monkeypatch)
+    listing = made.images.parent / "list_eval_partition.txt"
+    listing.write_text(listing.read_text().replace(*change))
+    assert f"{listing}: no list of file names and parts" in made.refusal()
+
+
 def test_celeba_names_the_first_missing_portrait_and_how_many_more(tmp_path, monkeypatch):
     made = make("celeba", tmp_path, monkeypatch)
     for number in (3, 7, 8):

@@ -18,6 +18,7 @@ import pytest
 from paper_repro.data import real, search
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
+from tests.data.small_sets import HERE, real_set
 
 
 @pytest.fixture(autouse=True)
@@ -239,12 +240,16 @@ def test_sets_that_come_with_the_package_need_no_place_and_a_wrong_data_dir_is_n
         search.check([["digits"]], tmp_path / "absent")
 
 
+WITH_SIZES = [n for n, entry in DATASETS.items() if any(entry.get("holds", {}).values())]
+
+
 def complete(root: Path, *names: str) -> Path:
     for name in names:
         folder = root / DATASETS[name]["folder"]
         folder.mkdir(parents=True, exist_ok=True)
-        for file in DATASETS[name].get("holds", ()):
+        for file, size in DATASETS[name].get("holds", {}).items():
             (folder / file).touch()
+            os.truncate(folder / file, size)
     return root
 
 
@@ -277,13 +282,30 @@ def test_a_set_that_cannot_be_had_is_one_line_before_anything_trains(name, tmp_p
 def test_half_a_set_is_named_before_anything_trains(name, tmp_path):
     complete(tmp_path, name)
     assert search.check([[name]], tmp_path, download=False) == {name: tmp_path}
-    file = tmp_path / DATASETS[name]["folder"] / DATASETS[name]["holds"][-1]
+    file = tmp_path / DATASETS[name]["folder"] / list(DATASETS[name]["holds"])[-1]
     file.rename(Path(f"{file}.gz"))
     assert search.check([[name]], tmp_path, download=False) == {name: tmp_path}
     Path(f"{file}.gz").unlink()
     with pytest.raises(UserError) as caught:
         search.check([[name]], tmp_path)
     assert f"dataset {name}: {file}: missing; remove it and" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mnist", "color_mnist", "cifar10"])
+@pytest.mark.parametrize("change", [-1, 1, -7_000_000])
+def test_a_file_of_another_size_is_named_before_anything_trains(name, change, tmp_path):
+    complete(tmp_path, name)
+    file, size = list(DATASETS[name]["holds"].items())[-1]
+    path = tmp_path / DATASETS[name]["folder"] / file
+    os.truncate(path, size + change)
+    with pytest.raises(UserError) as caught:
+        search.check([[name]], tmp_path)
+    assert f"dataset {name}: {path}: {size + change} bytes, expected {size}; " in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=real_set(n)) for n in WITH_SIZES])
+def test_the_sizes_looked_for_are_those_of_the_real_files(name):
+    assert search.check([[name]], HERE, download=False) == {name: HERE}
 
 
 def test_files_that_the_readers_of_fixed_sets_open_are_those_looked_for():

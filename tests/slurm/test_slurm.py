@@ -109,6 +109,8 @@ def test_cancelled_requeued_and_killed_jobs_end_with_the_rows_of_a_local_run(
             cluster.run("scancel", job)
         elif blow == "requeue":
             cluster.run("scontrol", "requeue", job)
+            # SLURM would leave it alone for two minutes
+            cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
         else:
             for process in processes(job):
                 os.kill(process, signal.SIGKILL)

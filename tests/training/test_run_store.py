@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from paper_repro import atomic
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training.problem import Problem
@@ -78,6 +79,22 @@ def test_a_damaged_run_is_named_and_trained_again(
     assert f"{entry / name} is damaged" in named[0]
     assert named[0].endswith("; training again")
     assert [problems.metrics(tmp_path / "out", seed) for seed in cell.seeds] == before
+
+
+def test_a_finished_run_is_taken_from_a_store_that_may_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _trained(problems.cell(), tmp_path)
+    written = atomic.write_bytes
+
+    def outside(path: Path, data: bytes) -> None:
+        assert tmp_path / "store" not in path.parents
+        written(path, data)
+
+    monkeypatch.setattr(atomic, "locked", lambda *_: pytest.fail("asked for a lock"))
+    monkeypatch.setattr(atomic, "write_bytes", outside)
+    assert _trained(problems.cell(), tmp_path, out="again") == set()
+    assert problems.metrics(tmp_path / "again") == problems.metrics(tmp_path / "out")
 
 
 def test_the_run_of_another_key_is_not_believed(tmp_path: Path) -> None:

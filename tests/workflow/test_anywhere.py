@@ -49,7 +49,8 @@ def test_folder_environment_store_and_working_directory_may_have_any_name(
     store = tmp_path / "the store's {own}"
     odd.environment.pop("PYTHONPATH")  # jobs find the package that planned them by themselves
     python = str(environment / "bin" / Path(sys.executable).name)
-    odd.snakemake(ONE, *place, *CONFIG, f"store={store}", cwd=tmp_path, python=python)
+    odd.environment["HOME"] = str(tmp_path)
+    odd.snakemake(ONE, *place, *CONFIG, f"store=~/{store.name}", cwd=tmp_path, python=python)
     assert set(pd.read_csv(scratch / ONE / "seed0/metrics.csv")["status"]) == {"ok"}
     assert list(store.glob("*/*/run.json"))
     assert not list(tmp_path.rglob("PWNED*"))

@@ -43,12 +43,12 @@ def other(folder: Path) -> None:
 
 
 WAYS: list[Callable[[Path], None]] = [
+    other,
     shutil.rmtree,
     lambda folder: (folder / "metrics.csv").unlink(),
     lambda folder: (folder / "run.json").write_bytes(b""),
     lambda folder: cut(folder / "metrics.csv"),
     lambda folder: flip(folder / "run.json"),
-    other,
 ]
 
 
@@ -58,9 +58,17 @@ def copies(clone: Clone) -> dict[str, Path]:
     return {cell.name: cell / "seed0" for cell in sorted(root.iterdir())}
 
 
-def contents(clone: Clone) -> dict[str, bytes]:
-    found = {cell: (seed / "metrics.csv").read_bytes() for cell, seed in copies(clone).items()}
-    return {**found, TABLE: (clone.folder / TABLE).read_bytes()}
+def contents(clone: Clone) -> dict[str, list[str]]:
+    """Lines of every copy and of the collected table, but for the rows that are times."""
+    found = {cell: seed / "metrics.csv" for cell, seed in copies(clone).items()}
+    lines = {
+        name: path.read_text(encoding="utf-8").splitlines()
+        for name, path in {**found, TABLE: clone.folder / TABLE}.items()
+    }
+    return {
+        name: [line for line in own if "seconds" not in line and "cost_ratio" not in line]
+        for name, own in lines.items()
+    }
 
 
 def test_damaged_copies_come_back_from_the_run_store_by_the_same_command(trained: Clone) -> None:
@@ -81,7 +89,7 @@ def test_damaged_copies_come_back_from_the_run_store_by_the_same_command(trained
 def test_where_the_store_is_damaged_too_the_run_is_trained_again(trained: Clone) -> None:
     before = contents(trained)
     hurt = dict(list(copies(trained).items())[:4])
-    for way, folder in zip(WAYS[1:5], hurt.values(), strict=True):
+    for way, folder in zip(WAYS[2:], hurt.values(), strict=True):
         key = json.loads((folder / "run.json").read_text())["run_id"]
         (entry,) = (trained.folder / "runs").glob(f"*/{key}*")
         way(folder)

@@ -48,7 +48,7 @@ CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 PREFIX = (
     "set -euo pipefail;"  # Snakemake's own, which a prefix replaces
     f" PYTHON={'python' if CONDA else shlex.quote(sys.executable)}"
-    f" STORE={shlex.quote(config.get('store', ''))};"
+    f" STORE={shlex.quote(str(Path(config.get('store', '')).expanduser()))};"
     f" export PYTHONPATH={shlex.quote(str(PACKAGE.parent))}${{PYTHONPATH:+:$PYTHONPATH}}"
     " MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824; "
 )
