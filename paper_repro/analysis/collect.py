@@ -28,6 +28,7 @@ from paper_repro.analysis.files import (
     replace_arrays,
     write_tables,
 )
+from paper_repro.analysis.keeping import write_csv
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 
@@ -76,7 +77,8 @@ def merge(roots: Sequence[Path], out: Path) -> None:
 
 
 def concatenate(files: Sequence[Path], out: Path) -> None:
-    """Join CSV files; UserError where their columns differ."""
+    """Join CSV files; UserError where their columns differ. The file there stays if it says the
+    same (`keeping`)."""
     columns: list[str] = []
     records: list[list[str]] = []
     for path in files:
@@ -85,7 +87,7 @@ def concatenate(files: Sequence[Path], out: Path) -> None:
             raise UserError(f"{path}: its columns differ from those of {files[0]}")
         columns = head
         records += rest
-    atomic.write_text(out, csv_text(columns, records))
+    write_csv(out, csv_text(columns, records))
 
 
 @dataclass(frozen=True)
