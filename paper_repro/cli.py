@@ -6,6 +6,7 @@ Imports stand inside the commands: drawing never loads torch, training never loa
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ def figures(args: argparse.Namespace) -> None:
     """Draw a study's figures from its collected rows."""
     from paper_repro.analysis.draw import draw_study
 
-    draw_study(args.study, args.results, args.out)
+    draw_study(_study(args.study), args.results, args.out)
 
 
 def manifest(args: argparse.Namespace) -> None:
@@ -84,14 +85,14 @@ def tables(args: argparse.Namespace) -> None:
     """Render a study's tables as CSV, Markdown and LaTeX."""
     from paper_repro.analysis.tables import render_study
 
-    render_study(args.study, args.results, args.out)
+    render_study(_study(args.study), args.results, args.out)
 
 
 def claims(args: argparse.Namespace) -> None:
     """Give every claim of a study its verdict."""
     from paper_repro.analysis.verdicts import judge_study
 
-    judge_study(args.study, args.results, args.out)
+    judge_study(_study(args.study), args.results, args.out)
 
 
 def join(args: argparse.Namespace) -> None:
@@ -200,6 +201,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--tier", required=True)
     sub.add_argument("--study")
     return top
+
+
+def _study(name: str) -> str:
+    """The name of a study that there is; UserError with those that there are."""
+    if name not in (known := grid.study_names()):
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"study: {name!r} is not one of {', '.join(known)}{hint}")
+    return name
 
 
 def _seeds(text: str) -> int | None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paper_repro import atomic
 from paper_repro.analysis.files import (
     COLUMNS,
     MISSING,

@@ -77,8 +77,11 @@ def _draw(made: Figure, stem: Path, before: drawn.Record | None) -> tuple[list[P
 
 def captions_of(folder: Path) -> dict[str, str]:
     """Captions by figure id, in the order drawn, of a folder that `draw_study` filled; empty if
-    none did."""
-    return _read_json(folder / CAPTIONS)
+    none did. UserError where the file is damaged."""
+    path = folder / CAPTIONS
+    if path.is_file() and not _read_json(path) and path.read_bytes().strip() != b"{}":
+        raise UserError(f"{path}: damaged; draw the figures of {folder.name} again")
+    return _read_json(path)
 
 
 def write_manifest(figures: Path, out: Path) -> Path:
