@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paper_repro import atomic, record
+from paper_repro import record
 from paper_repro.analysis import csvfile, sound
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import COLUMNS, MISSING, RunKey, Tables, arrays_of, csv_text
+from paper_repro.analysis.keeping import write_csv
 from paper_repro.analysis.staged import write_results
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
@@ -73,7 +74,8 @@ def merge(roots: Sequence[Path], out: Path) -> None:
 
 
 def concatenate(files: Sequence[Path], out: Path) -> None:
-    """Join CSV files; UserError where one cannot be read or their columns differ."""
+    """Join CSV files; UserError where one cannot be read or their columns differ. The file there
+    stays if it says the same (`keeping`)."""
     columns: Record = ()
     records: list[Record] = []
     for path in files:
@@ -82,7 +84,7 @@ def concatenate(files: Sequence[Path], out: Path) -> None:
             raise UserError(f"{path}: its columns differ from those of {files[0]}")
         columns = head
         records += rest
-    atomic.write_text(out, csv_text(columns, records))
+    write_csv(out, csv_text(columns, records))
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def load(root: Path) -> Results:
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    numbers = [name for name in columns if name in NUMBERS]
+    numbers = [name for name in columns if name in NUMBERS - {"value"}]
     frame = pd.read_csv(
         path,
         dtype={name: float if name in numbers else str for name in columns},
@@ -168,6 +168,8 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     )
     if list(frame.columns) != list(columns):
         raise UserError(f"{path}: its columns differ from what this version writes; collect anew")
+    if "value" in frame:  # by NumPy: pandas before 3 reads some numbers a digit off
+        frame["value"] = frame["value"].replace("", "nan").to_numpy("U").astype(float)
     for name in WHOLE:
         if name in frame:
             frame[name] = frame[name].fillna(-1).astype(int)
@@ -209,10 +211,22 @@ def _spread(
 
 
 def _numeric(column: NDArray[Any]) -> NDArray[Any]:
-    """The column as numbers if every entry is one or empty (booleans stay), else unchanged."""
+    """The column as numbers if every entry is one or empty (booleans stay), else unchanged. Texts
+    are read by Python: 1e-30 must equal 1e-30, which pandas before 3 reads a digit off."""
     given = [v for v in column if v != "" and v == v]
     if not given or any(isinstance(v, bool) for v in given):
         return column
     if pd.to_numeric(pd.Series(given, dtype=object), errors="coerce").isna().any():
         return column
-    return pd.to_numeric(pd.Series(column, dtype=object), errors="coerce").to_numpy()
+    parsed = pd.Series([_parsed(entry) for entry in column], dtype=object)
+    return pd.to_numeric(parsed, errors="coerce").to_numpy()
+
+
+def _parsed(entry: Any) -> Any:
+    """A text as the number it is, if it is one."""
+    for number in (int, float) if isinstance(entry, str) else ():
+        try:
+            return number(entry)
+        except ValueError:
+            continue
+    return entry

@@ -3,11 +3,16 @@
 Colours are those of seaborn's ``colorblind`` palette (after Okabe & Ito, "Color Universal Design",
 2008); an estimator keeps its colour, dash and marker in every figure. Figures are as wide as the
 text column of the papers (5.5 inches) and are meant to be read at that size. Files hold no dates
-and no version strings: equal data give equal bytes under the same matplotlib.
+and no version strings: equal data give equal bytes under the same matplotlib on one machine.
+
+Import this module before matplotlib: nothing here is shown on a screen, and a shell of a notebook
+asks for a backend that may not be installed, which matplotlib refuses as it is imported.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import textwrap
 import zlib
 from collections.abc import Iterable
@@ -15,11 +20,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+os.environ["MPLBACKEND"] = "Agg"
+
+# isort: split
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
+
+from paper_repro import atomic
 
 WIDTH = 5.5  # inches: the text column of the papers
 GREY = "#6b6b6b"
@@ -208,17 +218,30 @@ def not_run(axes: Axes, what: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
 
 
-def save(made: Figure, path_without_suffix: Path) -> list[Path]:
-    """Write ``.pdf`` and ``.png``, without dates or versions; returns the two paths."""
-    path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
+def lay_out(made: Figure) -> None:
+    """Draw a figure for the first time and fix where everything is, so that all files are alike."""
+    if made.get_layout_engine() is None:
+        return  # done before
     made.draw_without_rendering()
-    # Laid out once: both files alike. None, where "none" would leave a place-holder for which
-    # matplotlib draws the figure before either file is drawn.
+    # None, where "none" would leave a place-holder for which matplotlib draws the figure again
+    # before it is saved.
     made.set_layout_engine(None)
+
+
+def as_bytes(made: Figure, kind: str) -> bytes:
+    """A figure that is laid out, as a ``pdf`` or ``png`` file without dates or versions."""
     nothing = dict.fromkeys(("Creator", "Producer", "CreationDate"))
+    buffer = io.BytesIO()
+    made.savefig(buffer, format=kind, metadata=nothing if kind == "pdf" else {"Software": None})
+    return buffer.getvalue()
+
+
+def save(made: Figure, path_without_suffix: Path) -> list[Path]:
+    """Write a figure as ``.pdf`` and ``.png``; returns the two paths."""
+    lay_out(made)
     written = []
-    for suffix, metadata in ((".pdf", nothing), (".png", {"Software": None})):
-        path = path_without_suffix.with_name(path_without_suffix.name + suffix)
-        made.savefig(path, metadata=metadata)
+    for kind in ("pdf", "png"):
+        path = path_without_suffix.with_name(f"{path_without_suffix.name}.{kind}")
+        atomic.write_bytes(path, as_bytes(made, kind))
         written.append(path)
     return written

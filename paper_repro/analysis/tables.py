@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from paper_repro import atomic
 from paper_repro.analysis.files import MISSING, csv_text
+from paper_repro.analysis.keeping import ROUNDING, keep, same_csv, same_markdown
 from paper_repro.analysis.results import Results, load
 from paper_repro.analysis.statistics import t_interval
 from paper_repro.registry import product
@@ -86,7 +87,9 @@ def estimate(values: ArrayLike, lost: Sequence[str] = ()) -> Entry:
     if finite.empty:
         return "diverged" if missing > list(lost).count(MISSING) else NOT_RUN
     found = t_interval(finite)
-    return Estimate(found.mean, found.half_width, found.n, missing)
+    # Equal numbers, averaged, may differ from themselves by a rounding.
+    alike = found.half_width <= ROUNDING * abs(found.mean)
+    return Estimate(found.mean, 0.0 if alike else found.half_width, found.n, missing)
 
 
 def render_study(study: str, root: Path, out: Path) -> None:
@@ -100,13 +103,20 @@ def render_study(study: str, root: Path, out: Path) -> None:
 
 
 def render(table: Table, stem: Path) -> None:
-    """Write a table as `stem`.csv, .md and .tex."""
-    for suffix, text in (
-        (".csv", as_csv(table)),
-        (".md", as_markdown(table)),
-        (".tex", as_latex(table)),
+    """Write a table as `stem`.csv, .md and .tex; the files there stay if they say the same."""
+    texts = {
+        stem.with_name(f"{stem.name}.csv"): as_csv(table),
+        stem.with_name(f"{stem.name}.md"): as_markdown(table),
+        stem.with_name(f"{stem.name}.tex"): as_latex(table),
+    }
+    if all(path.is_file() for path in texts) and all(
+        same(path.read_text(encoding="utf-8"), text)
+        for same, (path, text) in zip((same_csv, same_markdown), texts.items(), strict=False)
     ):
-        atomic.write_text(stem.with_name(stem.name + suffix), text)
+        keep(texts)
+        return
+    for path, text in texts.items():
+        atomic.write_text(path, text)
 
 
 def as_csv(table: Table) -> str:

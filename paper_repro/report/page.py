@@ -15,8 +15,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pandas import DataFrame
 
 from paper_repro import atomic, grid
-from paper_repro.analysis.draw import captions_of
+from paper_repro.analysis.draw import CAPTIONS, captions_of
 from paper_repro.analysis.results import Results, load
+from paper_repro.errors import UserError
 from paper_repro.registry import STUDIES, drawing
 from paper_repro.report import content
 from paper_repro.schemas import read_yaml
@@ -26,8 +27,15 @@ WIDTH = 825  # pixels on the page of a figure as wide as the text column
 
 def build(root: Path, figures: Path, out: Path) -> None:
     """Write the report of the rows under `root` (results/<tier>) and of the figures under
-    `figures` (figures/<tier>) to the file `out`."""
+    `figures` (figures/<tier>) to the file `out`; UserError where there are no rows, verdicts or
+    figures."""
     results = load(root)
+    if not (root / "claims.csv").is_file():
+        raise UserError(
+            f"{root / 'claims.csv'}: not there; judge the claims first (snakemake does)"
+        )
+    if not any(figures.glob(f"*/{CAPTIONS}")):
+        raise UserError(f"{figures}: no figures there; draw them first (snakemake does)")
     verdicts = content.read_text_table(root / "claims.csv")
     names = grid.study_names()
     costs = content.cost_table(results)

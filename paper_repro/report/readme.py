@@ -10,26 +10,38 @@ from paper_repro import atomic
 from paper_repro.errors import UserError
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+COLUMNS = ("study", "claim", "statement", "by", "verdict", "tier", "note")
 MARKS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "·"}
 
 
 def update(readme: Path, claims: Path) -> None:
     """Replace what stands between the markers of `readme` by the verdicts of `claims`.
 
-    UserError if the file has no markers.
+    UserError if a file is not there or not such a file, or has not one of each marker.
     """
+    if not readme.is_file():
+        raise UserError(f"{readme}: not there; name the README to write into by --readme")
     text = readme.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise UserError(f"{readme}: no lines {BEGIN} and {END}")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or text.count(BEGIN) > 1 or text.count(END) > 1:
+        raise UserError(f"{readme}: no lines {BEGIN} and {END}, in this order and once each")
     atomic.write_text(readme, f"{before}{BEGIN}\n{block(claims)}\n{END}{after}")
 
 
 def block(claims: Path) -> str:
     """The verdicts as a Markdown table a study, one row a claim; its checks are left to the
-    report."""
-    rows = pd.read_csv(claims, keep_default_na=False, dtype=str)
+    report. UserError if `claims` is not there or holds no verdicts."""
+    if not claims.is_file():
+        raise UserError(f"{claims}: not there; judge the claims first (snakemake does)")
+    try:
+        rows = pd.read_csv(claims, keep_default_na=False, dtype=str)
+    except ValueError as error:  # pandas' own errors are of its kind, and UnicodeDecodeError
+        raise UserError(f"{claims}: {error}") from None
+    if lacking := [name for name in COLUMNS if name not in rows]:
+        raise UserError(
+            f"{claims}: no column {lacking[0]!r}; give it a claims.csv as the workflow writes it"
+        )
     rows = rows[~rows["claim"].str.contains(".", regex=False)]
     studies = rows.groupby("study", sort=False)
     return "\n".join(_section(str(study), group) for study, group in studies)

@@ -36,6 +36,18 @@ def test_coordinates_and_parameters_become_numeric_columns(tmp_path):
     assert pd.api.types.is_numeric_dtype(frame["k"])
 
 
+def test_numbers_are_read_to_their_last_digit(tmp_path):
+    """pandas before 3 reads 1e-30 and 0.0012050214310773508 a digit off, so rows were not found."""
+    exact = ["1e-30", "0.0012050214310773508", "1.2453319728510153e-05"]
+
+    def rows(one, seed):
+        return [Row("snr", float(text), "1", at=f"eps={text}") for text in exact]
+
+    frame = results(tmp_path, [cell("snr", seeds=1)], rows).frame("made", "snr", "snr")
+    assert list(frame["value"]) == [float(text) for text in exact]
+    assert list(frame["eps"]) == [float(text) for text in exact]
+
+
 def test_settings_inside_options_become_columns(tmp_path):
     one = cell(options={"variance": 0.1}, constraints=[{"name": "RE", "kappa": 0.06}], seeds=1)
     frame = results(tmp_path, [one], measured).frame("made", metric="snr")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,13 @@ from matplotlib.figure import Figure
 
 from paper_repro import registry
 from paper_repro.analysis import draw, panels, style
+from paper_repro.analysis import drawn as drawn_as
 from paper_repro.analysis.results import Results, load
 from tests import synthetic_results as synthetic
 
 STUDY = synthetic.STUDY
 FIGURES = draw.figures_of(STUDY)
+SOME = ("variance_path", "snr")
 AGAIN = ("fig1", "poster_surface", "table1_levels")  # drawn a second time by another process
 SCRIPT = """
 import sys
@@ -82,12 +85,15 @@ def test_the_manifest_holds_the_hash_of_every_drawn_file_and_of_no_other(drawn: 
 def test_another_process_with_other_settings_draws_the_same_bytes(
     root: Path, drawn: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 20\nsavefig.dpi: 50\n")
+    (tmp_path / "matplotlibrc").write_text("backend: qtagg\nlines.linewidth: 9\nfont.size: 20\n")
     paths = [str(root), str(tmp_path), *AGAIN]
     variables = {
+        **os.environ,
         "PYTHONHASHSEED": "7",
         "PYTHONPATH": str(registry.PACKAGE.parent),
         "TZ": "Asia/Tokyo",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as in the shell of a notebook
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
     }
     subprocess.run([sys.executable, "-c", SCRIPT, *paths], cwd=tmp_path, env=variables, check=True)
     for name in AGAIN:
@@ -101,6 +107,88 @@ def test_files_carry_no_date_and_no_version(drawn: Path) -> None:
         raw = path.read_bytes()
         for mark in (b"CreationDate", b"ModDate", b"Producer", b"Software", b"tIME"):
             assert mark not in raw, f"{path.name}: {mark!r}"
+
+
+def stale(folder: Path) -> dict[Path, bytes]:
+    """The files of two figures and their records, made to look old and to differ a little, as
+    those from another machine do; the files."""
+    for name in SOME:
+        path = folder / f"{name}.png"
+        style.mpl.image.imsave(path, style.mpl.image.imread(path))
+        path.with_suffix(".pdf").write_bytes(path.with_suffix(".pdf").read_bytes() + b"\n")
+    record = folder / draw.DRAWN
+    shown = json.loads(record.read_text())
+    for panel in itertools.chain(*(one["panels"] for one in shown.values())):
+        panel["sums"] = [value + 1e-5 for value in panel["sums"]]
+        panel["limits"] = [value * (1 + 1e-7) for value in panel["limits"]]
+    record.write_text(json.dumps(shown))
+    paths = [folder / f"{name}.{kind}" for name in SOME for kind in ("pdf", "png")]
+    for path in paths:
+        os.utime(path, (1e9, 1e9))
+    return {path: path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def some(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two figures of the study."""
+    functions = {name: FIGURES[name] for name in SOME}
+    monkeypatch.setattr(draw, "figures_of", lambda study: functions)
+    draw.draw_study(STUDY, root, tmp_path / STUDY)
+    return tmp_path / STUDY
+
+
+def test_a_figure_that_shows_the_same_stays_but_is_as_new_as_its_rows(
+    some: Path, root: Path
+) -> None:
+    before = stale(some)
+    shown = json.loads((some / draw.DRAWN).read_text())
+    draw.draw_study(STUDY, root, some)
+    assert json.loads((some / draw.DRAWN).read_text()) == shown
+    for path, raw in before.items():
+        assert path.read_bytes() == raw, path.name
+        assert path.stat().st_mtime > 1e9
+
+
+def test_a_figure_drawn_by_another_matplotlib_stays_if_its_numbers_do(
+    some: Path, root: Path
+) -> None:
+    """Its text has another width, so no pixel need be where it was."""
+    stale(some)
+    picture = some / f"{SOME[0]}.png"
+    style.mpl.image.imsave(picture, style.mpl.image.imread(picture)[5:])
+    record = some / draw.DRAWN
+    record.write_text(record.read_text().replace(drawn_as.LIBRARY, "matplotlib 3.99, FreeType 3"))
+    before = picture.read_bytes()
+    draw.draw_study(STUDY, root, some)
+    assert picture.read_bytes() == before
+    assert drawn_as.LIBRARY not in record.read_text()
+
+
+def test_a_figure_of_other_rows_replaces_the_old_one(some: Path, tmp_path: Path) -> None:
+    before = stale(some)
+    other = synthetic.everything(tmp_path / "other", lost={("snr", 0): "diverged"})
+    draw.draw_study(STUDY, other, some)
+    changed = {path.stem for path, raw in before.items() if path.read_bytes() != raw}
+    assert changed == {"snr"}
+
+
+def test_a_figure_of_another_look_replaces_the_old_one(
+    some: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stale(some)
+    monkeypatch.setitem(style.SETTINGS, "lines.linewidth", 3.0)
+    draw.draw_study(STUDY, root, some)
+    assert not any(path.read_bytes() == raw for path, raw in before.items())
+
+
+def test_a_figure_whose_files_or_record_are_gone_is_drawn_again(some: Path, root: Path) -> None:
+    whole = {path.name: path.read_bytes() for path in some.iterdir()}
+    (some / f"{SOME[0]}.pdf").unlink()
+    draw.draw_study(STUDY, root, some)
+    assert {path.name: path.read_bytes() for path in some.iterdir()} == whole
+    (some / draw.DRAWN).write_text("{")
+    draw.draw_study(STUDY, root, some)
+    assert {path.name: path.read_bytes() for path in some.iterdir()} == whole
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -92,7 +92,9 @@ def test_trained_models_lose_the_code_beyond_d_over_r_and_drive_gamma_to_zero_be
         optimizer.step()
 
     log_gamma, below = params["log_gamma"].detach(), beta < pixels / rank
-    active = (params["log_scale"].detach() < 0.5 * math.log(0.5)).sum(-1)
+    # A latent that carries code keeps less than a hundredth of the prior's variance. One that does
+    # not may for some steps keep an eighth: Adam's steps are long where gamma is all but zero.
+    active = (params["log_scale"].detach() < 0.5 * math.log(0.05)).sum(-1)
     assert (log_gamma[below] < -6).all()  # and falling: there is no minimum
     assert active.tolist() == [rank, rank, rank, 0, 0]
     collapsed = torch.full((2,), rank / pixels, dtype=torch.float64).log()  # tr(Cov) / d

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from paper_repro.cli import main
 from paper_repro.errors import UserError
 from paper_repro.report import readme
 
@@ -30,4 +31,31 @@ def test_another_verdict_changes_the_table(tmp_path: Path) -> None:
 def test_a_readme_without_markers_is_refused(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing", encoding="utf-8")
     with pytest.raises(UserError, match="no lines"):
+        readme.update(tmp_path / "README.md", CLAIMS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "claims.csv"])
+def test_a_file_that_is_not_there_is_named_in_one_line(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = {"README.md": ROOT / "README.md", "claims.csv": CLAIMS} | {name: tmp_path / name}
+    arguments = ["--readme", str(paths["README.md"]), "--claims", str(paths["claims.csv"])]
+    assert main(["readme", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path / name}: not there" in line
+
+
+@pytest.mark.parametrize("content", ["", "study,claim\na,b\n", "a,b\n1,2,3,4\n", "\0\x01"])
+def test_a_file_that_holds_no_verdicts_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "claims.csv").write_text(content)
+    (tmp_path / "README.md").write_text(f"{readme.BEGIN}\n{readme.END}\n")
+    with pytest.raises(UserError, match=r"claims\.csv"):
+        readme.update(tmp_path / "README.md", tmp_path / "claims.csv")
+    assert (tmp_path / "README.md").read_text() == f"{readme.BEGIN}\n{readme.END}\n"
+
+
+@pytest.mark.parametrize("markers", ["{1} {0}", "{0} {0} {1}", "{0} {1} {1}"])
+def test_markers_out_of_order_or_twice_are_refused(markers: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(markers.format(readme.BEGIN, readme.END))
+    with pytest.raises(UserError, match="once each"):
         readme.update(tmp_path / "README.md", CLAIMS)

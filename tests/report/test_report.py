@@ -11,6 +11,8 @@ import pytest
 
 from paper_repro.analysis import draw
 from paper_repro.analysis.verdicts import judge_study
+from paper_repro.cli import main
+from paper_repro.grid import study_names
 from paper_repro.report import content
 from paper_repro.report.page import build
 from tests import synthetic_results as synthetic
@@ -168,11 +170,65 @@ def test_equal_results_give_equal_bytes_wherever_they_lie(
 
 def test_a_study_without_rows_reads_not_run(tmp_path: Path) -> None:
     root = synthetic.empty(tmp_path / "reduced")
-    build(root, tmp_path / "nowhere", tmp_path / "report.html")
+    (root / "claims.csv").write_text("study,claim\n")
+    (tmp_path / "figures" / STUDY).mkdir(parents=True)
+    (tmp_path / "figures" / STUDY / draw.CAPTIONS).write_text("{}\n")
+    build(root, tmp_path / "figures", tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "This study has no verdicts at this tier." in page.text
     assert "Nothing was run." in page.text
     assert page.text.count("not run") >= 5
+
+
+def one_line(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What a command that the user can mend says."""
+    assert main([str(argument) for argument in arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_report_without_rows_verdicts_or_figures_is_refused_in_one_line(
+    root: Path, figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report.html"
+
+    def said(results: Path, drawn: Path) -> str:
+        return one_line(capsys, "report", "--results", results, "--figures", drawn, "--out", out)
+
+    assert f"{tmp_path / 'nowhere'}" in said(tmp_path / "nowhere", figures)
+    assert f"{tmp_path / 'none'}: no figures there" in said(root, tmp_path / "none")
+    unjudged = synthetic.empty(tmp_path / "unjudged")
+    assert f"{unjudged / 'claims.csv'}: not there" in said(unjudged, figures)
+    (tmp_path / "cut" / STUDY).mkdir(parents=True)
+    (tmp_path / "cut" / STUDY / draw.CAPTIONS).write_text('{"snr": "Sig')
+    assert f"{draw.CAPTIONS}: damaged" in said(root, tmp_path / "cut")
+    assert not out.exists()
+
+
+def test_a_manifest_of_nothing_or_of_a_lost_figure_is_refused_in_one_line(
+    figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "manifest.json"
+    for folder in (tmp_path / "nowhere", tmp_path):
+        line = one_line(capsys, "manifest", "--figures", folder, "--out", out)
+        assert f"{folder}: no figures there" in line
+    shutil.copytree(figures, tmp_path / "figures")
+    (tmp_path / "figures" / STUDY / "snr.pdf").unlink()
+    line = one_line(capsys, "manifest", "--figures", tmp_path / "figures", "--out", out)
+    assert "snr.pdf: not there" in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["figures", "tables", "claims"])
+def test_an_unknown_study_is_named_with_the_nearest_in_one_line(
+    command: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (command, "--results", root, "--out", tmp_path / "out", "--study")
+    assert f"'nope' is not one of {', '.join(study_names())}" in one_line(
+        capsys, *arguments, "nope"
+    )
+    assert f"did you mean {STUDY!r}" in one_line(capsys, *arguments, "sticking_to_the_landing")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_estimate_is_written_with_its_interval_where_there_is_one() -> None:

@@ -9,7 +9,8 @@ for study in STUDIES:
             [f"{ROOTS[study]}/{table}" for table in TABLES],
             code=sources(f"studies/{study}/figures.py", "analysis/draw.py"),
         output:
-            figures(study, FIGURES),
+            shipped(figures(study, FIGURES)),
+            shown=shipped(f"{FIGURES}/{study}/drawn.json"),
             captions=f"{FIGURES}/{study}/captions.json",
         log:
             f"logs/{TIER}/figures/{study}.log",
@@ -32,7 +33,7 @@ for study in STUDIES:
             reported=local(STUDY_FOLDERS / study / "reported.csv"),
             code=sources(f"studies/{study}/tables.py", "analysis/tables.py"),
         output:
-            tables(study, RESULTS),
+            shipped(tables(study, RESULTS)),
         log:
             f"logs/{TIER}/tables/{study}.log",
         localrule: True
@@ -115,7 +116,7 @@ rule evaluate_claims:
         claims=[f"{RESULTS}/studies/{study}/claims.csv" for study in STUDIES],
         code=sources("analysis/collect.py"),
     output:
-        f"{RESULTS}/claims.csv",
+        shipped(f"{RESULTS}/claims.csv"),
     log:
         f"logs/{TIER}/claims.log",
     localrule: True
