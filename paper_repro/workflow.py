@@ -56,17 +56,21 @@ def load_cells(config: dict[str, Any]) -> dict[tuple[str, str], Cell]:
     configuration.check(config)
     if config["tier"] == "published":
         return {}
-    cells = {
+    return {
         (study, cell.id): cell
         for study in config["studies"]
         for cell in grid.expand(study, config["tier"], config["seeds"])
     }
-    # Who has trained and draws anew needs no data.
-    runs = Path("results", config["tier"], "runs")
-    untrained = [cells[place] for place in cells if not runs.joinpath(*place).is_dir()]
-    if untrained:
-        search.check((c.datasets for c in untrained), config["data_dir"], config["download"])
-    return cells
+
+
+@_in_one_line
+def require_data(cells: Iterable[Cell], config: dict[str, Any]) -> None:
+    """UserError where a data set of cells that are to be trained cannot be had."""
+    if runs := sorted({tuple(cell.datasets) for cell in cells}):
+        _require(tuple(runs), config["data_dir"], config["download"])
+
+
+_require = functools.cache(search.check)  # many jobs ask for the same sets
 
 
 def training_jobs(

@@ -2,57 +2,73 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from paper_repro import grid
 from paper_repro.data import search
-from paper_repro.workflow import load_cells
+from paper_repro.workflow import require_data
+from tests.workflow.conftest import Clone
 
-CELEBA = "dataset celeba_half_64: no celeba-half in "
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and no data named by the shell."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(search.VARIABLE, raising=False)
-
-
-def asked(**changes: object) -> dict[str, object]:
-    return {"tier": "reduced", "studies": "infinite_gradients", **changes}
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("study", "data_dir", "download", "words"),
     [
-        (asked(), f"{CELEBA}./data, and it cannot be downloaded"),
-        (asked(studies="sticking_the_landing", download=False), "dataset mnist: no MNIST/raw in "),
-        (asked(data_dir="empty"), "data_dir: empty is empty"),
-        ({"tier": "smoke", "data_dir": "/gone"}, "config.data_dir: '/gone' is not a folder"),
+        ("infinite_gradients", "", True, "dataset celeba_half_64: no celeba-half in ./data, and"),
+        ("sticking_the_landing", "", False, "dataset mnist: no MNIST/raw in ./data"),
+        ("sticking_the_landing", "empty", True, "data_dir: empty is empty"),
+        ("conformance", "gone", True, "data_dir: gone is not a folder"),
     ],
 )
-def test_a_set_that_cannot_be_had_is_one_line_when_the_dag_is_built(
-    config: dict[str, object], words: str, capsys: pytest.CaptureFixture[str]
+def test_jobs_whose_data_cannot_be_had_are_refused_in_one_line(
+    elsewhere: Path,
+    capsys: pytest.CaptureFixture[str],
+    study: str,
+    data_dir: str,
+    download: bool,
+    words: str,
 ) -> None:
     Path("empty").mkdir()
+    cells = grid.expand(study, "reduced")
     with pytest.raises(SystemExit, match="2"):
-        load_cells(config)
+        require_data(cells, {"data_dir": data_dir, "download": download})
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
 
 
-def test_a_set_that_can_be_downloaded_is_no_mistake() -> None:
-    assert load_cells(asked(studies="sticking_the_landing"))
-    assert not Path("data").exists()
+def test_a_set_that_can_be_downloaded_is_no_mistake(elsewhere: Path) -> None:
+    cells = grid.expand("sticking_the_landing", "reduced")
+    require_data(cells, {"data_dir": "", "download": True})
+    assert not list(elsewhere.iterdir())
 
 
-def test_who_has_trained_draws_anew_without_the_data() -> None:
-    Path("celeba-half").mkdir()
-    cells = load_cells(asked(data_dir="."))
-    Path("celeba-half").rmdir()
-    for study, cell in cells:
-        Path("results/reduced/runs", study, cell).mkdir(parents=True)
-    assert load_cells(asked()).keys() == cells.keys()
-    Path("results/reduced/runs", *next(p for p in cells if "celeba" in p[1])).rmdir()
-    with pytest.raises(SystemExit, match="2"):
-        load_cells(asked())
+def test_snakemake_refuses_what_would_train_without_its_data_and_nothing_else(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(search.VARIABLE, raising=False)
+    config = ("--config", "tier=reduced", "studies=infinite_gradients,sticking_the_landing")
+    output = clone.snakemake("-n", *config, ok=False)
+    (line,) = [line for line in output.splitlines() if "celeba-half" in line]
+    assert line.startswith("paper_repro: dataset celeba_half_64: no celeba-half in ./data, and it ")
+    clone.snakemake("-n", "sticking_the_landing", *config)  # whose data can be downloaded
+    clone.snakemake("-n", "fetch", *config)
+    cells = grid.expand("infinite_gradients", "reduced")
+    try:
+        for cell in cells:  # trained where the data were: drawn anew without them
+            if "celeba_half_64" in cell.datasets:
+                (clone.folder / "results/reduced/runs/infinite_gradients" / cell.id).mkdir(
+                    parents=True
+                )
+        clone.snakemake("-n", *config, "--rerun-triggers", "mtime")
+    finally:
+        shutil.rmtree(clone.folder / "results/reduced")

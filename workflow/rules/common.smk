@@ -23,6 +23,7 @@ from paper_repro.workflow import (
     local,
     memory_mb,
     minutes,
+    require_data,
     sources,
     tables,
     training_jobs,

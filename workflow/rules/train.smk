@@ -4,12 +4,15 @@ def cells_in(folders):
 
 
 def code_of(folders):
-    """Sources of a job, whose folders are made anew where their content is not what was written."""
+    """Sources of a job, whose folders are made anew where their content is not what was written.
+    Stops where the data of a job that is to train cannot be had."""
     for folder in folders:
         if workflow.is_main_process and (wrong := damaged(folder)):
             if folder not in workflow.dag.forcefiles:
                 print(f"{wrong}; its job runs again", file=sys.stderr)
             workflow.dag.forcefiles.add(folder)
+    # Who has trained and draws anew needs no data.
+    require_data(cells_in(f for f in folders if not Path(f).is_dir()), config)
     return cell_sources(cells_in(folders))
 
 
