@@ -63,8 +63,23 @@ def describe(kind: str, name: str, study: str = "") -> str:
 
 
 def constant(kind: str, name: str, key: str, study: str = "") -> Any:
-    """The literal `key` of component `name`, or None where it declares none."""
-    return literals(path_of(kind, name, study)).get(key)
+    """The literal `key` of component `name`, or None where it declares none. It may stand in a
+    module of its own, from which the component imports it."""
+    path = path_of(kind, name, study)
+    if key in (found := literals(path)):
+        return found[key]
+    return literals(elsewhere).get(key) if (elsewhere := _imported(path).get(key)) else None
+
+
+@cache
+def _imported(path: Path) -> dict[str, Path]:
+    """Upper-case names that a file imports from the package, each with the file they stand in."""
+    found: dict[str, Path] = {}
+    for node in _tree(path).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{PACKAGE.name}."):
+            file = PACKAGE.parent.joinpath(*str(node.module).split(".")).with_suffix(".py")
+            found |= {alias.name: file for alias in node.names if alias.name.isupper()}
+    return {name: file for name, file in found.items() if file.is_file()}
 
 
 @cache

@@ -25,6 +25,7 @@ from paper_repro.estimators.terms import LogJoint
 from paper_repro.rows import Row
 from paper_repro.schedules import curve
 from paper_repro.studies.taming_vaes.measure import Subject, final_rows, pictures
+from paper_repro.studies.taming_vaes.refusals import REFUSES as REFUSES
 from paper_repro.training import classifier, composed_data
 from paper_repro.training.composed_model import ComposedVAE, entries, prefixed
 from paper_repro.training.draw_model import DrawVAE
@@ -98,51 +99,6 @@ PARAMS = {
     "pictures": {"type": "integer", "minimum": 0, "default": 0},
 }
 HANDED = ("kappa",)
-REFUSES = (
-    (
-        {
-            "prior": {"const": "standard"},
-            "prior_options": {"minProperties": 1},
-            "model": {"not": {"const": "convdraw"}},
-        },
-        "prior_options: the standard prior has none",
-    ),
-    (
-        {"model": {"const": "convdraw"}, "prior": {"not": {"const": "standard"}}},
-        "prior: ConvDRAW brings its own",
-    ),
-    (
-        {"model": {"const": "convdraw"}, "marginal": {"minProperties": 1}},
-        "marginal: needs a Gaussian posterior, and ConvDRAW's is a chain",
-    ),
-    (
-        {
-            "constraints": {"anyOf": [{"required": ["FRE"]}, {"required": ["CLA"]}]},
-            "classifier_steps": {"const": 0},
-        },
-        "classifier_steps: 0, but constraints FRE and CLA need a classifier",
-    ),
-    (
-        {"objective": {"not": {"const": "geco"}}, "constraints": {"minProperties": 1}},
-        "constraints: objective 'geco' alone takes them",
-    ),
-    (
-        {"objective": {"not": {"const": "geco"}}, "kappa": {"not": {"const": 0}}},
-        "kappa: objective 'geco' alone takes constraints",
-    ),
-    (
-        {
-            "objective": {"const": "geco"},
-            "constraints": {"maxProperties": 0},
-            "kappa": {"const": 0},
-        },
-        "kappa, constraints: objective 'geco' needs at least one",
-    ),
-    (
-        {"objective": {"const": "geco"}, "likelihood": {"not": {"const": "gaussian"}}},
-        "likelihood: objective 'geco' constrains the mean alone; nothing trains a variance",
-    ),
-)
 # Adam moves log gamma by at most its rate a step, and a learned variance has orders of magnitude to
 # go: at the networks' rate it would not arrive in a short run (our choice).
 GAMMA_RATE = 10.0
