@@ -135,7 +135,7 @@ def damaged(folder: str) -> str:
         return ""
     made: set[int] = set()  # seeds that the copies found were made with
     found: set[int] = set()
-    for path in sorted(Path(folder).glob("seed*")):
+    for path in sorted(p for p in Path(folder).glob("seed*") if p.name[4:].isdigit()):
         try:
             run = record.read(path)
         except record.Damaged as damage:

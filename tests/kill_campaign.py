@@ -237,6 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
         while tally.kills.total() < args.kills and not tally.failed:
             left = args.kills - tally.kills.total()
             campaign.cycle(min(left, campaign.dice.randint(1, 5)))
+            print(f"{tally.kills.total()} kills, {tally.cycles.total()} cycles", flush=True)
     print(tally.table())
     return int(bool(tally.lost or tally.changed or tally.failed))
 

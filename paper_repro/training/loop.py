@@ -171,7 +171,9 @@ class _Trainer:
         problem.memory.found = bundle.snapshots[i].found
         problem.memory.after = self.save_if_due
         params, state = bundle.member(i, bundle.params), bundle.member(i, bundle.state)
-        return problem.evaluate(params, state, bundle.step)
+        rows = problem.evaluate(params, state, bundle.step)
+        problem.memory.found = None
+        return rows
 
     def retire(self, finite: list[bool]) -> None:
         """Mark live members that are not finite as diverged, with one row that says when."""

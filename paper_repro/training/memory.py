@@ -21,16 +21,18 @@ T = TypeVar("T")
 class Memory:
     """The parts of one evaluation by name, as tensors and plain data that a checkpoint may hold.
 
-    The training loop sets `found` to what the checkpoint has, and `after` to what is called when a
-    part has been added.
+    During an evaluation the training loop sets `found` to what the checkpoint has, and `after` to
+    what is called when a part has been added. Outside of it `found` is None and nothing is kept.
     """
 
     def __init__(self) -> None:
-        self.found: dict[str, Any] = {}
+        self.found: dict[str, Any] | None = None
         self.after: Callable[[], None] = lambda: None
 
     def part(self, name: str, compute: Callable[[], T]) -> T:
         """The part `name`, computed unless it is remembered."""
+        if self.found is None:
+            return compute()
         if name not in self.found:
             self.found[name] = compute()
             self.after()

@@ -129,7 +129,13 @@ def test_images_in_many_parts_give_the_numbers_of_one(
     assert evaluated(study, id, dict(list(many.items())[: len(many) // 2]))[0] == whole
 
 
+def test_outside_of_the_training_loop_nothing_is_remembered() -> None:
+    memory, values = Memory(), iter((1.0, 2.0))
+    assert [memory.part("a", lambda: next(values)) for _ in range(2)] == [1.0, 2.0]
+
+
 def test_rows_come_back_as_they_were() -> None:
     memory, row = Memory(), Row("m", torch.tensor(0.1).item(), "1", "test", "k=1", "path", 3)
+    memory.found = {}
     assert memory.rows("a", lambda: [row]) == [row]
     assert memory.rows("a", lambda: pytest.fail("computed again")) == [row]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from paper_repro.workflow import damaged
+from tests.analysis.made_runs import cell, write_run
 from tests.workflow.conftest import Clone, copy_checkout
 
 STUDY = "conformance"
@@ -71,16 +74,27 @@ def contents(clone: Clone) -> dict[str, list[str]]:
     }
 
 
+def test_a_cell_that_has_not_run_or_gets_more_seeds_is_not_damaged(tmp_path: Path) -> None:
+    one = cell(seeds=3)
+    folder = str(tmp_path / one.study / one.id)
+    assert damaged.__wrapped__(folder) == ""
+    for seed in (0, 1):
+        write_run(tmp_path, replace(one, seeds=(0, 1)), seed, [])
+    shutil.copytree(f"{folder}/seed0", f"{folder}/seed0.bak")
+    assert damaged.__wrapped__(folder) == ""
+    write_run(tmp_path, one, 1, [])
+    assert damaged.__wrapped__(folder) == f"{folder}/seed2 is not there"
+
+
 def test_damaged_copies_come_back_from_the_run_store_by_the_same_command(trained: Clone) -> None:
     before = contents(trained)
-    damaged = list(copies(trained))[: len(WAYS)]
-    assert len(damaged) == len(WAYS)
-    for way, cell in zip(WAYS, damaged, strict=True):
-        way(copies(trained)[cell])
-    assert set(damaged) <= trained.planned(*SAME)
+    hurt = dict(list(copies(trained).items())[: len(WAYS)])
+    for way, folder in zip(WAYS, hurt.values(), strict=True):
+        way(folder)
+    assert set(hurt) <= trained.planned(*SAME)
     output = trained.snakemake(*SAME)
     assert contents(trained) == before
-    assert output.count("; its job runs again\n") == len(damaged)
+    assert output.count("; its job runs again\n") == len(hurt)
     assert "already trained" in output
     assert "  done  " not in output
     assert "Nothing to be done" in trained.snakemake(*SAME)
@@ -97,5 +111,5 @@ def test_where_the_store_is_damaged_too_the_run_is_trained_again(trained: Clone)
     output = trained.snakemake(*SAME)
     assert contents(trained) == before
     assert output.count("; training again\n") == len(hurt)
-    for cell in copies(trained):
-        assert (f"{cell} seed 0  done" in output) == (cell in hurt)
+    for id in copies(trained):
+        assert (f"{id} seed 0  done" in output) == (id in hurt)
