@@ -185,8 +185,7 @@ KILLED = """
     import os, sys, shutil
     from pathlib import Path
     from paper_repro.analysis.published import import_results
-    from paper_repro.analysis.published import import_results
-from paper_repro.analysis.results import load
+    from paper_repro.analysis.results import load
     from paper_repro.errors import UserError
 
     source, old, new, work = map(Path, sys.argv[1:])

@@ -133,7 +133,9 @@ MAKERS: dict[str, Callable[[Cell, int], Iterator[Row]]] = {
 
 
 def make(cell: Cell, seed: int) -> list[Row]:
-    return list(MAKERS[cell.experiment](cell, seed)) if cell.experiment in MAKERS else []
+    if cell.experiment not in MAKERS:  # no claim asks for its rows
+        return [Row("seconds", 1.0, "s")]
+    return list(MAKERS[cell.experiment](cell, seed))
 
 
 def judge(tmp_path, change=lambda row, cell, seed: row, tier="paper", only=None) -> pd.Series:
