@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training import run
 from paper_repro.workflow import cell_of, givers, gpus, memory_mb, minutes, training_jobs
+from tests.workflow.conftest import Clone
 
 CELLS = [("a", f"a{i}") for i in range(13)] + [("b", "b0")]
 GRID = ("--study=sticking_the_landing", "--tier=smoke")
@@ -120,3 +122,12 @@ def test_the_plan_counts_the_cells_it_is_given() -> None:
     *experiments, total = catalogue.cell_lines(cells, "smoke")
     assert all(line.startswith("conformance/") for line in experiments)
     assert total == f"tier smoke: {len(cells)} runs, 0 training steps"
+
+
+def test_a_packed_job_asks_for_its_gpu_and_nothing_else_asks_for_any(clone: Clone) -> None:
+    config = ("--config", "tier=smoke", "studies=conformance", "device=cuda")
+    output = clone.snakemake("--dry-run", "--cores=2", *config)
+    asked = dict(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", output, re.M))
+    assert "gpu=1, runtime=20, mem_mb=1500" in asked.pop("train_conformance_1")
+    assert len(asked) > 5
+    assert not any("gpu" in text for text in asked.values())
