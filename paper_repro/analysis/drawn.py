@@ -31,7 +31,7 @@ from paper_repro.analysis.keeping import RELATIVE
 
 LIBRARY = f"matplotlib {mpl.__version__}, FreeType {ft2font.__freetype_version__}"
 # Panels are about 300 pixels wide: a point that moves by a third of a pixel moves a sum by this.
-# Between versions and CPUs no sum moved by more than 4e-6.
+# Between versions and CPUs no sum moved by more than 1e-5.
 MOVED = 1e-3
 WEIGHTS = (0.0, 0.6180339887, 0.7548776662)  # irrational steps: sums that see an exchange of points
 # A pixel is another one if nothing within a pixel of it has its colour, to a quarter of the range.
