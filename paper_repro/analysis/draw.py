@@ -16,13 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from paper_repro.analysis import style
-
-# isort: split
 from matplotlib.figure import Figure
 
 from paper_repro import atomic
-from paper_repro.analysis import drawn
+from paper_repro.analysis import drawn, style
 from paper_repro.analysis.keeping import keep
 from paper_repro.analysis.results import Results, load
 from paper_repro.errors import UserError

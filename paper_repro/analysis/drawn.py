@@ -31,7 +31,7 @@ from paper_repro.analysis.keeping import RELATIVE
 
 LIBRARY = f"matplotlib {mpl.__version__}, FreeType {ft2font.__freetype_version__}"
 # Panels are about 300 pixels wide: a point that moves by a third of a pixel moves a sum by this.
-# Between versions and CPUs no sum moved by more than 4e-6.
+# Between versions and CPUs no sum moved by more than 1e-5.
 MOVED = 1e-3
 WEIGHTS = (0.0, 0.6180339887, 0.7548776662)  # irrational steps: sums that see an exchange of points
 # A pixel is another one if nothing within a pixel of it has its colour, to a quarter of the range.
@@ -99,14 +99,16 @@ def _same_panel(old: Record, new: Record) -> bool:
 
 
 def _panel(axes: Axes) -> Record:
-    parts = [np.ravel(np.ma.filled(np.ma.asarray(part, float), np.nan)) for part in _shown(axes)]
+    parts: list[NDArray[np.float64]] = [
+        np.ravel(np.ma.filled(np.ma.asarray(part, float), np.nan)) for part in _shown(axes)
+    ]
     values = np.concatenate([np.empty(0), *parts])
     finite = np.isfinite(values)
     # What lies outside the panel is not seen; it counts as lying at its edge.
     seen = np.clip(np.where(finite, values, 0.0), -0.1, 1.1)
     order = np.arange(len(seen))
     weights = [1 + order * step % 1 for step in WEIGHTS]
-    named = [axis.get_view_interval() for axis in axes._axis_map.values()]  # type: ignore[attr-defined]
+    named = [axis.get_view_interval() for axis in axes._axis_map.values()]
     return {
         "limits": [float(f"{limit:.8g}") for limits in named for limit in limits],
         "points": [int(finite.sum()), int((~finite).sum())],
@@ -147,7 +149,7 @@ def _points(many: Collection) -> Iterator[tuple[ArrayLike, Transform]]:
 
 def _colours(mapped: ScalarMappable) -> ArrayLike:
     """What is shown in colours: fractions of the colour scale, or of full intensity."""
-    array = np.ma.asarray(mapped.get_array())
+    array: Any = np.ma.asarray(mapped.get_array())
     if array.ndim == 3:  # RGB(A), integers up to 255 or fractions
         return array / 255 if array.dtype.kind in "iu" else array
     return mapped.norm(array)
@@ -157,11 +159,11 @@ def _texts(made: Figure, panels: list[Axes]) -> Iterator[str]:
     """Every text that somebody wrote; numbers at ticks that matplotlib chose are left out, since
     their choice follows from the size of the panel."""
     named = [made._suptitle, made._supxlabel, made._supylabel, *made.texts]  # type: ignore[attr-defined]
-    legends = [*made.legends]
+    legends: list[Any] = [*made.legends]
     for axes in panels:
         named += [axes._left_title, axes.title, axes._right_title, *axes.texts]  # type: ignore[attr-defined]
         legends += [axes.get_legend()]
-        for axis in axes._axis_map.values():  # type: ignore[attr-defined]
+        for axis in axes._axis_map.values():
             named.append(axis.label)
             if isinstance(axis.get_major_locator(), FixedLocator | StrCategoryLocator):
                 named += axis.get_ticklabels()

@@ -4,15 +4,11 @@ Colours are those of seaborn's ``colorblind`` palette (after Okabe & Ito, "Color
 2008); an estimator keeps its colour, dash and marker in every figure. Figures are as wide as the
 text column of the papers (5.5 inches) and are meant to be read at that size. Files hold no dates
 and no version strings: equal data give equal bytes under the same matplotlib on one machine.
-
-Import this module before matplotlib: nothing here is shown on a screen, and a shell of a notebook
-asks for a backend that may not be installed, which matplotlib refuses as it is imported.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import textwrap
 import zlib
 from collections.abc import Iterable
@@ -20,9 +16,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-os.environ["MPLBACKEND"] = "Agg"
-
-# isort: split
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes

@@ -92,7 +92,6 @@ def test_another_process_with_other_settings_draws_the_same_bytes(
         "PYTHONHASHSEED": "7",
         "PYTHONPATH": str(registry.PACKAGE.parent),
         "TZ": "Asia/Tokyo",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as in the shell of a notebook
         "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
     }
     subprocess.run([sys.executable, "-c", SCRIPT, *paths], cwd=tmp_path, env=variables, check=True)
@@ -107,6 +106,30 @@ def test_files_carry_no_date_and_no_version(drawn: Path) -> None:
         raw = path.read_bytes()
         for mark in (b"CreationDate", b"ModDate", b"Producer", b"Software", b"tIME"):
             assert mark not in raw, f"{path.name}: {mark!r}"
+
+
+@pytest.mark.parametrize("command", ["figures", "tables", "report"])
+def test_the_shell_of_a_notebook_and_a_users_matplotlibrc_stop_no_command(
+    command: str, tmp_path: Path
+) -> None:
+    """All of them import matplotlib, which refuses a backend that is not installed."""
+    (tmp_path / "matplotlibrc").write_text("backend: qtagg\n")
+    root = synthetic.empty(tmp_path / "smoke")
+    (root / "claims.csv").write_text("study,claim\n")
+    (tmp_path / "figures" / STUDY).mkdir(parents=True)
+    (tmp_path / "figures" / STUDY / draw.CAPTIONS).write_text("{}\n")
+    options = {
+        "figures": ["--study", STUDY, "--out", str(tmp_path / "figures" / STUDY)],
+        "tables": ["--study", "taming_vaes", "--out", str(tmp_path / "tables")],
+        "report": ["--figures", str(tmp_path / "figures"), "--out", str(tmp_path / "r.html")],
+    }
+    changed = {
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+        "PYTHONPATH": str(registry.PACKAGE.parent),
+    }
+    run = [sys.executable, "-m", "paper_repro", command, "--results", str(root)]
+    subprocess.run([*run, *options[command]], env={**os.environ, **changed}, check=True)
 
 
 def stale(folder: Path) -> dict[Path, bytes]:
