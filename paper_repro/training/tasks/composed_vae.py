@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,13 +27,14 @@ from paper_repro.training import (
     composed_data,
     composed_gradients,
     composed_logs,
+    composed_options,
     composed_outliers,
     watched,
 )
 from paper_repro.training.composed_evaluation import evaluate_composed, reconstructions
 from paper_repro.training.composed_model import ComposedVAE, entries, naming, prefixed
 from paper_repro.training.composed_refusals import REFUSES as REFUSES
-from paper_repro.training.lagrangian import Lagrangian, Seen, constraint
+from paper_repro.training.lagrangian import Seen
 from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
 from paper_repro.training.settings import Settings
@@ -148,8 +147,9 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         return stream(seed, "init", data.name, part)
 
     model = ComposedVAE(p, data.images, init, guided=bool(p["guide"])).to(device)
-    lagrangian = _lagrangian(p, objective, model, device)
-    settings, goals = _settings(p, "estimator", estimator), _settings(p, "objective", objective)
+    lagrangian = composed_options.lagrangian(p, objective, model, device)
+    settings = composed_options.settings(p, "estimator", estimator)
+    goals = composed_options.settings(p, "objective", objective)
     if "pixels" in inspect.signature(objective.bound).parameters:
         goals.constants["pixels"] = model.pixels
     pixel_noise = stream(seed, "noise", data.name, "pixels", device=device)
@@ -159,7 +159,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     memory = {n: torch.tensor(v, device=device) for n, v in getattr(estimator, "STATE", {}).items()}
     rate = curve("lr", p["lr"], p["steps"])
     params = model.parameters_by_name()
-    rates = _rates(p["rates"], params)
+    rates = composed_options.rates(p["rates"], params)
     if p["watch"]:
         if lagrangian or p["guide"] or p["latent"] != "gaussian" or model.has_linear_joint:
             raise UserError("watch: takes Gaussian latents, a nonlinear decoder and no constraint")
@@ -283,42 +283,3 @@ def _rehearse(
     idle = [name for name, g in zip(problem.params, found, strict=True) if g is None]
     if idle:
         raise UserError(f"objective: with this estimator it does not train {', '.join(idle)}")
-
-
-def _rates(given: Mapping[str, float], params: Tensors) -> dict[str, float]:
-    """The factor of every parameter whose part, the beginning of its name, is given one."""
-    for part in given:
-        if not entries(part, params):
-            parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in params))
-            raise UserError(f"rates.{part}: the model has {parts}")
-    return {n: given[n.split(".")[0]] for n in params if n.split(".")[0] in given}
-
-
-def _settings(p: Mapping[str, Any], part: str, module: ModuleType) -> Settings:
-    """Options of the estimator or objective, the module's OPTIONS where the cell gives none."""
-    options = {**getattr(module, "OPTIONS", {}), **p[f"{part}_options"]}
-    if hasattr(module, "ConstrainedJoint"):
-        options = {}  # they are the multipliers', not the bound's
-    return Settings(f"{part}_options", options, p["steps"])
-
-
-def _lagrangian(
-    p: Mapping[str, Any], objective: ModuleType, model: ComposedVAE, device: str
-) -> Lagrangian | None:
-    """The multipliers, where the objective has constraints; UserError for what has no use then."""
-    if p["guide"] and p["estimator"] != "annealed":
-        raise UserError(f"guide: serves estimator 'annealed' alone, not {p['estimator']!r}")
-    constrained = hasattr(objective, "ConstrainedJoint")
-    if not constrained and p["constraints"]:
-        raise UserError(f"constraints: objective {p['objective']!r} takes none")
-    if not constrained:
-        return None
-    if p["guide"]:
-        raise UserError(f"guide: its likelihood has no place in objective {p['objective']!r}")
-    if model.likelihood.OUTPUTS != 1:
-        raise UserError(
-            f"likelihood: objective {p['objective']!r} constrains the mean alone; nothing would "
-            f"train the second output of {p['likelihood']!r}"
-        )
-    listed = [constraint(spec, model.shape) for spec in p["constraints"]]
-    return Lagrangian(listed, p["objective_options"], device)
