@@ -18,7 +18,7 @@ from paper_repro import config as configuration
 from paper_repro import grid, handed, record, registry
 from paper_repro.cell import Cell
 from paper_repro.data import search
-from paper_repro.data.names import DATASETS
+from paper_repro.data.names import DATASETS, memory_mib
 from paper_repro.errors import UserError
 
 P = ParamSpec("P")
@@ -184,22 +184,18 @@ def gpus(device: str, cluster: bool) -> int:
 def memory_mb(cells: Iterable[Cell], attempt: int) -> int:
     """Memory in MB that a job with these cells asks for, half as much again at every new attempt.
 
-    Images lie in memory as bytes; beside them the largest process of the published runs held
-    0.8 GB with embedded data and 4.2 GB with real ones. A set whose size is the user's counts 4 GB.
+    Beside the images the largest process of the published runs held 0.8 GB with embedded data and
+    4.2 GB with real ones; reading takes half of the images' memory as well.
     """
     most = 0
     for cell in cells:
-        needed = 1500
-        for name in cell.datasets:
-            if DATASETS[name]["folder"]:
-                shape, counts = DATASETS[name]["shape"], DATASETS[name]["counts"]
-                images = math.prod(shape) * sum(counts) / 1e6 if counts else 4000
-                needed = max(needed, 5000) + int(1.5 * images)
-        most = max(most, needed)
+        real = [name for name in cell.datasets if DATASETS[name]["folder"]]
+        images = sum(map(memory_mib, real)) * 2**20 / 1e6
+        most = max(most, int((5000 if real else 1500) + 1.5 * images))
     return int(most * 1.5 ** (attempt - 1))
 
 
 def minutes(tier: str, attempt: int) -> int:
-    """Time limit of a training job: a multiple of the longest published run of the tier, longer at
-    every new attempt. A job that is cut short goes on from its checkpoints."""
+    """Time limit of a training job, chosen by hand, longer at every new attempt. A job that is cut
+    short goes on from its checkpoints."""
     return {"smoke": 20, "quick": 60, "reduced": 120, "paper": 240}[tier] * attempt

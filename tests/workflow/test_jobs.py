@@ -119,7 +119,7 @@ def test_every_tier_that_trains_has_a_time_limit_and_every_cell_a_memory_of_its_
 
 def test_the_plan_counts_the_cells_it_is_given() -> None:
     cells = grid.expand("conformance", "smoke", 1)
-    *experiments, total = catalogue.cell_lines(cells, "smoke")
+    *experiments, total = catalogue.summary(cells, "smoke")
     assert all(line.startswith("conformance/") for line in experiments)
     assert total == f"tier smoke: {len(cells)} runs, 0 training steps"
 
