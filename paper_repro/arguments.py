@@ -63,7 +63,7 @@ def folder(text: str) -> Path:
     """A folder that is there."""
     path = Path(text).expanduser()
     if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a folder")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return path
 
 
@@ -71,9 +71,9 @@ def file(text: str) -> Path:
     """A file that is there and not empty."""
     path = Path(text).expanduser()
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a file")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file")
     if not path.stat().st_size:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is empty")
+        raise argparse.ArgumentTypeError(f"{text!r} is empty")
     return path
 
 
@@ -84,9 +84,9 @@ def folder_to_write(text: str) -> Path:
     while not os.path.lexists(above) and above != above.parent:
         above = above.parent
     if not above.is_dir():
-        raise argparse.ArgumentTypeError(f"{quoted(str(above))} is not a folder")
+        raise argparse.ArgumentTypeError(f"{str(above)!r} is not a folder")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"{quoted(str(above))} cannot be written to")
+        raise argparse.ArgumentTypeError(f"{str(above)!r} cannot be written to")
     return path
 
 
@@ -94,8 +94,8 @@ def file_to_write(text: str) -> Path:
     """A file that may be written or made."""
     path = Path(text).expanduser()
     if path.is_dir() or not path.name:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is a folder; name a file")
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file")
     if path.exists() and not os.access(path, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} cannot be written to")
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written to")
     folder_to_write(str(path.parent))
     return path

@@ -14,7 +14,7 @@ from typing import Any
 
 from paper_repro import arguments, grid, registry
 from paper_repro.analysis import claim_names
-from paper_repro.errors import UserError, quoted, unknown
+from paper_repro.errors import UserError, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -63,7 +63,7 @@ def check(config: dict[str, Any]) -> None:
     config["studies"] = [study for study in known if study in wanted or "all" in wanted]
     folder = config["data_dir"]
     if folder and not Path(folder).expanduser().is_dir():
-        raise UserError(f"config.data_dir: {quoted(folder)} is not a folder")
+        raise UserError(f"config.data_dir: {folder!r} is not a folder")
     if config.get("store"):
         try:
             arguments.folder_to_write(config["store"])

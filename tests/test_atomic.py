@@ -139,10 +139,13 @@ def test_a_file_where_a_folder_should_be_is_one_line_before_anything_trains(
     (tmp_path / "file").write_text("")
     paths = {name: tmp_path / "fine" / name for name in ("store", "out", "log")}
     paths[kind] = tmp_path / "file" / "below"
-    assert _train(paths) == 2
+    with pytest.raises(SystemExit) as left:
+        _train(paths)
+    assert left.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{tmp_path}/file/below" in line
-    assert "cannot be written (" in line
+    assert f"'{tmp_path}/file' is not a folder" in line
+    with pytest.raises(UserError, match=rf"{tmp_path}/file/below: cannot be written \("):
+        atomic.folder(paths[kind])
 
 
 def test_a_disk_that_fills_while_training_is_one_line_and_what_was_saved_is_gone_on_with(
