@@ -61,6 +61,12 @@ def check(config: dict[str, Any]) -> None:
         if study not in {"all", *known}:
             raise UserError(unknown("config.studies", study, ["all", *known]))
     config["studies"] = [study for study in known if study in wanted or "all" in wanted]
+    if config["tier"] == "published" and config["studies"] != known:
+        # claims.csv and the report are those of all studies: fewer would overwrite what is shipped
+        raise UserError(
+            "config.studies: tier published is made of all studies; "
+            f"name one as the target: snakemake {config['studies'][0]} --config tier=published"
+        )
     folder = config["data_dir"]
     if folder and not Path(folder).expanduser().is_dir():
         raise UserError(f"config.data_dir: {folder!r} is not a folder")

@@ -7,6 +7,7 @@ Snakemake prints with forty lines of its own frames.
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import sys
 from collections.abc import Callable, Iterable
@@ -114,6 +115,17 @@ def cell_sources(cells: Iterable[Cell]) -> list[str]:
     return sorted({local(file) for cell in cells for file in grid.sources(cell)})
 
 
+def content(files: Iterable[Path | str]) -> str:
+    """SHA-256 of what is in the files: as a parameter of a rule it re-runs a job whose sources were
+    changed and kept an old date (rsync, an unpacked archive), of which Snakemake sees nothing."""
+    return hashlib.sha256("".join(map(_content, files)).encode()).hexdigest()
+
+
+@functools.cache  # many jobs have most of their sources in common
+def _content(file: Path | str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
 def givers(cells: Iterable[Cell], runs: str) -> list[str]:
     """Folders, below `runs`, of the runs that hand a number to those of a job's `cells`, but for
     the job's own: there a giver has its turn first, as in the grid."""
@@ -148,6 +160,13 @@ def damaged(folder: str) -> str:
             found.add(seed)
     lost = sorted(made - found) if found else [0]
     return f"{folder}/seed{lost[0]} is not there" if lost else ""
+
+
+def lacks_seeds(folder: str, cell: Cell) -> bool:
+    """Whether runs of a cell lie in its folder, but not those of all its seeds: some were perhaps
+    trained by hand."""
+    runs = (Path(folder, f"seed{seed}", record.RECORD) for seed in cell.seeds)
+    return Path(folder).is_dir() and not all(run.is_file() for run in runs)
 
 
 def figures(study: str, root: str) -> list[str]:

@@ -92,7 +92,7 @@ def test_published_rows_are_drawn_in_any_folder(clone: Clone, tmp_path: Path) ->
     place = ("--snakefile", str(clone.folder / "Snakefile"), "--directory", str(tmp_path))
     before = snapshot(clone.folder / "results")
     target = "results/published/tables/conformance.csv"
-    output = clone.snakemake(target, *place, "--config", "tier=published", "studies=conformance")
+    output = clone.snakemake(target, *place, "--config", "tier=published")
     assert (tmp_path / target).read_bytes() == (clone.folder / target).read_bytes()
     assert "rule copy_shipped" in output
     assert snapshot(clone.folder / "results") == before
@@ -100,7 +100,7 @@ def test_published_rows_are_drawn_in_any_folder(clone: Clone, tmp_path: Path) ->
 
 def test_snakemake_alone_runs_on_all_cores(clone: Clone) -> None:
     target = "results/published/tables/conformance.csv"
-    output = clone.snakemake(target, "--config", "tier=published", "studies=conformance")
+    output = clone.snakemake(target, "--config", "tier=published")
     assert "cores have to be specified" not in output
 
 

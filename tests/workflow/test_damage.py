@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from paper_repro.workflow import damaged
+from paper_repro.workflow import damaged, lacks_seeds
 from tests.analysis.made_runs import cell, write_run
 from tests.workflow.conftest import Clone, copy_checkout
 
@@ -84,6 +86,45 @@ def test_a_cell_that_has_not_run_or_gets_more_seeds_is_not_damaged(tmp_path: Pat
     assert damaged.__wrapped__(folder) == ""
     write_run(tmp_path, one, 1, [])
     assert damaged.__wrapped__(folder) == f"{folder}/seed2 is not there"
+
+
+def test_a_cell_trained_by_hand_with_fewer_seeds_is_not_complete(tmp_path: Path) -> None:
+    one = cell(seeds=2)
+    folder = str(tmp_path / one.study / one.id)
+    assert not lacks_seeds(folder, one)  # not run at all: Snakemake sees that
+    write_run(tmp_path, replace(one, seeds=(0,)), 0, [])
+    assert damaged.__wrapped__(folder) == ""
+    assert lacks_seeds(folder, one)
+    write_run(tmp_path, one, 1, [])
+    assert not lacks_seeds(folder, one)
+
+
+def test_an_edit_with_an_old_date_judges_again(trained: Clone) -> None:
+    claims = trained.folder / f"paper_repro/studies/{STUDY}/claims.yaml"
+    verdicts = f"results/smoke/studies/{STUDY}/claims.csv"
+    dry = ("--dry-run", "--cores", "1", verdicts, "--config", "tier=smoke", f"studies={STUDY}")
+    trained.snakemake(*[word for word in dry if word != "--dry-run"])
+    assert "Nothing to be done" in trained.snakemake(*dry)
+    text = claims.read_text(encoding="utf-8")
+    claims.write_text(text + "# edited\n", encoding="utf-8")
+    os.utime(claims, (0, 0))  # as an unpacked archive or rsync leaves it
+    output = trained.snakemake(*dry)
+    claims.write_text(text, encoding="utf-8")
+    assert f"rule claims_{STUDY}:" in output
+    assert "rule train" not in output
+
+
+def test_a_setting_that_is_changed_in_the_grid_trains_again(trained: Clone) -> None:
+    grid = trained.folder / f"paper_repro/studies/{STUDY}/grid.yaml"
+    assert not trained.planned(*SAME)
+    text = grid.read_text(encoding="utf-8")
+    grid.write_text(
+        re.sub(r"(smoke:.*?draws: )\d+", r"\g<1>1077", text, flags=re.S), encoding="utf-8"
+    )
+    os.utime(grid, (0, 0))
+    planned = trained.planned(*SAME)
+    grid.write_text(text, encoding="utf-8")
+    assert planned == set(copies(trained))
 
 
 def test_damaged_copies_come_back_from_the_run_store_by_the_same_command(trained: Clone) -> None:

@@ -285,3 +285,11 @@ def test_every_shipped_grid_expands(study: str, tier: str) -> None:
 def test_components_are_found_without_importing_them() -> None:
     assert {"total", "path", "dreg"} <= set(registry.names("estimators"))
     assert "terms" not in registry.names("estimators")
+
+
+def test_a_part_of_what_is_published_is_a_target_not_a_setting() -> None:
+    with pytest.raises(UserError, match=r"config\.studies: .* snakemake conformance --config tier"):
+        config.check({"tier": "published", "studies": "conformance"})
+    whole = {"tier": "published", "studies": ",".join(grid.study_names())}
+    config.check(whole)
+    assert whole["studies"] == grid.study_names()

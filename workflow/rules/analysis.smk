@@ -18,6 +18,7 @@ for study in STUDIES:
         conda:
             "../envs/paper_repro.yaml"
         params:
+            content=content(sources(f"studies/{study}/figures.py", "analysis/draw.py")),
             study=study,
             root=subpath(input[0], parent=True),
             out=subpath(output.captions, parent=True),
@@ -40,6 +41,12 @@ for study in STUDIES:
         conda:
             "../envs/paper_repro.yaml"
         params:
+            content=content(
+                [
+                    STUDY_FOLDERS / study / "reported.csv",
+                    *sources(f"studies/{study}/tables.py", "analysis/tables.py"),
+                ]
+            ),
             study=study,
             root=subpath(input[0], parent=True),
             out=subpath(output[0], parent=True),
@@ -64,6 +71,14 @@ for study in STUDIES:
         conda:
             "../envs/paper_repro.yaml"
         params:
+            content=content(
+                [
+                    STUDY_FOLDERS / study / "claims.yaml",
+                    STUDY_FOLDERS / study / "reported.csv",
+                    SCHEMAS / "claims.schema.yaml",
+                    *sources("analysis/verdicts.py"),
+                ]
+            ),
             study=study,
             root=subpath(input[0], parent=True),
         shell:
@@ -92,6 +107,7 @@ rule draw_manifest:
     conda:
         "../envs/paper_repro.yaml"
     params:
+        content=content(sources("analysis/draw.py")),
         root=subpath(output[0], parent=True),
     shell:
         '"$PYTHON" -m paper_repro manifest --figures {params.root:q} --out {output:q} 2> {log:q}'
@@ -122,6 +138,8 @@ rule evaluate_claims:
     localrule: True
     conda:
         "../envs/paper_repro.yaml"
+    params:
+        content=content(sources("analysis/collect.py")),
     shell:
         '"$PYTHON" -m paper_repro join --out {output:q} {input.claims:q} 2> {log:q}'
 
@@ -141,6 +159,7 @@ rule build_report:
     conda:
         "../envs/paper_repro.yaml"
     params:
+        content=content(sources("report/page.py")),
         results=subpath(output[0], parent=True),
         figures=subpath(input.manifest, parent=True),
     shell:

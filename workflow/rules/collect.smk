@@ -16,6 +16,7 @@ for study in STUDIES:
         conda:
             "../envs/paper_repro.yaml"
         params:
+            content=content(sources("analysis/collect.py")),
             study=study,
             tier=TIER,
             seeds=config["seeds"],
@@ -38,6 +39,7 @@ rule merge_studies:
     conda:
         "../envs/paper_repro.yaml"
     params:
+        content=content(sources("analysis/collect.py")),
         roots=lambda w, input: sorted(
             {str(Path(table).parent) for table in input.tables}
         ),

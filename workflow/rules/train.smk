@@ -6,10 +6,10 @@ def cells_in(folders):
 def code_of(folders):
     """Sources of a job, whose folders are made anew where their content is not what was written.
     Stops where the data of a job that is to train cannot be had."""
-    for folder in folders:
-        if workflow.is_main_process and (wrong := damaged(folder)):
-            if folder not in workflow.dag.forcefiles:
-                print(f"{wrong}; its job runs again", file=sys.stderr)
+    for folder in folders if workflow.is_main_process else []:
+        if (wrong := damaged(folder)) and folder not in workflow.dag.forcefiles:
+            print(f"{wrong}; its job runs again", file=sys.stderr)
+        if wrong or lacks_seeds(folder, CELLS[cell_of(folder)]):
             workflow.dag.forcefiles.add(folder)
     # Who has trained and draws anew needs no data.
     require_data(cells_in(f for f in folders if not Path(f).is_dir()), config)
@@ -43,10 +43,15 @@ for job, folders in training_jobs(
             ),
             runtime=lambda w, attempt: minutes(TIER, attempt),
         params:
-            # What is computed: a change re-runs the job.
-            runs=lambda w, output: [
-                (cell.digest(), len(cell.seeds)) for cell in cells_in(output)
+            # What is computed: a change re-runs the job. Not functions of input or output, which
+            # Snakemake takes for derived from them and does not compare.
+            runs=lambda w, folders=folders: [
+                (cell.digest(), len(cell.seeds))
+                for cell in cells_in(expand(folders, **w))
             ],
+            content=lambda w, folders=folders: content(
+                cell_sources(cells_in(expand(folders, **w)))
+            ),
             study=lambda w, output: cell_of(output[0])[0],
             cells=lambda w, output: [cell.id for cell in cells_in(output)],
             seeds=lambda w, output: max(len(cell.seeds) for cell in cells_in(output)),
