@@ -42,6 +42,20 @@ def test_the_commit_is_that_of_the_sources_and_edits_show(clone: Path) -> None:
     assert _commit() == found + "+dirty"
 
 
+def test_the_commit_is_not_that_of_the_repository_that_the_environment_names(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _commit()
+    other = tmp_path / "other"
+    other.mkdir()
+    for command in (["init", "-q"], [*ME, "commit", "-q", "--allow-empty", "-m", "another"]):
+        subprocess.run(["git", *command], check=True, cwd=other)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / "index"))
+    assert _commit() == found
+
+
 def test_the_commit_of_a_clone_that_another_user_owns_is_known(
     clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
