@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,10 +59,16 @@ def test_the_commit_is_not_that_of_the_repository_that_the_environment_names(
 
 
 def test_the_commit_of_a_clone_that_another_user_owns_is_known(
-    clone: Path, monkeypatch: pytest.MonkeyPatch
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = _commit()
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    strict = tmp_path / "bin" / "git"  # that takes every clone for another user's
+    strict.parent.mkdir()
+    strict.write_text(
+        f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec "{shutil.which("git")}" "$@"\n'
+    )
+    strict.chmod(0o755)
+    monkeypatch.setenv("PATH", str(strict.parent), prepend=os.pathsep)
     command = ["git", "-C", str(clone), "rev-parse", "HEAD"]
     plain = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "dubious ownership" in plain.stderr
