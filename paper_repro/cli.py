@@ -57,7 +57,13 @@ def collect(args: argparse.Namespace) -> None:
     """Gather the runs of a study in tidy tables."""
     from paper_repro.analysis.collect import collect as gather
 
-    gather(grid.expand(args.study, args.tier, args.seeds or None), args.runs, args.out, args.tier)
+    cells = grid.expand(args.study, args.tier, args.seeds or None)
+    if cells and not (args.runs / args.study).is_dir():
+        raise UserError(
+            f"--runs: {args.runs} has no folder {args.study}; give results/<tier>/runs, "
+            "where training left its runs"
+        )
+    gather(cells, args.runs, args.out, args.tier)
 
 
 def merge(args: argparse.Namespace) -> None:

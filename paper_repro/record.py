@@ -19,6 +19,21 @@ from paper_repro.cell import Cell
 
 RECORD, METRICS, ARRAYS = "run.json", "metrics.csv", "arrays.npz"
 SEAL = "sha256"  # the field of run.json that holds the hash of all others
+# What every run.json says, as far as anything here reads it; one of another version may not.
+NUMBER = (int, float)
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("run_id", "status", "fingerprint", "device", "device_name"), str),
+    **dict.fromkeys(("python", "torch", "commit", "started", "finished"), str),
+    **dict.fromkeys(("seconds", "evaluation_seconds", "steps_per_second"), NUMBER),
+    **dict.fromkeys(("peak_memory_mib", "flops"), NUMBER),
+    **dict.fromkeys(("seed", "steps"), int),
+    **dict.fromkeys(("cell", "files"), dict),
+}
+OF_CELL = {
+    **dict.fromkeys(("study", "experiment", "id", "tier", "task"), str),
+    "params": dict,
+    "seeds": list,
+}
 
 
 class Damaged(Exception):
@@ -92,7 +107,18 @@ def _unsealed(text: bytes, path: Path) -> dict[str, Any]:
         whole = isinstance(record, dict) and _sealed(record).encode() == text
     except (ValueError, RecursionError):  # no JSON, or no UTF-8
         whole = False
-    if not whole or not isinstance(record.get("files"), dict) or METRICS not in record["files"]:
+    if not whole:
         raise Damaged(f"{path} is damaged (its SHA-256 is not the one it gives)")
     found: dict[str, Any] = record
+    wrong = _wrong(found, FIELDS) or _wrong(found["cell"], OF_CELL)
+    if wrong or METRICS not in found["files"]:
+        raise Damaged(f"{path} is of another version ({wrong or METRICS!r} is not as here)")
     return found
+
+
+def _wrong(found: Mapping[str, Any], fields: Mapping[str, type | tuple[type, ...]]) -> str:
+    """The first field that is not there, or of another type; "" for none."""
+    for name, kind in fields.items():
+        if not isinstance(found.get(name), kind) or isinstance(found[name], bool):
+            return name
+    return ""

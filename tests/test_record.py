@@ -12,7 +12,13 @@ import pytest
 from paper_repro import record
 
 FILES = {"metrics.csv": b"split,value\ntest,1.5\ntest,2.5\n", "arrays.npz": bytes(range(256))}
-SAID = {"status": "ok", "seed": 0, "seconds": 0.1 + 0.2, "name": "\u00e9"}
+ADDRESS = {"study": "s", "experiment": "e", "id": "c", "tier": "smoke", "task": "t"}
+SAID = {
+    **{name: "x" for name, kind in record.FIELDS.items() if kind is str},
+    **{"status": "ok", "seed": 0, "steps": 3, "seconds": 0.1 + 0.2, "name": "\u00e9"},
+    **{"evaluation_seconds": 0, "steps_per_second": 1.5, "peak_memory_mib": 2.0, "flops": 0},
+    "cell": {**ADDRESS, "params": {}, "seeds": [0]},
+}
 
 
 def written(folder: Path) -> Path:
@@ -86,4 +92,21 @@ def test_arrays_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
     assert found.files == {"metrics.csv": b""}
     (tmp_path / "arrays.npz").write_bytes(b"of another run")
     with pytest.raises(record.Damaged, match=r"arrays\.npz is not part of this run"):
+        record.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cell", "status", "seconds", "evaluation_seconds", "flops"])
+def test_a_record_of_another_version_is_no_run(tmp_path: Path, name: str) -> None:
+    """Sealed all the same, but without a field, or with one of another type."""
+    record.write(tmp_path, {key: value for key, value in SAID.items() if key != name}, FILES)
+    with pytest.raises(record.Damaged, match=f"of another version .'{name}' is not as here"):
+        record.read(tmp_path)
+    record.write(tmp_path, {**SAID, name: None}, FILES)
+    with pytest.raises(record.Damaged, match=f"of another version .'{name}' is not as here"):
+        record.read(tmp_path)
+
+
+def test_a_record_whose_cell_has_no_parameters_is_no_run(tmp_path: Path) -> None:
+    record.write(tmp_path, {**SAID, "cell": ADDRESS}, FILES)
+    with pytest.raises(record.Damaged, match=r"of another version .'params' is not as here"):
         record.read(tmp_path)

@@ -74,11 +74,15 @@ def merge(roots: Sequence[Path], out: Path) -> None:
 
 
 def concatenate(files: Sequence[Path], out: Path) -> None:
-    """Join CSV files; UserError where one cannot be read or their columns differ. The file there
-    stays if it says the same (`keeping`)."""
+    """Join CSV files; UserError where one cannot be read or stands there twice, or their columns
+    differ. The file there stays if it says the same (`keeping`)."""
     columns: Record = ()
     records: list[Record] = []
+    seen = set[Path]()
     for path in files:
+        if path.resolve() in seen:
+            raise UserError(f"{path}: named twice")
+        seen.add(path.resolve())
         head, *rest = csvfile.read(path)
         if columns and head != columns:
             raise UserError(f"{path}: its columns differ from those of {files[0]}")

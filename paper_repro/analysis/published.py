@@ -11,13 +11,14 @@ what is shipped.
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from paper_repro.analysis import archive, sound, sums
+from paper_repro.analysis import archive, sound, staged, sums
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import (
     COLUMNS,
@@ -30,7 +31,6 @@ from paper_repro.analysis.files import (
     paths,
     read_tables,
 )
-from paper_repro.analysis.staged import settle, write_results
 from paper_repro.errors import UserError
 
 RANK = {"reduced": 0, "paper": 1}
@@ -95,7 +95,9 @@ def import_results(source: Path, published: Path) -> list[str]:
                     f"{source}: rows of tier {cell.tier!r} are not published; "
                     f"only {' and '.join(RANK)} train on real data"
                 )
-        report = ["finished an import that had been interrupted"] if settle(published) else []
+        stack.enter_context(staged.held(published))
+        mended = staged.settle(published)
+        report = ["finished an import that had been interrupted"] if mended else []
         there = paths(published) or (published / sums.NAME).is_file()
         cells = _cells(sound.read(published), published) if there else {}
         for key, cell in sorted(incoming.items()):
@@ -135,7 +137,7 @@ def _join(old: _Cell, new: _Cell) -> tuple[_Cell, str]:
     done = [f"{new.tier} seeds {' '.join(added)} added"] if added else []
     if changed:
         done.append(f"CONFLICT: seeds {' '.join(changed)} replaced by runs with other numbers")
-    return replace(new, runs=runs, costs=costs), "; ".join(done)
+    return dataclasses.replace(new, runs=runs, costs=costs), "; ".join(done)
 
 
 def _incoming(root: Readable, names: list[str]) -> dict[tuple[str, str], _Cell]:
@@ -187,7 +189,7 @@ def _write(cells: dict[tuple[str, str], _Cell], root: Path) -> None:
                 tables[table] += run.rows[table]
             if run.arrays is not None and (seed == first or not _pictures(run.arrays)):
                 arrays[*_key("cells", cell.address), seed] = run.arrays
-    write_results(tables, arrays, root)
+    staged.replace(tables, arrays, root)
 
 
 def _pictures(path: Readable) -> bool:

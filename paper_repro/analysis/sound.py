@@ -22,7 +22,7 @@ from paper_repro.rows import UNITS
 
 REMEDY = "restore it (git checkout), or delete the tables and collect or import them again"
 ENDED = ("ok", "diverged")
-WHOLE = re.compile(r"[0-9]{1,18}")
+WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")  # as Python writes it: 00 would be another seed than 0
 NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?|inf)|nan")
 COORDINATES = re.compile(r"[^,=]+=[^,=]*(,[^,=]+=[^,=]*)*")
 MEASURED = ("metric", "value", "unit", "step", "at")

@@ -3,14 +3,17 @@
 The new files are prepared in a folder inside it and become valid by one rename; from then on
 they are copied to their places. Killed before the rename, everything is as it was; killed after
 it, the copying starts over with the next write, and until then the hashes refuse the mixture. So
-what is published is the old state, the new state, or one that repeating the command mends.
+what is published is the old state, the new state, or one that repeating the command mends. One
+process writes at a time.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from paper_repro import atomic
@@ -32,11 +35,33 @@ PREPARED = ".prepared"
 VALID = ".valid"
 
 
+@contextmanager
+def held(root: Path) -> Iterator[None]:
+    """Keep other processes from writing `root` while its rows are read, joined and replaced.
+
+    The lock lies beside the folder, which holds results alone.
+    """
+    place = root.resolve()  # one folder, however it is called
+    with atomic.locked(place.with_name(f".{place.name}.lock"), lambda: _waiting(root)):
+        yield
+
+
+def _waiting(root: Path) -> None:
+    text = f"{root}: another process writes here; waiting until it has ended"
+    print(f"paper_repro: {text}", file=sys.stderr, flush=True)
+
+
 def write_results(tables: Tables, arrays: Mapping[RunKey, Readable], root: Path) -> None:
     """Make the tables and arrays under `root` these, no others, and list their hashes.
 
     Arrays may lie under `root` themselves. Files of other kinds stay as they are.
     """
+    with held(root):
+        replace(tables, arrays, root)
+
+
+def replace(tables: Tables, arrays: Mapping[RunKey, Readable], root: Path) -> None:
+    """As `write_results`, by a process that holds the folder (`held`)."""
     settle(root)
     prepared = root / PREPARED
     for table in COLUMNS:

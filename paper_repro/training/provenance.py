@@ -138,7 +138,11 @@ def commit() -> str:
 def _git(*arguments: str) -> str:
     """What git says of the package, whoever owns the clone: it is its code that runs here."""
     command = ["git", "-c", "safe.directory=*", "--no-optional-locks", "-C", str(PACKAGE)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    # In a hook or an alias of git, GIT_DIR and its like name the repository that runs it.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, check=True, env=env
+    )
     return done.stdout.strip()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from paper_repro import record
 from paper_repro.analysis.collect import collect, concatenate, merge, thin
 from paper_repro.analysis.files import COLUMNS, NAMES, read_tables
+from paper_repro.cli import main
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from tests.analysis.made_runs import cell, write_run
@@ -183,3 +185,20 @@ def test_only_files_with_equal_columns_are_joined(tmp_path):
     assert (tmp_path / "out").read_text() == "x,y\n1,2\n3,4\n"
     with pytest.raises(UserError, match="columns differ"):
         concatenate([tmp_path / "a", tmp_path / "c"], tmp_path / "out")
+
+
+def test_one_file_is_not_joined_to_itself(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("x,y\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="named twice"):
+        concatenate([tmp_path / "a", Path("a")], tmp_path / "out")
+
+
+def test_a_folder_that_holds_no_run_of_the_study_is_refused(tmp_path, capsys):
+    """results/<tier> in the place of results/<tier>/runs made every run missing."""
+    (tmp_path / "runs/conformance").mkdir(parents=True)
+    given = ["--tier", "smoke", "--study", "conformance", "--out", str(tmp_path / "out")]
+    assert main(["collect", *given, "--runs", str(tmp_path)]) == 2
+    assert f"{tmp_path} has no folder conformance" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main(["collect", *given, "--runs", str(tmp_path / "runs")]) == 0

@@ -115,6 +115,7 @@ DAMAGES = {  # table, edit, what the line says: found by what the rows say, with
     "a step that is text": ("curves", setting(3, step="x"), "line 3: step 'x' is no whole number"),
     "a broken step": ("curves", setting(3, step="1.5"), "line 3: step '1.5' is no whole number"),
     "steps that are text": ("metrics", setting(3, steps="many"), "line 3: steps 'many' is no"),
+    "a seed of two zeros": ("runs", setting(2, seed="00"), "line 2: seed '00' is no whole number"),
     "a seed that is text": ("runs", setting(3, seed="one"), "line 3: seed 'one' is no whole"),
     "broken coordinates": ("metrics", setting(3, at="samples"), "line 3: at 'samples'"),
     "an unknown status": ("runs", setting(3, status="fine"), "line 3: status: 'fine' is not one"),

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paper_repro.analysis import archive, csvfile, files
+from paper_repro.analysis import archive, csvfile, files, staged
+from paper_repro.analysis.files import read_tables
 from paper_repro.analysis.published import import_results
 from paper_repro.analysis.results import load
 from paper_repro.cli import main
@@ -261,3 +262,23 @@ def test_a_reader_of_a_half_finished_write_is_told_to_repeat_it(tmp_path):
     (out / "runs.csv").unlink()
     with pytest.raises(UserError, match="a write was interrupted here; give the same command"):
         load(out)
+
+
+def test_two_imports_at_once_keep_the_rows_of_both(tmp_path):
+    """The second waits where the first has read the rows and not yet written them."""
+    published = tmp_path / "published"
+    first = machine(tmp_path / "a", "reduced", (0,), planned=2)
+    carry(machine(tmp_path / "b", "reduced", (1,), planned=2), tmp_path / "other")
+    with staged.held(published):
+        command = [sys.executable, "-m", "paper_repro", "import", str(tmp_path / "b/rows.zip")]
+        other = subprocess.Popen(
+            [*command, "--published", str(published)],
+            cwd=Path(__file__).parents[2],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert "another process writes here; waiting" in other.stderr.readline()
+        staged.replace(read_tables(first), {}, published)
+    other.communicate()
+    assert other.returncode == 0
+    assert set(load(published).runs["status"]) == {"ok"}

@@ -14,6 +14,7 @@ from paper_repro import grid, handed, record
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training.run import train_cell
+from tests.test_record import SAID
 from tests.training import composed
 
 GAMMA = {"likelihood": "gaussian_gamma", "estimator": "exact_kl"}
@@ -137,7 +138,7 @@ def test_who_was_handed_the_number_of_a_diverged_run_diverges_too(
         folder = tmp_path / "learned-dim2" / f"seed{seed}"
         head = "split,step,metric,value,unit,at,estimator,kind,status\n"
         table = head + "train,3,loss,nan,nats/image,,,final,diverged\n"
-        record.write(folder, {"seed": seed}, {"metrics.csv": table.encode()})
+        record.write(folder, {**SAID, "seed": seed}, {"metrics.csv": table.encode()})
     assert math.isnan(handed.settle(taker, 0, tmp_path).params["gamma"])
     out = tmp_path / taker.id
     train_cell(taker, tmp_path / "s", out, runs=tmp_path, device="cpu", threads=1, sources=[])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,11 +44,31 @@ def test_the_commit_is_that_of_the_sources_and_edits_show(clone: Path) -> None:
     assert _commit() == found + "+dirty"
 
 
-def test_the_commit_of_a_clone_that_another_user_owns_is_known(
-    clone: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_commit_is_not_that_of_the_repository_that_the_environment_names(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = _commit()
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    other = tmp_path / "other"
+    other.mkdir()
+    for command in (["init", "-q"], [*ME, "commit", "-q", "--allow-empty", "-m", "another"]):
+        subprocess.run(["git", *command], check=True, cwd=other)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / "index"))
+    assert _commit() == found
+
+
+def test_the_commit_of_a_clone_that_another_user_owns_is_known(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _commit()
+    strict = tmp_path / "bin" / "git"  # that takes every clone for another user's
+    strict.parent.mkdir()
+    strict.write_text(
+        f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec "{shutil.which("git")}" "$@"\n'
+    )
+    strict.chmod(0o755)
+    monkeypatch.setenv("PATH", str(strict.parent), prepend=os.pathsep)
     command = ["git", "-C", str(clone), "rev-parse", "HEAD"]
     plain = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "dubious ownership" in plain.stderr
