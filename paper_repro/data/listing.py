@@ -4,9 +4,10 @@ Folders are searched with all below them; links are followed, each folder once h
 lead to it. What is called like an image is said in `image_names`.
 
 - Left out, and counted in `Listing.left_out`, for the note of the set to say so: images in hidden
-  or system files and folders; images of other formats; archives where none is read; links to a
-  folder that is read already or that lies above one that is; links to nothing that no image is
-  called like; devices.
+  or system files and folders; images of other formats; archives where none is read; all other
+  files that are no list of a set, images with an odd suffix among them; links to a folder that is
+  read already or that lies above one that is; links to nothing that no image is called like;
+  devices.
 - Refused by name: a folder or archive that cannot be read; a link to nothing that might be an image
   or a folder of them; a folder called like an image; an unfinished copy; in an archive what has a
   password, and another archive.
@@ -36,6 +37,7 @@ from paper_repro.data.image_names import (
     ARCHIVES,
     OTHER_FORMATS,
     SUFFIXES,
+    is_companion,
     is_hidden,
     is_image,
     is_unfinished,
@@ -43,6 +45,7 @@ from paper_repro.data.image_names import (
 )
 
 HIDDEN, FORMAT, PACKED = "hidden or system files", "neither PNG nor JPEG", "archives"
+OTHER = "other files"
 AGAIN, NOTHING, SPECIAL = "links to folders read already or above", "links to nothing", "devices"
 MOST = 2**28  # bytes of one image file; an archive may promise more than any memory holds
 
@@ -236,9 +239,15 @@ def _members(name: str, place: str, path: Path, skipped: Counter[str]) -> Iterat
 
 
 def _is_image(name: str, path: Path, file: str, skipped: Counter[str]) -> bool:
-    """Whether a file is an image; what looks like one and is not read is counted."""
+    """Whether a file is an image; one that is not, nor a list of the set, is counted."""
     if is_unfinished(file):
         raise fault(name, path, "an unfinished copy")
-    skipped[FORMAT] += suffix(file) in OTHER_FORMATS
-    skipped[PACKED] += suffix(file) in ARCHIVES
-    return is_image(file)
+    if is_image(file):
+        return True
+    if suffix(file) in OTHER_FORMATS:
+        skipped[FORMAT] += 1
+    elif suffix(file) in ARCHIVES:
+        skipped[PACKED] += 1
+    elif not is_companion(posixpath.basename(file)):
+        skipped[OTHER] += 1
+    return False

@@ -55,10 +55,16 @@ def check(name: str, pool: Pool, shape: list[int], counts: list[int]) -> None:
     if not pool.levels and not np.isfinite(images).all():
         raise UserError(f"dataset {name}: not all values are finite")
     found = [len(pool.rows[split]) for split in SPLITS]
-    if found != counts if counts else min(found) == 0:
+    if counts and found != counts:
         raise UserError(
-            f"dataset {name}: {found} images in {'/'.join(SPLITS)}, "
-            f"expected {counts or 'at least one in each'}: the set is incomplete, copy it again"
+            f"dataset {name}: {found} images in {'/'.join(SPLITS)}, expected {counts}: "
+            "the set is incomplete, copy it again"
+        )
+    if min(found) == 0:
+        raise UserError(
+            f"dataset {name}: {len(images)} image{'s are' if len(images) > 1 else ' is'} too few "
+            f"to split into {', '.join(SPLITS)} ({found}, at least one in each): "
+            "the set is incomplete, copy it again"
         )
     owner = np.full(len(images), -1, dtype=np.int8)
     for number, split in enumerate(SPLITS):

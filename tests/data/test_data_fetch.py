@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from paper_repro import cli, grid
 from paper_repro.data import search
@@ -70,6 +71,22 @@ def test_a_set_that_cannot_be_had_is_a_line_and_the_others_are_read_all_the_same
     assert f"{broken}: 2359 bytes, expected 2368" in mnist
     assert "15 images" in fashion
     assert "3 of 4 data sets cannot be had: omniglot, celeba_half_64, mnist" in printed.err
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 image is"), (3, "3 images are")])
+def test_the_line_that_stops_fetch_says_why_a_set_cannot_be_had(
+    small, monkeypatch, capsys, count, words
+):
+    asked_for(monkeypatch, "mnist", "celeba_half_64")
+    folder = small / DATASETS["celeba_half_64"]["folder"]
+    folder.mkdir()
+    for number in range(count):
+        Image.new("RGB", (89, 109)).save(folder / f"{number}.png")
+    assert cli.main(["fetch", "--tier", "reduced", "--data-dir", str(small)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "1 of 2 data sets cannot be had: celeba_half_64; dataset celeba_half_64: " in error
+    assert f"{words} too few to split into train, validation, test" in error
 
 
 def test_what_is_downloaded_lies_where_training_looks_for_it(small, monkeypatch, capsys, tmp_path):

@@ -145,6 +145,46 @@ def test_images_of_other_formats_and_archives_that_are_not_read_are_counted(fold
     assert f"train: 0 images, expected at least one; left out: {kind} (1)" in folder.refusal()
 
 
+ODD_SUFFIXES = [
+    "x.pjpeg",
+    "x.jpg_",
+    "x.jpeg ",
+    "x.JPG.bak",
+    "x.png~",
+    "x",
+    "notes.txt",
+    "x.jpg.txt",
+]
+
+
+@pytest.mark.parametrize("file", ODD_SUFFIXES)
+def test_a_file_with_an_odd_suffix_is_no_image_and_the_note_counts_it(made, file):
+    clean = made.load()
+    (made.images / file).write_bytes(made.picture())
+    found = made.load()
+    assert found.fingerprint == clean.fingerprint
+    added = "left out: other files (1)"
+    assert found.note in {f"{clean.note}; {added}", added}
+
+
+def test_a_file_of_an_archive_with_an_odd_suffix_is_counted_too(tmp_path, monkeypatch):
+    made = make("celeba_half_64", tmp_path, monkeypatch)
+    clean = made.load()
+    with zipfile.ZipFile(made.images / "more.zip", "w") as archive:
+        archive.mkdir("img")
+        archive.writestr("img/x.pjpeg", made.picture())
+        archive.writestr("img/list_attr_celeba.txt", b"")
+    assert made.load().note == f"{clean.note}; left out: other files (1)"
+
+
+def test_the_lists_that_a_set_comes_with_are_not_counted(made):
+    clean = made.load()
+    lists = ["n01443537_boxes.txt", "val_annotations.txt", "list_attr_celeba.csv"]
+    for file in (*lists, "list_eval_partition.txt", "identity_CelebA.txt"):
+        (made.images / file).write_text("")
+    assert made.load().note == clean.note
+
+
 def test_a_folder_of_a_set_may_be_a_link_wherever_it_leads(made, tmp_path):
     clean = made.load()
     made.images.rename(tmp_path / "elsewhere")
