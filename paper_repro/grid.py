@@ -32,7 +32,8 @@ def study_names() -> list[str]:
 
 def folders() -> list[str]:
     """Names of the studies, whose grids need not be right."""
-    return sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
+    found = (path.parent for path in registry.STUDIES.glob("*/grid.yaml"))
+    return sorted(folder.name for folder in found if registry.visible(folder))
 
 
 @cache
