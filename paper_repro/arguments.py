@@ -59,9 +59,16 @@ def word(known: Iterable[str]) -> Callable[[str], str]:
     return read
 
 
+def _path(text: str) -> Path:
+    """The path that a text is; an empty one, of a variable that is not set, would be here."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no path")
+    return Path(text).expanduser()
+
+
 def folder(text: str) -> Path:
     """A folder that is there."""
-    path = Path(text).expanduser()
+    path = _path(text)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return path
@@ -69,7 +76,7 @@ def folder(text: str) -> Path:
 
 def file(text: str) -> Path:
     """A file that is there and not empty."""
-    path = Path(text).expanduser()
+    path = _path(text)
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"{text!r} is not a file")
     if not path.stat().st_size:
@@ -79,7 +86,7 @@ def file(text: str) -> Path:
 
 def folder_to_write(text: str) -> Path:
     """A folder that is there and may be written to, or can be made."""
-    path = Path(text).expanduser()
+    path = _path(text)
     above = path
     while not os.path.lexists(above) and above != above.parent:
         above = above.parent
@@ -92,10 +99,17 @@ def folder_to_write(text: str) -> Path:
 
 def file_to_write(text: str) -> Path:
     """A file that may be written or made."""
-    path = Path(text).expanduser()
+    path = _path(text)
     if path.is_dir() or not path.name:
         raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file")
     if path.exists() and not os.access(path, os.W_OK):
         raise argparse.ArgumentTypeError(f"{text!r} cannot be written to")
     folder_to_write(str(path.parent))
     return path
+
+
+def zip_to_write(text: str) -> Path:
+    """A .zip that may be written or made: not one of the tables that are to go into it."""
+    if Path(text).suffix != ".zip":
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .zip")
+    return file_to_write(text)

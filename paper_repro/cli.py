@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from paper_repro import arguments, grid
+from paper_repro import __version__, arguments, grid
 from paper_repro.errors import UserError
 
 Command = Callable[[argparse.Namespace], None]
@@ -166,6 +166,7 @@ def parser() -> arguments.Parser:
     """All commands with their options."""
     # no docstring is left under python -OO
     top = arguments.Parser(prog="python -m paper_repro", description=__doc__ or "")
+    top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(required=True, metavar="command")
     top.commands = commands.choices
     reads, writes = arguments.folder, arguments.folder_to_write
@@ -229,7 +230,7 @@ def parser() -> arguments.Parser:
 
     sub = command(export)
     sub.add_argument("--results", type=reads, required=True, help="e.g. results/paper")
-    sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a .zip to write")
+    sub.add_argument("--out", type=arguments.zip_to_write, required=True, help="a .zip to write")
     sub = command(import_, "import")
     sub.add_argument("source", type=arguments.file, help="a .zip written by export")
     sub.add_argument("--published", type=writes, default="results/published")

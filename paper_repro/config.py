@@ -14,7 +14,7 @@ from typing import Any
 
 from paper_repro import arguments, grid, registry
 from paper_repro.analysis import claim_names
-from paper_repro.errors import UserError, unknown
+from paper_repro.errors import UserError, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -37,7 +37,9 @@ def tier_of(config: dict[str, Any], files: Iterable[str | Path] = ()) -> str:
     if tier not in known:
         raise UserError(unknown("config.tier", tier, known))
     if (own := CONFIG / f"{tier}.yaml").is_file():
-        read_yaml(own)
+        written = read_yaml(own)
+        if isinstance(written, dict) and written.get("tier", tier) != tier:
+            raise UserError(f"{own}: tier is {quoted(written['tier'])}, its name {tier!r}")
     return tier
 
 

@@ -32,7 +32,8 @@ def study_names() -> list[str]:
 
 def folders() -> list[str]:
     """Names of the studies, whose grids need not be right."""
-    return sorted(path.parent.name for path in registry.STUDIES.glob("*/grid.yaml"))
+    found = (path.parent for path in registry.STUDIES.glob("*/grid.yaml"))
+    return sorted(folder.name for folder in found if registry.visible(folder))
 
 
 @cache
@@ -76,6 +77,7 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
             continue
         fixed = {**experiment.get("params", {}), **override.get("params", {})}
         axes = {**experiment.get("axes", {}), **override.get("axes", {})}
+        _check_overlaps(axes, override.get("params", {}), f"{study}/grid.yaml: {name}", tier)
         seeds = override.get("seeds", experiment["seeds"])
         seeds = min(seeds, max_seeds) if max_seeds else seeds
         if (points := math.prod(map(len, axes.values()))) > MOST:
@@ -118,6 +120,23 @@ def _product(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
         for name, value in zip(axes, values, strict=True):
             point.update(value if isinstance(value, dict) else {name: value})
         yield point
+
+
+def _check_overlaps(
+    axes: Mapping[str, list[Any]], own: Mapping[str, Any], where: str, tier: str
+) -> None:
+    """UserError for a key whose value would have no effect: of two axes the later one's counts, and
+    an axis that sets a key at every point leaves nothing to the tier's `own` parameters."""
+    set_by: dict[str, str] = {}
+    for axis, values in axes.items():
+        keys = [value.keys() if isinstance(value, dict) else {axis} for value in values]
+        for key in dict.fromkeys(itertools.chain.from_iterable(keys)):
+            if key in set_by:
+                raise UserError(f"{where}: axes {set_by[key]!r} and {axis!r} both set {key!r}")
+            set_by[key] = axis
+            if key in own and all(key in found for found in keys):
+                place = f"{where}.tiers.{tier}.params"
+                raise UserError(f"{place}: {key!r} has no effect, axis {axis!r} always sets it")
 
 
 def _labels(point: Mapping[str, Any]) -> list[str]:

@@ -48,7 +48,7 @@ def _files(kind: str, study: str) -> dict[str, Path]:
     """Files of all components of `kind` by name; of two of a name the first room's."""
     found = (path for room in reversed(rooms(kind, study)) for path in room.glob("*.py"))
     declared = {"SUPPORTS", "PARAMS", "COMPONENT"}
-    return {path.stem: path for path in found if declared & literals(path).keys()}
+    return {p.stem: p for p in found if visible(p) and declared & literals(p).keys()}
 
 
 def load(kind: str, name: str, study: str = "") -> ModuleType:
@@ -118,7 +118,18 @@ def module_name(path: Path) -> str:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:  # an encoding that is none is one too
+        line = f":{error.lineno}" if error.lineno else ""
+        raise UserError(f"{path}{line}: {error.msg}") from None
+    except ValueError as error:  # older Pythons' word for null bytes
+        raise UserError(f"{path}: {error}") from None
+
+
+def visible(path: Path) -> bool:
+    """Not a file or folder that editors, notebooks and file systems keep for themselves."""
+    return not path.name.startswith(".")
 
 
 @cache

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paper_repro import arguments, cli
+from paper_repro import __version__, arguments, cli
 from tests.workflow.conftest import ROOT
 
 TRAIN = "train --tier smoke --study sticking_the_landing --cell gaussian_fit-total-adam"
@@ -30,6 +30,11 @@ WRONG = [
     (f"{TRAIN} --data-dir nope", "--data-dir: 'nope' is not a folder", ""),
     (f"{TRAIN} --out file", "--out: 'file' is not a folder", ""),
     (f"{TRAIN} --out file/x", "--out: 'file' is not a folder", ""),
+    (f"{TRAIN} --out=", "--out: '' is no path", ""),
+    (f"{TRAIN} --store=", "--store: '' is no path", ""),
+    (f"{TRAIN} --data-dir=", "--data-dir: '' is no path", ""),
+    (f"{TRAIN} --log=", "--log: '' is no path", ""),
+    ("import --published= file", "--published: '' is no path", ""),
     (f"{TRAIN} --store file", "--store: 'file' is not a folder", ""),
     (f"{TRAIN} --log folder", "--log: 'folder' is a folder; name a file", ""),
     (f"{TRAIN} --log file/x", "--log: 'file' is not a folder", ""),
@@ -48,6 +53,8 @@ WRONG = [
     ("report --results nope --figures . --out x.html", "--results: 'nope' is not a folder", ""),
     ("readme", "--readme: 'README.md' is not a file", ""),
     ("export --results nope --out x.zip", "--results: 'nope' is not a folder", ""),
+    ("export --results . --out metrics.csv", "--out: 'metrics.csv' does not end in .zip", ""),
+    ("export --results . --out new/", "--out: 'new/' does not end in .zip", ""),
     ("import nope.zip", "source: 'nope.zip' is not a file", ""),
 ]
 
@@ -98,6 +105,10 @@ def test_without_a_command_the_help_is_printed() -> None:
     assert done.returncode == 0
     assert "train" in done.stdout
     assert done.stderr == ""
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version").stdout == f"{__version__}\n"
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

@@ -268,6 +268,40 @@ def test_settings_inside_options_stand_in_the_name_of_a_cell(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"axes": {"k": [1, 2], "other": [{"k": 3}]}},
+            "e: axes 'k' and 'other' both set 'k'",
+        ),
+        (
+            {"axes": {"both": [{"k": 1}, {"k": 2}]}, "tiers": {"paper": {"params": {"k": 5}}}},
+            "e.tiers.paper.params: 'k' has no effect, axis 'both' always sets it",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], message: str
+) -> None:
+    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": VAE} | changes}
+    monkeypatch.setattr(grid, "_grid", lambda study: {"experiments": written})
+    with pytest.raises(UserError) as caught:
+        grid.expand("sticking_the_landing", "paper")
+    assert str(caught.value) == f"sticking_the_landing/grid.yaml: {message}"
+
+
+def test_a_tier_sets_what_an_axis_sets_at_some_points_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    axes = {"some": [{"layers": 1}, {"layers": 2, "steps": 7}]}
+    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": VAE, "axes": axes,
+                     "tiers": {"paper": {"params": {"steps": 5}}}}}  # fmt: skip
+    monkeypatch.setattr(grid, "_grid", lambda study: {"experiments": written})
+    found = grid.expand("sticking_the_landing", "paper")
+    assert [cell.params["steps"] for cell in found] == [5, 7]
+
+
 def test_the_unchanged_cell_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     (cell,) = expand_with(monkeypatch)
     assert cell.params["batch_size"] == 20

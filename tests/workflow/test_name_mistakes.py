@@ -24,9 +24,11 @@ EXPERIMENT = {"task": "composed_vae", "title": "t", "seeds": 1, "params": COMPOS
 def studies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """An empty folder of studies."""
     monkeypatch.setattr(registry, "STUDIES", tmp_path)
-    grid._grid.cache_clear()
+    for known in (grid._grid, registry._files):
+        known.cache_clear()
     yield tmp_path
-    grid._grid.cache_clear()
+    for known in (grid._grid, registry._files):
+        known.cache_clear()
 
 
 def write(folder: Path, experiments: Any, **changes: Any) -> None:
@@ -69,6 +71,33 @@ def test_a_study_has_a_plain_name(studies: Path) -> None:
 def test_a_study_that_is_not_there_is_refused(studies: Path, study: str) -> None:
     write(studies / "own", {"fit": EXPERIMENT})
     assert refused(study).startswith(f"study: {study!r} is not one of own")
+
+
+def test_what_editors_and_notebooks_hide_is_no_study_and_no_task(labelled: Path) -> None:
+    hidden = labelled.parent / ".ipynb_checkpoints"
+    write(hidden, {"fit": EXPERIMENT})
+    (labelled / "tasks" / "._label.py").write_bytes(b"\x00\x05\x16\x07")
+    write(labelled, {"fit": EXPERIMENT})
+    assert grid.study_names() == ["own"]
+    assert "label" in registry.names("tasks", "own")
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        (b'"""A task."""\n\nPARAMS = {"a": }\n', ":3: "),
+        (b'"""A task."""\nPARAMS = {\n', ":2: "),
+        (b"PARAMS = {}\n\x00", ":"),
+        (b'PARAMS = {}\nNAME = "\xff"\n', ":"),
+    ],
+)
+def test_a_component_that_is_no_python_is_refused_in_one_line(
+    labelled: Path, source: bytes, fault: str
+) -> None:
+    path = labelled / "tasks" / "broken.py"
+    path.write_bytes(source)
+    write(labelled, {"fit": {"task": "broken", "title": "t", "seeds": 1}})
+    assert refused().startswith(f"{path}{fault}")
 
 
 @pytest.fixture

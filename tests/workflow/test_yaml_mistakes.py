@@ -146,3 +146,12 @@ def test_a_key_written_twice_in_a_configuration_is_refused(
     monkeypatch.setattr(config, "CONFIG", tmp_path)
     with pytest.raises(UserError, match="line 3, column 1: key 'threads' is there twice"):
         config.tier_of({"tier": "smoke"})
+
+
+def test_a_tier_file_that_names_another_tier_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(config, "CONFIG", tmp_path)
+    (tmp_path / "paper.yaml").write_text("tier: smoke\n")
+    with pytest.raises(UserError, match=r"paper\.yaml: tier is 'smoke', its name 'paper'"):
+        config.tier_of({"tier": "paper"})
