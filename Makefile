@@ -27,10 +27,10 @@ help: ## this page
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'TIER    smoke      embedded data: does everything work?    3 minutes on two cores'
+	@echo 'TIER    smoke      embedded data: does everything work?    5 minutes on two cores'
 	@echo '        quick      embedded data, no network              20 minutes on two cores'
-	@echo '        reduced    real data sets, shortened                4 hours on two cores'
-	@echo '        paper      real data sets, full length              3 hours on a large GPU'
+	@echo '        reduced    real data sets, shortened                an evening on two cores (not timed whole)'
+	@echo '        paper      real data sets, full length              on a large GPU (not yet measured)'
 	@echo '        published  nothing is trained: the rows in results/published, one minute'
 	@echo 'CORES   a number, or all'
 	@echo 'CONFIG  keys of config/README.md, such as CONFIG="data_dir=/data seeds=2"'
@@ -68,7 +68,7 @@ claims: ## the verdicts alone, and what they need
 report: ## results/TIER/report.html, and what it needs
 
 test: $(READY) ## the test suite: under 10 minutes on two cores
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff, mypy, snakefmt and snakemake --lint, all of which must be clean
 	$(BIN)/ruff check .

@@ -25,6 +25,14 @@ for name in ("MATPLOTLIBRC", "PAPER_REPRO_DATA", "SNAKEMAKE_PROFILE"):
     os.environ.pop(name, None)
 
 
+LONGEST = ("test_smoke", "test_kills", "test_published", "test_extending", "test_damage")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: at the end the workers share what is short."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture(autouse=True)
 def _torch_defaults() -> Iterator[None]:
     """Give torch back its one thread and float32, whatever the test before had set."""

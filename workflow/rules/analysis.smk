@@ -168,7 +168,8 @@ rule build_report:
 
 
 onsuccess:
-    if Path(RESULTS, "report.html").is_file():
+    report = Path(RESULTS, "report.html")
+    if report.is_file() and report.stat().st_mtime >= STARTED:
         print(
             f"Verdicts, figures and tables: {RESULTS}/report.html", file=sys.stderr
         )

@@ -1,6 +1,7 @@
 # What every rule needs: the checked configuration and its cells.
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
@@ -37,6 +38,7 @@ check_device(config["device"], local=not workflow.non_local_exec)
 STUDIES = config["studies"]
 RESULTS = f"results/{TIER}"
 FIGURES = f"figures/{TIER}"
+STARTED = time.time()
 TABLES = ["metrics.csv", "curves.csv.gz", "cells.csv", "runs.csv", "costs.csv"]
 # A study's own tables; the published ones are shipped joined.
 ROOTS = {

@@ -62,7 +62,7 @@ for job, folders in training_jobs(
             '"$PYTHON" -m paper_repro train --tier {params.tier:q} --study {params.study:q}'
             " --cell {params.cells:q} --seeds {params.seeds:q} --device {params.device:q}"
             " --threads {threads} --log {log:q}"
-            ' --store "$STORE" {params.data:q}'
+            ' --store="$STORE" {params.data:q}'
 
 
 onstart:
