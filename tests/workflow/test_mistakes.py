@@ -11,6 +11,7 @@ import yaml
 from paper_repro import config, grid, registry
 from paper_repro.errors import UserError
 from tests.workflow.conftest import Clone
+from tests.workflow.grids import COMPOSED
 
 
 def test_a_mistyped_config_key_stops_snakemake_with_one_line_naming_key_and_choices(
@@ -169,18 +170,6 @@ def test_an_impossible_cell_is_refused_by_name(
         expand_with(monkeypatch, **changes)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-COMPOSED = {
-    "dataset": "digits",
-    "model": "mlp",
-    "latent": "gaussian",
-    "dim": 4,
-    "likelihood": "gaussian",
-    "objective": "elbo",
-    "estimator": "exact_kl",
-    "steps": 10,
-}
 
 
 @pytest.mark.parametrize(
