@@ -8,4 +8,8 @@ import sys
 if "ipykernel" not in sys.modules:
     os.environ["MPLBACKEND"] = "Agg"
 
+# Nothing made here is dated, and both SciPy, as it is imported, and matplotlib fail on a date that
+# is no number.
+os.environ.pop("SOURCE_DATE_EPOCH", None)
+
 __version__ = "0.1.0"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,10 +60,25 @@ LARGEST_ARRAYS = 2**28  # bytes of all arrays of a run; the largest published ha
 
 
 def paths(root: Path) -> list[str]:
-    """The files of a results folder that are there, relative to it: tables, then arrays."""
+    """The files of a results folder that are there, relative to it: tables, then arrays.
+
+    UserError where a folder of arrays cannot be read."""
+    for depth in ("", "/*", "/*/*"):
+        for folder in root.glob(f"{ARRAYS}{depth}"):
+            _try(folder)  # glob passes over what it cannot read
     tables = [name for name in NAMES.values() if (root / name).is_file()]
     arrays = sorted(path.relative_to(root).as_posix() for path in root.glob(f"{ARRAYS}/*/*/*.npz"))
     return tables + arrays
+
+
+def _try(folder: Path) -> None:
+    """UserError where a folder cannot be read; nothing for a file."""
+    try:
+        os.scandir(folder).close()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
 def array_path(root: Path, key: RunKey) -> Path:

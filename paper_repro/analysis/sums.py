@@ -16,6 +16,7 @@ from pathlib import Path
 from paper_repro import atomic
 from paper_repro.analysis.csvfile import Readable
 from paper_repro.analysis.files import paths
+from paper_repro.errors import UserError
 
 NAME = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -28,7 +29,8 @@ def write(root: Path) -> None:
 
 
 def fault(root: Readable, names: Iterable[str]) -> str:
-    """What differs first between SHA256SUMS and the files `names` in `root`; "" for nothing."""
+    """What differs first between SHA256SUMS and the files `names` in `root`; "" for nothing.
+    UserError for a file that cannot be read."""
     listed: dict[str, str] = {}
     content = (root / NAME).read_bytes().decode("utf-8", errors="replace")
     for n, line in enumerate(content.split("\n")[:-1], start=1):
@@ -48,4 +50,7 @@ def fault(root: Readable, names: Iterable[str]) -> str:
 
 
 def _sum(path: Readable) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None

@@ -6,7 +6,10 @@ import csv
 import gzip
 import hashlib
 import io
+import os
 import random
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +225,36 @@ def test_no_lost_or_doubled_row_goes_unnoticed(tmp_path, table):
             put(path, edit(whole))
             with pytest.raises(UserError, match=NAMES[table]):
                 load(out)
+
+
+@pytest.fixture
+def anybody() -> Iterator[Path]:
+    """A folder of a user whom permissions stop, as they stop not root."""
+    with tempfile.TemporaryDirectory() as place:
+        if os.geteuid():
+            yield Path(place)
+            return
+        os.chown(place, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            yield Path(place)
+        finally:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o100, 0o400], ids=oct)
+@pytest.mark.parametrize("closed", ["arrays", "arrays/made", "arrays/made/fit-a"])
+def test_arrays_that_cannot_be_read_are_not_called_lost(anybody, closed, mode, capsys):
+    out = folder(anybody)
+    (out / closed).chmod(mode)
+    try:
+        given = ["--results", str(out), "--out", str(anybody / "x.zip")]
+        assert main(["export", *given]) == 2
+    finally:
+        (out / closed).chmod(0o700)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(out / closed) in line
+    assert line.endswith(": cannot be read (Permission denied)")
 
 
 def test_arrays_that_nobody_listed_are_refused(tmp_path):

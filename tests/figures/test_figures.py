@@ -92,6 +92,7 @@ def test_another_process_with_other_settings_draws_the_same_bytes(
         "PYTHONHASHSEED": "7",
         "PYTHONPATH": str(registry.PACKAGE.parent),
         "TZ": "Asia/Tokyo",
+        "SOURCE_DATE_EPOCH": "yesterday",
         "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
     }
     subprocess.run([sys.executable, "-c", SCRIPT, *paths], cwd=tmp_path, env=variables, check=True)
