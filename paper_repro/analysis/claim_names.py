@@ -9,7 +9,6 @@ workflow checks claims before anything trains.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro import grid, parameters, registry
+from paper_repro.analysis import reported
 from paper_repro.analysis.files import COLUMNS
 from paper_repro.errors import UserError, nearest, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
@@ -98,7 +98,9 @@ def check_numbers(check: Mapping[str, Any], where: str) -> None:
 
 
 def check_names(claims: Mapping[str, Any], study: str) -> None:
-    """Every experiment, metric, value and figure must exist; UserError offers the nearest."""
+    """Every experiment, metric, value, figure and reported number must exist; UserError offers the
+    nearest."""
+    sources = _reported(study)
     figures = registry.keys(registry.STUDIES / study / "figures.py", "FIGURES")
     for claim in claims["claims"]:
         whose = f"{study}/claims.yaml: {claim['id']}"
@@ -107,10 +109,9 @@ def check_names(claims: Mapping[str, Any], study: str) -> None:
                 raise UserError(unknown(f"{whose}: figure", figure, figures))
         for check in claim["checks"]:
             where = f"{whose}.{check['name']}"
-            if source := check.get("versus", {}).get("reported"):
-                sources = _reported(study)
-                if source not in sources:
-                    raise UserError(unknown(f"{where}: versus.reported", source, sources))
+            source = check.get("versus", {}).get("reported")
+            if source is not None and source not in sources:
+                raise UserError(unknown(f"{where}: versus.reported", source, sources))
             for side, filters in _sides(check):
                 whole = filters if side != "versus" else {**check["select"], **filters}
                 experiment = whole.get("experiment", check["select"]["experiment"])
@@ -137,8 +138,7 @@ def _reported(study: str) -> list[str]:
     path = registry.STUDIES / study / "reported.csv"
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        ids = [row["id"].split("-") for row in csv.DictReader(file)]
+    ids = [row["id"].split("-") for row in reported.read(path, study)]
     found = ("-".join(parts[:end]) for parts in ids for end in range(1, len(parts)))
     return list(dict.fromkeys(found))
 

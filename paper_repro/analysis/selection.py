@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro.analysis import reported as reported_numbers
 from paper_repro.analysis.along import height
 from paper_repro.analysis.crossing import part_of
 from paper_repro.analysis.filters import matches, passes
@@ -99,7 +100,7 @@ def sample(
         gaps |= lonely
     elif versus := check.get("versus"):
         if "reported" in versus:
-            other = _reported(reported, versus["reported"], filters, units)
+            other = _reported(reported, study, versus["reported"], filters, units)
             on = ["unit"]
         else:
             other, _ = _choose(results, study, check, {**filters, **versus})
@@ -273,12 +274,12 @@ def _names(rows: pd.DataFrame) -> set[str]:
 
 
 def _reported(
-    path: Path, source: str, filters: Mapping[str, Any], units: Sequence[str]
+    path: Path, study: str, source: str, filters: Mapping[str, Any], units: Sequence[str]
 ) -> pd.DataFrame:
     """Published numbers of one source as rows with `unit` and `value`."""
     if not path.is_file():
         raise UserError(f"{path}: not there, but a check compares with {source!r} of it")
-    table = pd.read_csv(path, keep_default_na=False)
+    table = reported_numbers.frame(path, study)
     chosen = table[table["id"].str.startswith(f"{source}-")]
     if chosen.empty:
         raise UserError(f"{path}: no id begins with {source}-")

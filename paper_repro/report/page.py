@@ -28,7 +28,10 @@ WIDTH = 825  # pixels on the page of a figure as wide as the text column
 def build(root: Path, figures: Path, out: Path) -> None:
     """Write the report of the rows under `root` (results/<tier>) and of the figures under
     `figures` (figures/<tier>) to the file `out`; UserError where there are no rows, verdicts or
-    figures."""
+    figures, or where rows and figures are of two tiers."""
+    tiers = [path.resolve().name for path in (root, figures)]
+    if tiers[0] != tiers[1] and set(tiers) <= {*grid.TIERS, "published"}:
+        raise UserError(f"{root}, {figures}: rows and figures of different tiers")
     results = load(root)
     if not (root / "claims.csv").is_file():
         raise UserError(

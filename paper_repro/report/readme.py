@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from paper_repro import atomic
-from paper_repro.errors import UserError
+from paper_repro import atomic, grid, registry
+from paper_repro.analysis.published import RANK
+from paper_repro.errors import UserError, unknown
+from paper_repro.schemas import read_yaml
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 COLUMNS = ("study", "claim", "statement", "by", "verdict", "tier", "note")
@@ -31,7 +33,8 @@ def update(readme: Path, claims: Path) -> None:
 
 def block(claims: Path) -> str:
     """The verdicts as a Markdown table a study, one row a claim; its checks are left to the
-    report. UserError if `claims` is not there or holds no verdicts."""
+    report. UserError if `claims` is not there or holds no verdicts, or others than those of all
+    claims of all studies on rows that are published."""
     if not claims.is_file():
         raise UserError(f"{claims}: not there; judge the claims first (snakemake does)")
     try:
@@ -42,9 +45,38 @@ def block(claims: Path) -> str:
         raise UserError(
             f"{claims}: no column {lacking[0]!r}; give it a claims.csv as the workflow writes it"
         )
+    for i, (verdict, tier) in enumerate(zip(rows["verdict"], rows["tier"], strict=True), 2):
+        _check_row(f"{claims}, line {i}", verdict, tier)
     rows = rows[~rows["claim"].str.contains(".", regex=False)]
+    _check_whole(rows, claims)
     studies = rows.groupby("study", sort=False)
     return "\n".join(_section(str(study), group) for study, group in studies)
+
+
+def _check_row(where: str, verdict: str, tier: str) -> None:
+    if verdict not in MARKS:
+        raise UserError(unknown(f"{where}: verdict", verdict, MARKS))
+    if not tier and verdict in ("supported", "contradicted"):
+        raise UserError(f"{where}: {verdict}, but at no tier")
+    for word in tier.split():
+        if word not in RANK:
+            raise UserError(f"{where}: a verdict at tier {word!r}; {' and '.join(RANK)} count")
+
+
+def _check_whole(rows: pd.DataFrame, claims: Path) -> None:
+    """UserError unless each claim of each study has one row."""
+    found = list(zip(rows["study"], rows["claim"], strict=True))
+    stated = [
+        (study, claim["id"])
+        for study in grid.study_names()
+        for claim in read_yaml(registry.STUDIES / study / "claims.yaml")["claims"]
+    ]
+    for key in (*stated, *found):
+        fault = "is stated nowhere" if key not in stated else ""
+        if (times := found.count(key)) != 1:
+            fault = "stands there twice" if times else "is not there"
+        if fault:
+            raise UserError(f"{claims}: claim {'/'.join(key)} {fault}; judge the claims again")
 
 
 def _section(study: str, rows: pd.DataFrame) -> str:

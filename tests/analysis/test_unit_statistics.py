@@ -77,15 +77,17 @@ def test_each_unit_must_lie_within_the_margin(tmp_path):
 
 def test_levels_compare_with_reported_numbers(tmp_path):
     reported = (
-        "id,dataset,estimator,metric,value\nother-a,a,total,kl,3\npaper1-a,a,total,kl,10\n"
-        "paper1-a,a,path,kl,99\n"
+        "study,id,dataset,estimator,metric,value,unit,error,source,sourced\n"
+        "made,other-a,mnist,total,kl,3,nats,,a book,yes\n"
+        "made,paper1-a,mnist,total,kl,10,nats,,a book,yes\n"
+        "made,paper1-b,mnist,path,kl,99,nats,,a book,yes\n"
     )
     select = {**SELECT, "estimator": "total"}
     check = {"name": "level", "select": select, "versus": {"reported": "paper1"}}
     check |= {"units": ["dataset"], "statistic": "each", "rule": {"within": [-0.5, 0.5], "of": 1}}
     folder = claims(tmp_path / "study", check, reported=reported)
     for name, level, expected in [("near", 10.2, SUPPORTED), ("far", 12.0, CONTRADICTED)]:
-        cells = [cell("fit", dataset="a", estimator="total", seeds=3)]
+        cells = [cell("fit", dataset="mnist", estimator="total", seeds=3)]
         found = results(
             tmp_path / name, cells, lambda c, s, level=level: [Row("kl", level + 0.01 * s, "nats")]
         )

@@ -61,3 +61,28 @@ def test_markers_out_of_order_or_twice_are_refused(markers: str, tmp_path: Path)
     (tmp_path / "README.md").write_text(markers.format(readme.BEGIN, readme.END))
     with pytest.raises(UserError, match="once each"):
         readme.update(tmp_path / "README.md", CLAIMS)
+
+
+LINES = CLAIMS.read_text(encoding="utf-8").splitlines(keepends=True)
+CLAIM = next(line for line in LINES if ",B1," in line)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (LINES[:3], "is not there"),
+        ([line for line in LINES if not line.startswith("taming_vaes,")], "is not there"),
+        ([line for line in LINES if line != CLAIM], "/B1 is not there"),
+        ([*LINES, CLAIM], "/B1 stands there twice"),
+        ([*LINES, CLAIM.replace(",B1,", ",B99,")], "/B99 is stated nowhere"),
+        ([line.replace(",reduced,", ",smoke,") for line in LINES], "line 2: a verdict at tier 's"),
+        ([line.replace(",reduced,", ",,") for line in LINES], "line 2: supported, but at no tier"),
+        ([line.replace(",supported,", ",yes,") for line in LINES], "line 2: verdict: 'yes' is not"),
+    ],
+)
+def test_verdicts_that_are_not_those_of_all_published_claims_are_refused(
+    lines: list[str], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "claims.csv").write_text("".join(lines), encoding="utf-8")
+    with pytest.raises(UserError, match=r"^.*claims\.csv.*" + message):
+        readme.block(tmp_path / "claims.csv")

@@ -207,6 +207,9 @@ def test_a_report_without_rows_verdicts_or_figures_is_refused_in_one_line(
     (tmp_path / "cut" / STUDY).mkdir(parents=True)
     (tmp_path / "cut" / STUDY / draw.CAPTIONS).write_text('{"snr": "Sig')
     assert f"{draw.CAPTIONS}: damaged" in said(root, tmp_path / "cut")
+    other = tmp_path / "published"
+    shutil.copytree(figures, other)
+    assert f"{root}, {other}: rows and figures of different tiers" in said(root, other)
     assert not out.exists()
 
 

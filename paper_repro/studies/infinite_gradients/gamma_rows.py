@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from paper_repro.analysis import reported as reported_numbers
 from paper_repro.analysis.filters import matches
 from paper_repro.analysis.results import FINISHED, Results
 
@@ -128,7 +129,7 @@ def of(frame: pd.DataFrame, setting: Setting, run: str = "") -> pd.DataFrame:
 
 def reported(metric: str, run: str, dataset: str) -> float | None:
     """The paper's number, None where it has none for the data set."""
-    table = pd.read_csv(REPORTED, keep_default_na=False)
+    table = reported_numbers.frame(REPORTED, STUDY)
     which = (table["metric"] == metric) & (table["run"] == run) & (table["dataset"] == dataset)
     values = table.loc[which, "value"]
     return float(values.iloc[0]) if len(values) else None

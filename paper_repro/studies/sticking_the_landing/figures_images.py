@@ -15,9 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
-from pandas import DataFrame, concat, read_csv
+from pandas import DataFrame, concat
 
 from paper_repro.analysis import panels, style
+from paper_repro.analysis import reported as reported_numbers
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 
@@ -185,13 +186,13 @@ def _differences(frame: DataFrame, key: dict[str, object]) -> NDArray[np.float64
 
 def _reported(source: str) -> DataFrame:
     """Reported NLL of the total derivative from one source."""
-    frame = pick(read_csv(REPORTED), metric="nll", estimator="total")
+    frame = pick(reported_numbers.frame(REPORTED, STUDY), metric="nll", estimator="total")
     return frame[frame["id"].str.split("-").str[0] == source]
 
 
 def _reported_differences() -> DataFrame:
     """Differences path - total within one reported source; at k = 1 DReG is the path derivative."""
-    frame = pick(read_csv(REPORTED), metric="nll")
+    frame = pick(reported_numbers.frame(REPORTED, STUDY), metric="nll")
     frame["source"] = frame["id"].str.split("-").str[0]
     same = (frame["estimator"] == "dreg") & (frame["k"] == 1)
     frame.loc[same, "estimator"] = "path"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from paper_repro.analysis import reported as reported_numbers
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.selection import COMMON
 from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
@@ -30,7 +31,7 @@ def table1(results: Results) -> Table:
     frame = _pick(results.finals(STUDY, "table1", "nll"), split="test", binarisation="fixed")
     lost = results.unfinished(STUDY, "table1")
     datasets = sorted({*frame["dataset"], *lost.get("dataset", [])}) or ["mnist", "omniglot"]
-    reported = pd.read_csv(REPORTED, keep_default_na=False)
+    reported = reported_numbers.frame(REPORTED, STUDY)
     burda = reported[reported["id"].str.startswith("burda2016-")]
     columns = ["layers", "k"]
     rows: list[list[Entry]] = [[str(layers), str(k)] for layers, k in ROWS]

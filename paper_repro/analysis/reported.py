@@ -1,0 +1,122 @@
+"""A study's reported.csv, read strictly: the numbers that papers and others' code report.
+
+Tables, figures and claims draw the same rows, and a slip of the hand in one would move a verdict.
+So every name must exist, every number be one, and no source give a number twice. Imports no pandas
+until rows are wanted as a frame: the workflow checks the file before anything trains.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paper_repro import registry
+from paper_repro.analysis import csvfile
+from paper_repro.data.names import DATASETS
+from paper_repro.errors import UserError, unknown
+from paper_repro.rows import UNITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIRST, LAST = ("study", "id"), ("metric", "value", "unit", "error", "source", "sourced")
+# What tells the numbers of one source apart; a file has the columns of these that it needs.
+COORDINATES = ("dataset", "model", "layers", "objective", "k", "estimator", "run")
+COUNTS = ("layers", "k")
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
+WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
+
+
+def read(path: Path, study: str) -> list[dict[str, Any]]:
+    """The rows of a reported.csv by column: `value` a number, counts whole ones or "", the rest
+    text. UserError, naming file and line, for the first that cannot be right."""
+    head, *records = csvfile.read(path)
+    between = head[len(FIRST) : -len(LAST)]
+    for name in head:
+        if name not in (*FIRST, *COORDINATES, *LAST):
+            known = (*FIRST, *COORDINATES, *LAST)
+            raise UserError(unknown(f"{path}, line 1: column", name, known))
+    if head != (*FIRST, *between, *LAST) or len(set(head)) < len(head):
+        wanted = ",".join((*FIRST, "...", *LAST))
+        raise UserError(f"{path}, line 1: the columns are not {wanted}, each once")
+    rows = [dict(zip(head, record, strict=True)) for record in records]
+    seen = set[tuple[str, ...]]()
+    for line, row in enumerate(rows, 2):
+        keys = [("id", row["id"]), (source_of(row), row["metric"], *(row[c] for c in between))]
+        fault = _fault(row, study)
+        if not fault and not seen.isdisjoint(keys):
+            fault = f"a number of {source_of(row)} that stands there twice"
+        if fault:
+            raise UserError(f"{path}, line {line}: {fault}")
+        seen.update(keys)
+    return [_typed(row) for row in rows]
+
+
+def frame(path: Path, study: str) -> pd.DataFrame:
+    """As `read`, with the file's columns where it has no rows too."""
+    import pandas as pd
+
+    return pd.DataFrame(read(path, study), columns=list(csvfile.read(path)[0]))
+
+
+def source_of(row: dict[str, Any]) -> str:
+    """Who reports the number: the id up to its first dash."""
+    return str(row["id"]).partition("-")[0]
+
+
+def _typed(row: dict[str, str]) -> dict[str, Any]:
+    counts = {name: int(row[name]) for name in COUNTS if row.get(name)}
+    return {**row, **counts, "value": float(row["value"])}
+
+
+def _fault(row: dict[str, str], study: str) -> str:
+    """What is wrong with a row; "" for nothing."""
+    known: dict[str, Sequence[str]] = {
+        "study": [study],
+        "dataset": list(DATASETS),
+        "estimator": registry.names("estimators"),
+        "objective": registry.names("objectives"),
+        "model": registry.names("models"),
+        "unit": sorted(UNITS),
+        "sourced": ["yes", "memory"],
+    }
+    for name, allowed in known.items():
+        if row.get(name, "") not in ("", *allowed):
+            return unknown(name, row[name], allowed)
+    for name in ("study", "metric", "unit", "source", "sourced"):
+        if not row[name]:
+            return f"no {name}"
+    if not re.fullmatch(r"[^-]+-.+", row["id"]):
+        return f"id {row['id']!r} is not of the form source-..."
+    for name in ("value", "error"):
+        if (name == "value" or row[name]) and not _finite(row[name]):
+            return f"{name} {row[name]!r} is no finite number"
+    for name in COUNTS:
+        if row.get(name) and not WHOLE.fullmatch(row[name]):
+            return f"{name} {row[name]!r} is no whole number"
+    words = _words(study)
+    for name in ("metric", "run"):
+        if words and row.get(name) and row[name] not in words:
+            return unknown(f"{name}, as the study's sources name it", row[name], words)
+    return ""
+
+
+def _finite(text: str) -> bool:
+    return bool(NUMBER.fullmatch(text)) and math.isfinite(float(text))
+
+
+@cache
+def _words(study: str) -> list[str]:
+    """Names in quotes in the study's sources and in what its tasks import; none of a study that is
+    not there, as tests make them up."""
+    folder = registry.STUDIES / study
+    tasks = [registry.path_of("tasks", name, study) for name in registry.names("tasks", study)]
+    files: Iterable[Path] = {*folder.rglob("*.py"), *registry.closure(tasks)}
+    if not folder.is_dir():
+        return []
+    texts = (re.findall(r"[\"'](\w+)[\"']", path.read_text(encoding="utf-8")) for path in files)
+    return sorted(set().union(*texts))
