@@ -133,11 +133,14 @@ class Experiment:
     def _says(self, word: Any, column: str) -> bool:
         """Whether the sources write a number or text, or a formatted one that could give it. A
         coordinate that is a setting too is written by the task itself."""
-        words = _words(self.path) if column in self.settings else self.words
         if not isinstance(word, str):
-            every = (one for found in self.settings.values() for one in found)
-            numbers = self.listed if column in self.settings else every
-            return str(word) in words or any(equal(word, one) for one in numbers if _number(one))
+            every = [one for found in self.settings.values() for one in found]
+            if column in self.settings:
+                every = [*self.listed, *registry.numbers(self.path)]
+            elif str(word) in self.words:
+                return True
+            return any(equal(word, one) for one in every if _number(one))
+        words = _words(self.path) if column in self.settings else self.words
         return word in words or any(re.fullmatch(pattern, word) for pattern in self.patterns)
 
 
@@ -180,11 +183,13 @@ def _kinds(number: str) -> tuple[type, ...]:
 @cache
 def _coordinates(path: Path) -> frozenset[str]:
     """Names of the coordinates that a source file gives to rows; keys of mappings where it gives
-    them by one."""
+    them by one. One that repeats the setting of its name, ``k=p["k"]``, has that one's values."""
     code = path.read_text(encoding="utf-8")
     calls = re.findall(r"\bcoordinates\(([^()]*(?:\([^()]*\)[^()]*)*)\)", code)
-    names = {name for call in calls for name in re.findall(r"\b(\w+)=", call)}
-    return frozenset(names.union(*(re.findall(r"\"(\w+)\":", code) for c in calls if "**" in c)))
+    names = {name for call in calls for name in re.findall(r"\b(\w+)=(?!p\[\"\1\"\])", call)}
+    if any("**" in call for call in calls):
+        names |= set(re.findall(r"\"(\w+)\": (?!\{|p\[\"\1\"\])", code))  # no PARAMS
+    return frozenset(names)
 
 
 @cache

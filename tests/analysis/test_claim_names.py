@@ -102,6 +102,15 @@ def test_a_value_twice_in_a_list_is_refused():
         claim_names.check_numbers(CHECK | {"select": {"k": [1, 1.0]}}, "x")
 
 
+def test_a_number_in_the_rules_of_a_task_is_no_value_of_a_coordinate():
+    select = {"experiment": "estimators", "metric": "bias_z_max", "k": [2, 3]}
+    made = written(select=select) | {"coordinates": ["k"]}
+    del made["claims"][0]["checks"][0]["versus"]
+    made["claims"][0]["figure"] = "conformance"
+    with pytest.raises(UserError, match=r"select\.k: 3 is nothing that its task"):
+        claim_names.check_names(made, "conformance")
+
+
 def test_every_row_of_a_cell_may_be_named():
     right = {
         "cell": "gaussian_fit-total-adam",
