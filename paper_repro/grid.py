@@ -62,6 +62,18 @@ def experiments(study: str) -> dict[str, Any]:
     return found
 
 
+def at_tier(
+    experiment: Mapping[str, Any], tier: str
+) -> tuple[dict[str, Any], dict[str, list[Any]], int] | None:
+    """Fixed parameters, axes and number of seeds of an experiment; None where the tier skips it."""
+    override = experiment.get("tiers", {}).get(tier, {})
+    if override.get("skip"):
+        return None
+    fixed = {**experiment.get("params", {}), **override.get("params", {})}
+    axes = {**experiment.get("axes", {}), **override.get("axes", {})}
+    return fixed, axes, override.get("seeds", experiment["seeds"])
+
+
 def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     """All cells of a study at a tier, checked, in grid order.
 
@@ -72,13 +84,11 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
     cells: dict[str, Cell] = {}
     axes_of: dict[str, frozenset[str]] = {}
     for name, experiment in experiments(study).items():
-        override = experiment.get("tiers", {}).get(tier, {})
-        if override.get("skip"):
+        if (scale := at_tier(experiment, tier)) is None:
             continue
-        fixed = {**experiment.get("params", {}), **override.get("params", {})}
-        axes = {**experiment.get("axes", {}), **override.get("axes", {})}
-        _check_overlaps(axes, override.get("params", {}), f"{study}/grid.yaml: {name}", tier)
-        seeds = override.get("seeds", experiment["seeds"])
+        fixed, axes, seeds = scale
+        own = experiment.get("tiers", {}).get(tier, {}).get("params", {})
+        _check_overlaps(axes, own, f"{study}/grid.yaml: {name}", tier)
         seeds = min(seeds, max_seeds) if max_seeds else seeds
         if (points := math.prod(map(len, axes.values()))) > MOST:
             raise UserError(f"{study}/grid.yaml: {name}: {points:,} cells, at most {MOST:,}")

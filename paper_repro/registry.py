@@ -178,12 +178,26 @@ def drawing(study: str, name: str) -> str:
     return study if name == study else f"{study}/{name}"
 
 
+@cache
+def numbers(path: Path) -> frozenset[float]:
+    """Numbers that the code of a file writes, but for those of its rules, the literal PARAMS."""
+    code = (n for n in _tree(path).body if not _assigns(n, "PARAMS"))
+    found = (
+        node.value for part in code for node in ast.walk(part) if isinstance(node, ast.Constant)
+    )
+    return frozenset(n for n in found if isinstance(n, int | float) and not isinstance(n, bool))
+
+
+def _assigns(node: ast.stmt, name: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return any(getattr(target, "id", "") == name for target in targets)
+
+
 def keys(path: Path, name: str) -> list[str]:
     """Keys of the module-level dictionary `name` of a file, e.g. the ids in FIGURES."""
     for node in _tree(path).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
-        if isinstance(value, ast.Dict) and any(getattr(t, "id", "") == name for t in targets):
+        if isinstance(value, ast.Dict) and _assigns(node, name):
             found = [ast.literal_eval(key) for key in value.keys if key is not None]
             place = f"{path.parent.name}/{path.name}: {name}"
             naming.check_distinct([naming.check_name(key, place) for key in found], place)

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro.errors import UserError
 
-def matches(rows: pd.DataFrame, filters: Mapping[str, Any]) -> pd.Series:
-    """Which rows pass every filter; a column that is not there holds "" in every row.
+
+def matches(rows: pd.DataFrame, filters: Mapping[str, Any], where: str = "filter") -> pd.Series:
+    """Which rows pass every filter; a column that is not there holds "" in every row. UserError for
+    {min, max} of texts, which begins with `where`.
 
     `progress` of 0.05 means the step that a mark of 0.05 falls on, which is rounded: with 90 steps
     the fifth one (or fourth: half to even), whose own progress is not quite 0.05.
@@ -21,8 +24,18 @@ def matches(rows: pd.DataFrame, filters: Mapping[str, Any]) -> pd.Series:
         if column == "progress" and not isinstance(wanted, dict):
             marks = wanted if isinstance(wanted, list) else [wanted]
             values, wanted = rows["step"], [np.rint(mark * rows["steps"]) for mark in marks]
+        if isinstance(wanted, dict):
+            _check_numbers(values, f"{where}: {column}")
         passed &= passes(values, wanted)
     return passed
+
+
+def _check_numbers(values: pd.Series, where: str) -> None:
+    """UserError for a {min, max} of a column of texts, none of which could pass."""
+    written = values[values.notna() & (values != "")]
+    if len(written) and pd.to_numeric(written, errors="coerce").isna().all():
+        shown = ", ".join(map(repr, written.unique()[:3]))
+        raise UserError(f"{where}: min and max are for numbers; its values are {shown}")
 
 
 def passes(values: pd.Series, wanted: Any) -> pd.Series:

@@ -177,7 +177,7 @@ def _choose(
     else:
         rows = results.frame(study, experiment, metric, "curve")
         rows = rows[rows["status"] == FINISHED]
-    rows = rows[matches(rows, wanted)]
+    rows = rows[matches(rows, wanted, f"{study}/claims.yaml: {check['name']}")]
     whole = rows
     if span and isinstance(stretch, str):
         marker = results.frame(study, experiment, check["crossing"]["metric"], "curve")

@@ -24,10 +24,14 @@ CHECK = {
 }
 
 
+# A coordinate of the study, which is a setting of experiment table1 too.
+COORDINATES = ["pair", "k"]
+
+
 def written(**changes):
     check = deepcopy(CHECK) | changes
     claim = {"id": "Z1", "figure": "fig1", "checks": [check]}
-    return {"study": STUDY, "coordinates": ["pair"], "claims": [claim]}
+    return {"study": STUDY, "coordinates": COORDINATES, "claims": [claim]}
 
 
 def selecting(**changes):
@@ -41,6 +45,27 @@ WRONG = [
     (selecting(pair=0.377), "select.pair: 0.377 is nothing that its task names", ""),
     (selecting(optimizer="adm"), "select.optimizer: 'adm' is not one of adam, sgd", "adam"),
     (selecting(samples=7), "select.samples: 7 is not one of 1", ""),
+    (selecting(estimator=["total", "deterministic"]), "select.estimator: 'deterministic' is", ""),
+    (selecting(estimator="dreg"), "select.estimator: 'dreg' is not one of control_variate, ", ""),
+    (selecting(dim=50), "select.dim: 50 is not one of ", ""),
+    (selecting(dataset="mnist"), "select.dataset: 'mnist' is not one of ", ""),
+    (selecting(layers=1), "select.layers: 1 is not one of none", ""),
+    (selecting(cell="gaussian_fit-total-adm"), "select.cell: ", "gaussian_fit-total-adam"),
+    (selecting(cell="table1-exact"), "select.cell: 'table1-exact' is not one of gauss", ""),
+    (selecting(tier="papr"), "select.tier: 'papr' is not one of smoke", "paper"),
+    (selecting(seed=99), "select.seed: 99 is not one of ", ""),
+    (selecting(seed=[0, 99]), "select.seed: 99 is not one of ", ""),
+    (selecting(kind="curves"), "select.kind: 'curves' is not one of final, curve", "curve"),
+    (selecting(progress={"min": 5}), "select.progress: 5 is not within 0 and 1", ""),
+    (selecting(progress=-0.1), "select.progress: -0.1 is not within 0 and 1", ""),
+    (selecting(progress="befor"), "select.progress: 'befor' is not within 0 and 1, before or", ""),
+    (selecting(optimizer={"min": 0}), "select.optimizer: min and max are for numbers; its", ""),
+    (selecting(estimator={"min": 0}), "select.estimator: min and max are for numbers; its", ""),
+    (
+        selecting(experiment="table1", estimator="path", metric="nll", k=[1, 3]),
+        "select.k: 3 is not one of 1, 5, 50",
+        "",
+    ),
     (selecting(split="tset"), "select.split: 'tset' is not one of train", "test"),
     (selecting(pair="not_a_pair_of_anything"), "select.pair: 'not_a_pair", ""),
     (written(versus={"estimator": "pth"}), "versus.estimator: 'pth'", "path"),
@@ -68,6 +93,32 @@ def test_a_figure_that_the_study_does_not_draw_is_refused():
     made["claims"][0]["figure"] = "fig1 snrr"
     with pytest.raises(UserError, match=r"Z1: figure: 'snrr' .* did you mean 'snr'\?"):
         claim_names.check_names(made, STUDY)
+
+
+def test_a_value_twice_in_a_list_is_refused():
+    with pytest.raises(UserError, match=r"x: select\.estimator: 'path' is there twice"):
+        claim_names.check_numbers(CHECK | {"select": {"estimator": ["path", "a", "path"]}}, "x")
+    with pytest.raises(UserError, match=r"x: select\.k: 1\.0 is there twice"):
+        claim_names.check_numbers(CHECK | {"select": {"k": [1, 1.0]}}, "x")
+
+
+def test_a_number_in_the_rules_of_a_task_is_no_value_of_a_coordinate():
+    select = {"experiment": "estimators", "metric": "bias_z_max", "k": [2, 3]}
+    made = written(select=select) | {"coordinates": ["k"]}
+    del made["claims"][0]["checks"][0]["versus"]
+    made["claims"][0]["figure"] = "conformance"
+    with pytest.raises(UserError, match=r"select\.k: 3 is nothing that its task"):
+        claim_names.check_names(made, "conformance")
+
+
+def test_every_row_of_a_cell_may_be_named():
+    right = {
+        "cell": "gaussian_fit-total-adam",
+        "tier": "paper",
+        "seed": 0,
+        "progress": {"min": 0.5},
+    }
+    claim_names.check_names(selecting(**right), STUDY)
 
 
 def test_the_names_of_the_unchanged_claim_exist():

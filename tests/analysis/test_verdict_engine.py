@@ -75,6 +75,15 @@ def test_a_missing_side_is_not_run(tmp_path):
     assert verdicts(tmp_path / "b", {"total": worse}, MEAN)["A1"]["verdict"] == NOT_RUN
 
 
+def test_a_range_of_a_column_of_texts_is_refused_not_empty(tmp_path):
+    found = results(
+        tmp_path, [cell(estimator="path")], lambda *_: [Row("kl", 1.0, "nats", at="a=elbo")]
+    )
+    check = {**EVERY, "select": {**SELECT, "a": {"min": 0}}}
+    with pytest.raises(UserError, match=r"made/claims\.yaml: \w+: a: min and max are for numbers"):
+        evaluate(found, "made", claims(tmp_path / "study", check))
+
+
 def test_one_violation_contradicts_every_even_if_other_runs_are_missing(tmp_path):
     values = {"path": lambda s: None if s == 0 else 5.0 if s == 1 else 0.01, "total": worse}
     found = verdicts(tmp_path, values, EVERY)["A1"]
