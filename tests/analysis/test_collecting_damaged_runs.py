@@ -102,8 +102,8 @@ def test_what_is_not_there_or_no_table_is_named(tmp_path, arguments, named, monk
     }.items():
         (tmp_path / name).write_bytes(raw)
     monkeypatch.chdir(tmp_path)
-    assert named in refusal([*arguments, "--out", "made"], capsys)
-    assert not (tmp_path / "made").exists()
+    assert named in refusal([*arguments, "--out", "made.zip"], capsys)
+    assert not (tmp_path / "made.zip").exists()
 
 
 def test_two_folders_with_the_same_study_are_not_merged(tmp_path, capsys):
