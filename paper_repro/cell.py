@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+CHANGES_NO_NUMBER = True
+
 DATA = ("dataset", "outliers")  # parameters that name data sets
 
 

@@ -175,12 +175,12 @@ def _labels(point: Mapping[str, Any]) -> list[str]:
 
 
 def sources(cell: Cell) -> list[Path]:
-    """Source files whose edit can change the cell's numbers: the import closure of its parts."""
+    """Source files whose edit can change the cell's numbers: what the loop and its parts import."""
     from paper_repro.data.names import DATASETS
 
     params = cell.params
     parts = [
-        registry.PACKAGE / "training" / "run.py",
+        registry.PACKAGE / "training" / "loop.py",
         registry.path_of("tasks", cell.task, cell.study),
     ]
     parts += [registry.path_of(room, name) for room, name in components(params)]
@@ -190,4 +190,4 @@ def sources(cell: Cell) -> list[Path]:
     for name in cell.datasets:
         module = DATASETS[name]["module"]
         parts.append(registry.PACKAGE.parent / (module.replace(".", "/") + ".py"))
-    return registry.closure(parts)
+    return registry.closure(parts, numbers=True)

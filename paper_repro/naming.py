@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 from paper_repro.errors import UserError, quoted
 
+CHANGES_NO_NUMBER = True
+
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 ID = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*", re.ASCII)
 LONGEST_NAME, LONGEST_ID = 60, 200  # a file name has at most 255 bytes, suffixes included

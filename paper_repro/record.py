@@ -17,6 +17,8 @@ from typing import Any
 from paper_repro import atomic
 from paper_repro.cell import Cell
 
+CHANGES_NO_NUMBER = True
+
 RECORD, METRICS, ARRAYS = "run.json", "metrics.csv", "arrays.npz"
 SEAL = "sha256"  # the field of run.json that holds the hash of all others
 # What every run.json says, as far as anything here reads it; one of another version may not.

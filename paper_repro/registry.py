@@ -18,6 +18,8 @@ from typing import Any
 from paper_repro import naming
 from paper_repro.errors import UserError, unknown
 
+CHANGES_NO_NUMBER = True
+
 PACKAGE = Path(__file__).parent
 STUDIES = PACKAGE / "studies"
 
@@ -101,13 +103,15 @@ def literals(path: Path) -> dict[str, Any]:
     return found
 
 
-def closure(paths: list[Path]) -> list[Path]:
+def closure(paths: list[Path], *, numbers: bool = False) -> list[Path]:
     """Every file of the package that `paths` import, directly or not, themselves included.
 
     Modules imported by name at run time (the components) are not seen: name them in `paths`. The
-    package's own __init__ is left out: it holds the version alone.
+    package's own __init__ is left out: it holds the version alone. `numbers` asks for what can
+    change the numbers of a run: modules that declare CHANGES_NO_NUMBER, with what they alone
+    import, are left out, such as messages, locks and progress lines.
     """
-    return sorted(set().union(*map(_reach, paths)))
+    return sorted(set().union(*(_reach(path, numbers) for path in paths)))
 
 
 def module_name(path: Path) -> str:
@@ -133,12 +137,12 @@ def visible(path: Path) -> bool:
 
 
 @cache
-def _reach(path: Path) -> frozenset[Path]:
+def _reach(path: Path, numbers: bool) -> frozenset[Path]:
     """The import closure of one file."""
     todo, seen = [path.resolve()], set[Path]()
     while todo:
         path = todo.pop()
-        if path not in seen:
+        if path not in seen and not (numbers and literals(path).get("CHANGES_NO_NUMBER")):
             seen.add(path)
             todo.extend(_imports(path))
     return frozenset(seen - {(PACKAGE / "__init__.py").resolve()})

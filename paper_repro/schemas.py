@@ -17,6 +17,8 @@ import jsonschema
 from paper_repro import strict_yaml
 from paper_repro.errors import UserError, quoted, unknown, unknown_key
 
+CHANGES_NO_NUMBER = True
+
 PACKAGE = Path(__file__).parent
 SCHEMAS = PACKAGE / "schema"
 # Refusals of the first kinds say most: a wrong key explains the one that is missing.

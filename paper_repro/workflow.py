@@ -115,6 +115,12 @@ def cell_sources(cells: Iterable[Cell]) -> list[str]:
     return sorted({local(file) for cell in cells for file in grid.sources(cell)})
 
 
+def entries(cell: Cell) -> list[dict[str, Any]]:
+    """What the table of data sets says of those of a cell, but for the words."""
+    found = [DATASETS[name] for name in cell.datasets]
+    return [{key: value for key, value in entry.items() if key != "line"} for entry in found]
+
+
 def content(files: Iterable[Path | str]) -> str:
     """SHA-256 of what is in the files: as a parameter of a rule it re-runs a job whose sources were
     changed and kept an old date (rsync, an unpacked archive), of which Snakemake sees nothing."""

@@ -18,7 +18,7 @@ from paper_repro import registry
 from paper_repro.analysis import csvfile
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError, unknown
-from paper_repro.rows import UNITS
+from paper_repro.units import UNITS
 
 if TYPE_CHECKING:
     import pandas as pd

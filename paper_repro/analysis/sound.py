@@ -18,7 +18,7 @@ from paper_repro.analysis import csvfile, staged, sums
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import COLUMNS, MISSING, NAMES, Tables, paths, read_tables, require
 from paper_repro.errors import UserError, unknown
-from paper_repro.rows import UNITS
+from paper_repro.units import UNITS
 
 REMEDY = "restore it (git checkout), or delete the tables and collect or import them again"
 ENDED = ("ok", "diverged")

@@ -20,6 +20,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+CHANGES_NO_NUMBER = True
+
 DATASETS: dict[str, dict[str, Any]] = {
     "digits": {
         "module": "paper_repro.data.embedded",

@@ -21,6 +21,8 @@ from paper_repro.data.faults import fault
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
 
+CHANGES_NO_NUMBER = True
+
 VARIABLE = "PAPER_REPRO_DATA"
 DOWNLOADS = Path("data")
 TIMEOUT = 60.0  # seconds without an answer before a download is given up

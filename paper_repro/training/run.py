@@ -19,9 +19,10 @@ from paper_repro import atomic, handed, record, registry
 from paper_repro.cell import Cell
 from paper_repro.training import checkpoint, loop, provenance
 from paper_repro.training.checkpoint import Snapshot
+from paper_repro.training.identity import run_id, run_key, source_hash
 from paper_repro.training.problem import Problem, check
 from paper_repro.training.progress import Progress, reporter
-from paper_repro.training.store import Entry, run_id, run_key, source_hash
+from paper_repro.training.store import Entry
 
 COUNT_FLOPS = 60.0  # seconds of training from which on counting them (3 s) is worth its time
 WAITING = "is being trained by another process; waiting for it"

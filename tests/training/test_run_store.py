@@ -13,8 +13,9 @@ import pytest
 from paper_repro import atomic
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
+from paper_repro.training.identity import run_key, source_hash
 from paper_repro.training.problem import Problem
-from paper_repro.training.store import COLUMNS, run_key, source_hash
+from paper_repro.training.store import COLUMNS
 from tests.training import problems
 
 

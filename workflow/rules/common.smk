@@ -18,6 +18,7 @@ from paper_repro.workflow import (
     content,
     damaged,
     data_options,
+    entries,
     figures,
     givers,
     gpus,

@@ -46,7 +46,7 @@ for job, folders in training_jobs(
             # What is computed: a change re-runs the job. Not functions of input or output, which
             # Snakemake takes for derived from them and does not compare.
             runs=lambda w, folders=folders: [
-                (cell.digest(), len(cell.seeds))
+                (cell.digest(), len(cell.seeds), entries(cell))
                 for cell in cells_in(expand(folders, **w))
             ],
             content=lambda w, folders=folders: content(
