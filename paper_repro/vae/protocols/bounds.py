@@ -1,4 +1,4 @@
-"""What is measured on any VAE put together from parts, with the same definitions for all.
+"""Bounds on the likelihood and units in use of any encoder and decoder, defined the same for all.
 
 ELBO, rate and distortion are those of Alemi et al. (ICML 2018), the importance bound on log p(x)
 that of Burda et al. (ICLR 2016). Every image gets `samples` draws of z, discrete ones hard, from
@@ -13,14 +13,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from paper_repro import registry
+from paper_repro.contracts import Objective, Tensors
 from paper_repro.data import batches
+from paper_repro.errors import UserError
 from paper_repro.metrics.bounds import bits_per_dim
 from paper_repro.metrics.mmd import mmd
 from paper_repro.metrics.units import (
@@ -31,34 +33,111 @@ from paper_repro.metrics.units import (
     informative_units,
 )
 from paper_repro.rows import Row, coordinates
-from paper_repro.training.composed_data import Pixels, as_pictures
-from paper_repro.training.composed_model import ComposedVAE, Weights
 from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
-from paper_repro.training.trained_vae import Draws, TrainedVAE, standard_normal
+from paper_repro.vae.data import Pixels, as_pictures
+from paper_repro.vae.interface import VAE, Weights
+from paper_repro.vae.model import EncoderDecoder
+from paper_repro.vae.subject import Step, Subject
+from paper_repro.vae.trained import Draws, Trained, limit, standard_normal
 
-VALUES = {"cpu": 4_000_000, "cuda": 200_000_000}  # pixels decoded at a time: cache or memory
-PART = 50  # times as many are one part of an evaluation: some seconds
-NO_DENSITY = ("squared_error",)
+SUPPORTS = ("gaussian", "bernoulli", "categorical")
+PARAMS = {
+    "splits": {
+        "type": "array",
+        "items": {"enum": ["train", "validation", "test"]},
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["test"],
+    },
+    "samples": {"type": "integer", "minimum": 1, "default": 16},  # of z for an image
+    "test_images": {"type": "integer", "minimum": 2, "default": 10000},  # of validation too
+    "train_images": {"type": "integer", "minimum": 2, "default": 10000},
+    "gradient_draws": {"type": "integer", "minimum": 0, "default": 0},  # of each of `compare`
+    "pictures": {"type": "integer", "minimum": 0, "default": 0},  # saved of each split
+    "outliers": {"type": "string", "default": ""},  # a data set to be told apart at the end
+}
+SHOWS_MEAN = False
+PROGRESS = "bound"
+PART = 50  # times as many images as are decoded at once are one part of an evaluation: seconds
 CLOSED_FORM = {"estimate": "closed_form"}
 
 
-def evaluate_composed(
-    model: ComposedVAE,
-    weights: Weights,
-    data: Pixels,
-    objective: ModuleType,
+def units(p: Mapping[str, Any], model: VAE, objective: Objective) -> dict[str, str]:
+    """Names and units of the training curves: what has a meaning for this combination."""
+    nats = "nats/image"
+    if objective.LIKE == "autoencoder":
+        return {"bound": "1", "sse": "sse/image"}
+    if objective.CONSTRAINED:
+        return {"bound": nats, "rate": nats}
+    if not model.likelihood.DENSITY:
+        return {"bound": nats, "rate": nats, "sse": "sse/image"}
+    found = {"bound": nats, "elbo": nats, "rate": nats, "distortion": nats}
+    return found | ({"gamma": "mse/pixel"} if model.likelihood.init_params() else {})
+
+
+def curves(step: Step) -> Tensors:
+    """Everything that may be logged of an estimator's terms."""
+    log_likelihood, log_prior, log_posterior = (term.mean() for term in step.terms)
+    rate = log_posterior - log_prior
+    found = {"bound": step.bound, "elbo": log_likelihood - rate, "rate": rate}
+    found |= {"distortion": -log_likelihood, "sse": -log_likelihood}
+    if "likelihood.log_gamma" in step.params:
+        found["gamma"] = step.params["likelihood.log_gamma"].exp()
+    return found
+
+
+def check(subject: Subject, p: Mapping[str, Any]) -> None:
+    """UserError for what cannot be measured of this model."""
+    if bool(p["compare"]) != (p["gradient_draws"] >= 2):
+        raise UserError("gradient_draws: 2 or more go with `compare`, and 0 without")
+    if p["compare"]:
+        registry.load("parts", "gradients").check(subject.model, subject.data, p)
+
+
+def evaluate(
+    subject: Subject, p: Mapping[str, Any], seed: int, step: int, memory: Memory
+) -> list[Row]:
+    """Rows of the cell's `splits`; at the end, of its outliers; then of the gradients to compare.
+
+    Rows taken before the last step are of kind "curve". No number of the test images depends on
+    which other splits are measured.
+    """
+    model = cast(EncoderDecoder, subject.model)
+    with model.evaluating():
+        rows = _splits(model, subject, p, seed, step, memory)
+        if step == p["steps"] and subject.outliers:
+            part = registry.load("parts", "outliers")
+            told = (subject.data, subject.outliers, subject.objective, p, seed)
+            rows += memory.rows("outliers", partial(part.evaluate, model, subject.weights, *told))
+    if p["compare"]:
+        compared = registry.load("parts", "gradients").at_mark
+        own = (subject.params, subject.buffers, subject.data, p, seed, step)
+        rows += memory.rows("gradients", partial(compared, model, *own))
+    return rows
+
+
+def arrays(subject: Subject, p: Mapping[str, Any], seed: int) -> dict[str, np.ndarray]:
+    """Pictures of the end, and points and histograms of the outliers."""
+    model, found = cast(EncoderDecoder, subject.model), {}
+    with model.evaluating():
+        if subject.outliers:
+            part = registry.load("parts", "outliers")
+            found = part.arrays(model, subject.weights, subject.data, subject.outliers, p)
+        if p["pictures"]:
+            found |= reconstructions(model, subject.weights, subject.data, p["pictures"], seed)
+    return found
+
+
+def _splits(
+    model: EncoderDecoder,
+    subject: Subject,
     p: Mapping[str, Any],
     seed: int,
     step: int,
     memory: Memory,
 ) -> list[Row]:
-    """All rows of the cell's `splits` at these weights, within ``model.evaluating()``.
-
-    `p` are the cell's parameters; rows taken before the last step are of kind "curve". No number
-    of the test images depends on which other splits are measured.
-    """
-    device = data.test.device
+    data, device = subject.data, subject.data.test.device
     fixed = stream(0, "evaluation", data.name, "pixels", device=device)
     seen = {
         "test": data.seen(data.test[: p["test_images"]], fixed),
@@ -70,10 +149,10 @@ def evaluate_composed(
     def noise(*split: str) -> Generator:
         return stream(seed, "evaluation", data.name, str(step), *split, device=device)
 
-    trained = TrainedVAE(model, weights, max(1, VALUES[device.type] // model.pixels))
+    trained = Trained(model, subject.weights, limit(model.pixels, device))
     own, mse = {"test": noise()}, None
-    if getattr(objective, "LIKE", "elbo") != "autoencoder":  # there z has no distribution
-        mse = trained.settle(objective, seen["train"], own["test"])
+    if subject.objective.LIKE != "autoencoder":  # there z has no distribution
+        mse = trained.settle(subject.objective, seen["train"], own["test"])
     own |= {split: noise(split) for split in p["splits"] if split != "test"}
     kind = "final" if step == p["steps"] else "curve"
 
@@ -88,7 +167,7 @@ def evaluate_composed(
 
 
 def reconstructions(
-    model: ComposedVAE, weights: Weights, data: Pixels, count: int, seed: int
+    model: EncoderDecoder, weights: Weights, data: Pixels, count: int, seed: int
 ) -> dict[str, np.ndarray]:
     """Pictures uint8 [count, C, H, W], within ``model.evaluating()``: ``pictures_<split>``, E[x|z]
     of the first test and validation images, and these as ``originals_<split>`` where they may be
@@ -112,7 +191,7 @@ def reconstructions(
 
 
 def _split(
-    trained: TrainedVAE,
+    trained: Trained,
     x: Tensor,
     mse: Tensor | None,
     noise: Generator,
@@ -138,7 +217,7 @@ def _split(
 
 
 def _drawn(
-    trained: TrainedVAE, x: Tensor, samples: int, noise: Generator, split: str, memory: Memory
+    trained: Trained, x: Tensor, samples: int, noise: Generator, split: str, memory: Memory
 ) -> Draws:
     """The draws for all images of a split, remembered part by part."""
     images = PART * max(1, trained.limit // samples)  # whole chunks of `draw`: the same draws
@@ -154,7 +233,7 @@ def _drawn(
 
 
 def _bounds(
-    trained: TrainedVAE,
+    trained: Trained,
     x: Tensor,
     posterior: Any,
     draws: Draws,
@@ -173,12 +252,12 @@ def _bounds(
         where, elbo = coordinates(**at), -(rate + distortion)
         rows.append(Row("distortion", distortion, "nats/image", at=where))
         rows.append(Row("elbo", elbo, "nats/image", at=where))
-        if p["preprocessing"] == "dequantised" and p["likelihood"] != "bernoulli":
+        if p["preprocessing"] == "dequantised":
             width = 1 / (data.levels + 1)
             bits = _or_nan(bits_per_dim, torch.tensor(elbo), dims=pixels, bin_width=width)
             rows.append(Row("bits_per_dim", bits, "bits/dim", at=where))
 
-    if p["likelihood"] not in NO_DENSITY:
+    if trained.model.likelihood.DENSITY:
         add(-_mean(draws.log_likelihood), **sampled)
         evidence = _mean(draws.log_evidence)
         rows.append(Row("iwae", evidence, "nats/image", at=coordinates(**sampled)))
@@ -191,7 +270,7 @@ def _bounds(
     return rows
 
 
-def _errors(sse: Tensor, model: ComposedVAE, z: str) -> list[Row]:
+def _errors(sse: Tensor, model: EncoderDecoder, z: str) -> list[Row]:
     """Squared errors per image [N] as what the papers report, at the z named."""
     total, at = _mean(sse), coordinates(z=z)
     mse = total / model.pixels
@@ -216,7 +295,7 @@ def _units(posterior: Any) -> list[Row]:
     return rows
 
 
-def _gamma(trained: TrainedVAE) -> list[Row]:
+def _gamma(trained: Trained) -> list[Row]:
     """The variance of p(x|z) that was learned or solved for, per channel if it has several."""
     learned = trained.weights.get("likelihood.log_gamma")
     found = trained.variance if learned is None else learned.exp()
