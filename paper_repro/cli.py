@@ -24,10 +24,12 @@ def train(args: argparse.Namespace) -> None:
     if args.out and len(args.cell) > 1:
         raise UserError("--out: is the folder of one cell, but several are named")
     cells = grid.find(args.study, args.tier, args.cell, args.seeds or None)
+    from paper_repro.data import search
     from paper_repro.training.run import train_cell
 
     for cell in cells:
         with _naming(cell.id):
+            search.point_to(cell.datasets, args.data_dir, not args.no_download)
             train_cell(
                 cell if args.seed is None else replace(cell, seeds=(args.seed,)),
                 args.store,
@@ -35,8 +37,6 @@ def train(args: argparse.Namespace) -> None:
                 device=args.device,
                 threads=args.threads,
                 sources=grid.sources(cell),
-                data_dir=args.data_dir,
-                download=not args.no_download,
                 log=args.log,
             )
 
