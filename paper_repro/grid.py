@@ -93,7 +93,8 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
         if (points := math.prod(map(len, axes.values()))) > MOST:
             raise UserError(f"{study}/grid.yaml: {name}: {points:,} cells, at most {MOST:,}")
         for point in _product(axes):
-            label = "-".join([name, *_labels(point)])
+            place = f"{study}/grid.yaml: {name}"
+            label = naming.cell_id([name, *_labels(point)], place)
             where = f"{study}/grid.yaml: {label}"
             params = complete(study, experiment["task"], {**fixed, **point}, where)
             if may := registry.constant("tasks", experiment["task"], "HANDED", study):
@@ -101,7 +102,6 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
                 params = handed.resolve(params, may, earlier, where)
             cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
             check_parts(cell, where)
-            naming.check_id(label, where)
             if label in cells:
                 raise UserError(f"{where}: two points of the grid have this name")
             cells[label], axes_of[label] = cell, frozenset(point)
