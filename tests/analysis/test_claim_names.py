@@ -118,7 +118,9 @@ def test_every_row_of_a_cell_may_be_named():
         "seed": 0,
         "progress": {"min": 0.5},
     }
-    claim_names.check_names(selecting(**right), STUDY)
+    made = selecting(**right)
+    del made["claims"][0]["checks"][0]["versus"]
+    claim_names.check_names(made, STUDY)
 
 
 def test_the_names_of_the_unchanged_claim_exist():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paper_repro.analysis.verdicts import load_claims
+from paper_repro.analysis.claim_names import read as load_claims
 from paper_repro.errors import UserError
 from tests.analysis.made_runs import MEAN, SELECT, claims
 

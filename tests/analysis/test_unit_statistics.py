@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, STATISTICS, SUPPORTED
+from paper_repro.analysis.checks import CONTRADICTED, FUNCTIONS, INCONCLUSIVE, SUPPORTED
 from paper_repro.analysis.selection import Sample
 from paper_repro.analysis.verdicts import evaluate
 from paper_repro.rows import Row
@@ -84,7 +84,8 @@ def test_levels_compare_with_reported_numbers(tmp_path):
     )
     select = {**SELECT, "estimator": "total"}
     check = {"name": "level", "select": select, "versus": {"reported": "paper1"}}
-    check |= {"units": ["dataset"], "statistic": "each", "rule": {"within": [-0.5, 0.5], "of": 1}}
+    check |= {"pairing": "difference", "units": ["dataset"], "statistic": "each"}
+    check["rule"] = {"within": [-0.5, 0.5], "of": 1}
     folder = claims(tmp_path / "study", check, reported=reported)
     for name, level, expected in [("near", 10.2, SUPPORTED), ("far", 12.0, CONTRADICTED)]:
         cells = [cell("fit", dataset="mnist", estimator="total", seeds=3)]
@@ -124,7 +125,7 @@ def test_a_unit_found_outside_among_many_must_be_further_out():
             for s, noise in enumerate((-0.4, 0.0, 0.4, 0.0))
         ]
         used = Sample(pd.DataFrame(rows), (), ())
-        return STATISTICS["each"].function(used, {"within": [-1, 1]}).verdict == CONTRADICTED
+        return FUNCTIONS["each"](used, {"within": [-1, 1]}).verdict == CONTRADICTED
 
     assert contradicted(1)
     assert not contradicted(20)
