@@ -88,6 +88,70 @@ def test_a_name_that_nothing_in_the_study_bears_is_refused(made, message, neares
     assert f"did you mean {nearest!r}?" * bool(nearest) in str(caught.value)
 
 
+# On both sides of a comparison, whichever has the filter; each names settings that some cell has.
+NO_CELL = [
+    ("gaussian_fit", {"steps": {"min": 1401}}, "steps min 1401"),
+    ("gaussian_fit", {"dim": {"min": 11, "max": 99}}, "dim min 11 and max 99"),
+    ("gaussian_fit", {"optimizer": "sgd", "score": "fixed"}, "optimizer 'sgd', score 'fixed'"),
+    ("gaussian_fit", {"dim": 10, "tier": "paper"}, "dim 10, tier 'paper'"),
+    ("gaussian_fit", {"seed": 19, "tier": "quick"}, "tier 'quick', seed 19"),
+    ("exactness", {"draws": {"min": 2000000}}, "draws min 2e+06"),
+    ("table1", {"estimator": "path", "stages": 8}, "stages 8"),
+]
+
+
+@pytest.mark.parametrize(("experiment", "filters", "message"), NO_CELL)
+@pytest.mark.parametrize("side", ["select", "versus", "given"])
+def test_settings_that_no_cell_has_together_are_refused(experiment, filters, message, side):
+    wanted = {"experiment": experiment, "metric": "kl"} | filters
+    made = {
+        "select": written(select=wanted, versus={"experiment": "flow_fit"}),
+        "versus": written(versus=wanted),
+        "given": written(given={"select": wanted, "value": 1}),
+    }[side]
+    with pytest.raises(UserError) as caught:
+        claim_names.check_names(made, STUDY)
+    assert f"no cell of {experiment} has, at any tier, " in str(caught.value)
+    for part in message.split(", "):
+        assert part in str(caught.value)
+
+
+def test_what_is_beyond_all_tiers_says_so_and_is():
+    burda = {"experiment": "table1", "metric": "nll", "steps": {"min": 8000000}}
+    whole = {"versus": {"reported": "burda2016"}, "beyond_tiers": True}
+    claim_names.check_names(written(select=burda, **whole), STUDY)
+    with pytest.raises(UserError, match=r"beyond_tiers: tier smoke has table1-digits-1-elbo-k1-"):
+        claim_names.check_names(written(select=burda | {"steps": {"max": 60}}, **whole), STUDY)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rule": {"x": "samples"}}, "rule.x: 'samples' is not one of "),
+        ({"rule": {"x": "points"}}, "rule.x: 'points' has not two numbers in snr's cells"),
+        ({"rule": {"x": "model"}}, "rule.x: 'model' has not two numbers in snr's cells"),
+        ({"units": ["group", "dtype"]}, "units: 'dtype' is not one of "),
+    ],
+)
+def test_a_column_that_no_row_of_the_experiment_has_is_refused(change, message):
+    check = {"select": {"experiment": "snr", "metric": "snr"}, "versus": {"group": "decoder"}}
+    with pytest.raises(UserError) as caught:
+        claim_names.check_names(written(**check, **change), STUDY)
+    assert f"Z1.check: {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("x", "at"), [("k", ""), ("a", "a=path"), ("k", "k=0")], ids=["lacks", "text", "zero"]
+)
+def test_a_slope_over_what_no_row_gives_a_number_is_one_line(tmp_path, x, at):
+    found = results(tmp_path, [cell(estimator="path")], lambda *_: [Row("kl", 1.0, "nats", at=at)])
+    check = {"name": "check", "select": SELECT, "statistic": "slope", "rule": {"x": x, "below": 0}}
+    with pytest.raises(
+        UserError, match=f"rule.x: not every row of kl has a number above 0 as '{x}'"
+    ):
+        evaluate(found, "made", claims(tmp_path / "study", check))
+
+
 def test_a_figure_that_the_study_does_not_draw_is_refused():
     made = written()
     made["claims"][0]["figure"] = "fig1 snrr"
