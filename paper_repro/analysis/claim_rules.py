@@ -78,6 +78,9 @@ def check_together(check: Mapping[str, Any], where: str) -> None:
         raise UserError(f"{where}: {statistic!r} needs rule key {lacking[0]!r}")
     if allows >= BOUNDS and len(BOUNDS & extra) != 1:
         raise UserError(f"{where}: {statistic!r} needs one of at_least, at_most")
+    held = check["select"].get(rule["x"]) if "x" in rule else None
+    if held is not None and not isinstance(held, dict | list):
+        raise UserError(f"{where}: rule.x: select holds {rule['x']!r} at {held!r}")
     _check_reach(check, where)
     _check_span(check, where)
     _check_along(check, where)

@@ -110,6 +110,11 @@ class Experiment:
         if isinstance(wanted, dict):
             if not measured:
                 _check_numbers(known, where)
+            elif column in self.settings:  # measured at entries of a list, or at numbers of its own
+                every = [*known, *self.listed, *registry.numbers(self.path)]
+                if not any(within(one, wanted) for one in every):
+                    shown = ", ".join(f"{one:g}" for one in sorted(filter(_number, set(known))))
+                    raise UserError(f"{where}: {_shown(wanted)}: its values are {shown or 'none'}")
             return
         for value in wanted if isinstance(wanted, list) else [wanted]:
             if value == "" or any(equal(value, one) for one in known):
@@ -214,7 +219,7 @@ def _shown(wanted: Any) -> str:
     """A filter in words."""
     if not isinstance(wanted, Mapping):
         return quoted(wanted)
-    return " and ".join(f"{end} {value:g}" for end, value in wanted.items())
+    return " and ".join(f"{end} {value}" for end, value in wanted.items())
 
 
 def _number(value: Any) -> bool:

@@ -66,6 +66,11 @@ WRONG = [
         "select.k: 3 is not one of 1, 5, 50",
         "",
     ),
+    (
+        selecting(experiment="snr", metric="snr", k={"min": 100000}),
+        "select.k: min 100000: its values are 1, 3, 10, 30, 100, 300, 1000",
+        "",
+    ),
     (selecting(split="tset"), "select.split: 'tset' is not one of train", "test"),
     (selecting(pair="not_a_pair_of_anything"), "select.pair: 'not_a_pair", ""),
     (written(versus={"estimator": "pth"}), "versus.estimator: 'pth'", "path"),
@@ -95,7 +100,7 @@ NO_CELL = [
     ("gaussian_fit", {"optimizer": "sgd", "score": "fixed"}, "optimizer 'sgd', score 'fixed'"),
     ("gaussian_fit", {"dim": 10, "tier": "paper"}, "dim 10, tier 'paper'"),
     ("gaussian_fit", {"seed": 19, "tier": "quick"}, "tier 'quick', seed 19"),
-    ("exactness", {"draws": {"min": 2000000}}, "draws min 2e+06"),
+    ("exactness", {"draws": {"min": 2000000}}, "draws min 2000000"),
     ("table1", {"estimator": "path", "stages": 8}, "stages 8"),
 ]
 
@@ -103,7 +108,8 @@ NO_CELL = [
 @pytest.mark.parametrize(("experiment", "filters", "message"), NO_CELL)
 @pytest.mark.parametrize("side", ["select", "versus", "given"])
 def test_settings_that_no_cell_has_together_are_refused(experiment, filters, message, side):
-    wanted = {"experiment": experiment, "metric": "kl"} | filters
+    metric = {"gaussian_fit": "kl", "exactness": "bias_z", "table1": "nll"}[experiment]
+    wanted = {"experiment": experiment, "metric": metric} | filters
     made = {
         "select": written(select=wanted, versus={"experiment": "flow_fit"}),
         "versus": written(versus=wanted),
@@ -120,7 +126,9 @@ def test_what_is_beyond_all_tiers_says_so_and_is():
     burda = {"experiment": "table1", "metric": "nll", "steps": {"min": 8000000}}
     whole = {"versus": {"reported": "burda2016"}, "beyond_tiers": True}
     claim_names.check_names(written(select=burda, **whole), STUDY)
-    with pytest.raises(UserError, match=r"beyond_tiers: tier smoke has table1-digits-1-elbo-k1-"):
+    with pytest.raises(
+        UserError, match=r"beyond_tiers: tier smoke has table1-digits-layers1-elbo-k1"
+    ):
         claim_names.check_names(written(select=burda | {"steps": {"max": 60}}, **whole), STUDY)
 
 
@@ -134,7 +142,8 @@ def test_what_is_beyond_all_tiers_says_so_and_is():
     ],
 )
 def test_a_column_that_no_row_of_the_experiment_has_is_refused(change, message):
-    check = {"select": {"experiment": "snr", "metric": "snr"}, "versus": {"group": "decoder"}}
+    select = {"experiment": "snr", "metric": "snr", "estimator": "total"}
+    check = {"select": select, "versus": {"estimator": "dreg"}}
     with pytest.raises(UserError) as caught:
         claim_names.check_names(written(**check, **change), STUDY)
     assert f"Z1.check: {message}" in str(caught.value)
@@ -146,9 +155,8 @@ def test_a_column_that_no_row_of_the_experiment_has_is_refused(change, message):
 def test_a_slope_over_what_no_row_gives_a_number_is_one_line(tmp_path, x, at):
     found = results(tmp_path, [cell(estimator="path")], lambda *_: [Row("kl", 1.0, "nats", at=at)])
     check = {"name": "check", "select": SELECT, "statistic": "slope", "rule": {"x": x, "below": 0}}
-    with pytest.raises(
-        UserError, match=f"rule.x: not every row of kl has a number above 0 as '{x}'"
-    ):
+    message = f"check: rule.x: not every row of kl has a number above 0 as '{x}'"
+    with pytest.raises(UserError, match=message):
         evaluate(found, "made", claims(tmp_path / "study", check))
 
 

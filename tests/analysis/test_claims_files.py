@@ -25,6 +25,10 @@ MISTAKES = [
     ({"select": {"metric": "kl"}}, "'experiment' is a required property"),
     ({"pairing": "quotient"}, "'quotient' is not one of difference, ratio"),
     ({"versus": {"reported": "a", "k": 1}}, "versus.k: reported stands alone"),
+    (
+        {"statistic": "slope", "rule": {"x": "estimator", "below": 0}},
+        "rule.x: select holds 'estimator' at 'path'",
+    ),
     ({"decides": False}, "A1: decides: none of its checks decides"),
 ]
 ITSELF = [  # sides that share a row
