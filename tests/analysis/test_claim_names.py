@@ -204,15 +204,23 @@ def test_every_name_in_the_shipped_claims_exists(study):
     assert claim_names.read(registry.STUDIES / study / "claims.yaml", study)["claims"]
 
 
-def test_claims_are_checked_before_anything_trains(monkeypatch):
-    def misspelt(path):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"select": {"experiment": "gausian_fit", "metric": "kl"}}, "gausian_fit"),
+        ({"rule": {"below": 0, "x": "k"}}, "rule key 'x' means nothing to 'every'"),
+        ({"pairing": "ratio"}, "pairing 'ratio' needs versus"),
+    ],
+)
+def test_claims_are_checked_before_anything_trains(monkeypatch, change, message):
+    def mistaken(path):
         read = read_yaml(path)
         if path.name == "claims.yaml":
-            read["claims"][0]["checks"][0]["select"]["experiment"] = "gausian_fit"
+            read["claims"][0]["checks"][0] |= change
         return read
 
-    monkeypatch.setattr(claim_names, "read_yaml", misspelt)
-    with pytest.raises(UserError, match="gausian_fit"):
+    monkeypatch.setattr(claim_names, "read_yaml", mistaken)
+    with pytest.raises(UserError, match=message):
         config.check({"tier": "smoke", "studies": STUDY})
 
 

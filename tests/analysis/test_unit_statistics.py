@@ -9,6 +9,7 @@ import pytest
 from paper_repro.analysis.checks import CONTRADICTED, FUNCTIONS, INCONCLUSIVE, SUPPORTED
 from paper_repro.analysis.selection import Sample
 from paper_repro.analysis.verdicts import evaluate
+from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from tests.analysis.made_runs import MEAN, SELECT, cell, claims, results
 
@@ -95,6 +96,18 @@ def test_levels_compare_with_reported_numbers(tmp_path):
         row = evaluate(found, "made", folder).iloc[0]
         assert row["verdict"] == expected
         assert row["estimate"] == pytest.approx(level + 0.01 - 10)
+
+
+def test_reported_numbers_are_in_the_unit_of_the_rows(tmp_path):
+    reported = (
+        "study,id,estimator,metric,value,unit,error,source,sourced\n"
+        "made,paper1-a,path,kl,10,bits/dim,,a book,yes\n"
+    )
+    check = {**MEAN, "versus": {"reported": "paper1"}}
+    folder = claims(tmp_path / "study", check, reported=reported)
+    found = results(tmp_path, [cell(estimator="path")], lambda *_: [Row("kl", 1.0, "nats")])
+    with pytest.raises(UserError, match=r"unit of paper1's kl, .*'bits/dim' is not one of nats"):
+        evaluate(found, "made", folder)
 
 
 def test_slopes_are_fitted_per_seed(tmp_path):
