@@ -20,7 +20,7 @@ from paper_repro.rows import Row
 
 SELECT = {"experiment": "fit", "metric": "kl", "estimator": "path"}
 PAIRED = {"name": "check", "select": SELECT, "versus": {"estimator": "total"}}
-MEAN = {**PAIRED, "statistic": "mean", "rule": {"below": 0}}
+MEAN = {**PAIRED, "pairing": "difference", "statistic": "mean", "rule": {"below": 0}}
 EVERY = {**PAIRED, "pairing": "ratio", "statistic": "every", "rule": {"below": 0.1}}
 COUNT = {**EVERY, "statistic": "count", "rule": {"below": 0.1, "at_least": 3, "of": 4}}
 
