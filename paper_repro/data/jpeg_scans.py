@@ -43,9 +43,9 @@ class Scans:
     zeros: set[int] = field(default_factory=set)
 
 
-def is_whole(content: bytes, pixels: bytes, decode: Callable[[bytes], bytes | None]) -> bool:
-    """Whether `pixels`, which `decode` makes of the JPEG `content`, are all from its own bits.
-    `decode` gives None for what it cannot decode."""
+def is_whole(content: bytes, same: Callable[[bytes], bool]) -> bool:
+    """Whether all pixels of the JPEG `content`, which decodes, are from its own bits. `same` says
+    whether what it is given decodes to the same pixels."""
     scans = _scans(content)
     if scans is None:
         return False
@@ -54,9 +54,9 @@ def is_whole(content: bytes, pixels: bytes, decode: Callable[[bytes], bytes | No
     if any(content.find(ZEROS, start, end) >= 0 for start, end in scans.ends):
         if scans.frames <= SEQUENTIAL and scans.count == 1 and any(scans.zeros):
             return False
-        if decode(_with_noise(content, scans, over=len(NOISE))) == pixels:
+        if same(_with_noise(content, scans, over=len(NOISE))):
             return False
-    return decode(_with_noise(content, scans, over=0)) == pixels
+    return same(_with_noise(content, scans, over=0))
 
 
 def _scans(content: bytes) -> Scans | None:
