@@ -90,7 +90,7 @@ def read(folder: Path) -> Run | None:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a file. Raises OSError, and `Damaged` for a folder, a pipe, a link to nothing."""
+    """The bytes of a file; OSError, or `Damaged` for a folder, a pipe or a link to nothing."""
     if os.path.lexists(path) and not os.path.isfile(path):
         raise Damaged(f"{path} is no file")
     return path.read_bytes()
