@@ -117,7 +117,7 @@ DAMAGES = {  # table, edit, what the line says: found by what the rows say, with
     "no metric": ("curves", setting(3, metric=""), "line 3: no metric"),
     "a step that is text": ("curves", setting(3, step="x"), "line 3: step 'x' is no whole number"),
     "a broken step": ("curves", setting(3, step="1.5"), "line 3: step '1.5' is no whole number"),
-    "steps that are text": ("metrics", setting(3, steps="many"), "line 3: steps 'many' is no"),
+    "steps that are text": ("metrics", setting(3, steps="many"), "line 3: steps of run"),
     "a seed of two zeros": ("runs", setting(2, seed="00"), "line 2: seed '00' is no whole number"),
     "a seed that is text": ("runs", setting(3, seed="one"), "line 3: seed 'one' is no whole"),
     "broken coordinates": ("metrics", setting(3, at="samples"), "line 3: at 'samples'"),
@@ -150,6 +150,39 @@ DAMAGES = {  # table, edit, what the line says: found by what the rows say, with
     "Latin-1": ("runs", exchanging(b"a cpu", b"\xe9"), "line 2: is not UTF-8"),
     "an open quote": ("metrics", replacing(3, b'"made,fit\n'), "line 3: (is no CSV|a line break)"),
     "a huge field": ("cells", setting(3, params="9" * 200_000), "line 3: is no CSV"),
+    # What two tables say of one run or cell: each by itself could be right.
+    "diverged, by one table": (
+        *("runs", setting(2, status="diverged")),
+        "line 2: run made/fit-a seed 0 is 'diverged', but no row in metrics.csv says so",
+    ),
+    "diverged, by a curve": ("curves", setting(5, status="diverged"), "line 5: status 'diverged'"),
+    "a run cut short": ("runs", setting(2, steps="7"), "line 2: .* is ok after 7 steps of 100"),
+    "a run too long": ("runs", setting(3, steps="101"), "is diverged after 101 steps of 100"),
+    "a row after the end": (
+        "curves",
+        setting(3, step="101"),
+        "step 101 of run .* ended at step 100",
+    ),
+    "data of its own": ("metrics", setting(3, dataset="b"), "line 3: dataset of run .* cells.csv"),
+    "a model of its own": ("curves", setting(3, model="mlp"), "line 3: model of run .* cells.csv"),
+    "other settings": ("cells", setting(2, params='{"steps": 9}'), "is ok after 100 steps of 9"),
+    "no settings": ("cells", setting(2, params="{}"), "line 2: steps '' in the params of"),
+    "a missing run's device": ("runs", setting(7, device="cpu"), "line 7: device 'cpu' of a run"),
+    "costs elsewhere": (
+        *("costs", setting(2, device_name="x")),
+        "line 2: costs of 3 runs on 'x'; by runs.csv the cell ran on a cpu",
+    ),
+    "costs of no run": ("costs", setting(2, runs="0"), "line 2: costs of 0 runs on 'a cpu'; by"),
+    "negative seconds": (
+        "runs",
+        setting(2, seconds="-2"),
+        "line 2: seconds '-2' is no number from",
+    ),
+    "a negative speed": ("runs", setting(2, steps_per_second="-1"), "steps_per_second '-1' is no"),
+    "negative costs": ("costs", setting(2, seconds="-7.5"), "line 2: seconds '-7.5' is no number"),
+    "negative memory": ("costs", setting(2, peak_memory_mib="-1"), "peak_memory_mib '-1' is no"),
+    "endless costs": ("costs", setting(2, flops="inf"), "line 2: flops 'inf' is no number from 0"),
+    "overflowing costs": ("costs", setting(2, flops="1e999"), "line 2: flops '1e999' is no number"),
 }
 
 
