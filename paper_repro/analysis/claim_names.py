@@ -16,7 +16,7 @@ from typing import Any
 from paper_repro import grid, parameters, registry
 from paper_repro.analysis import reported
 from paper_repro.analysis.files import COLUMNS
-from paper_repro.analysis.row_names import Experiment, equal
+from paper_repro.analysis.row_names import Experiment, equal, experiment
 from paper_repro.errors import UserError, nearest, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 
@@ -153,12 +153,7 @@ def _experiment(study: str, name: str, where: str) -> Experiment:
     """UserError where the study has no such experiment."""
     if name not in (written := grid.experiments(study)):
         raise UserError(unknown(where, name, written))
-    return _read_experiment(study, name)
-
-
-@cache
-def _read_experiment(study: str, name: str) -> Experiment:
-    return Experiment(study, name)
+    return experiment(study, name)
 
 
 def _check_twice(names: Iterable[str], what: str) -> None:

@@ -26,20 +26,23 @@ from tests.analysis.made_runs import cell, write_run
 
 SUMS = "SHA256SUMS"
 PUBLISHED = Path(__file__).parents[2] / "results/published"
-CELL = "made/fit-a"
 
 
 def folder(root: Path) -> Path:
     """Results of two cells with three runs each: one diverged, one missing, arrays of one cell."""
-    cells = [cell(dataset="a", seeds=3), cell(dataset="b", seeds=3)]
+    known = {"study": "taming_vaes", "task": "constrained_vae"}
+    cells = [
+        cell("sweep", f"fit-{name}", dataset=dataset, seeds=3, **known)
+        for name, dataset in (("a", "mnist"), ("b", "cifar10"))
+    ]
     for one in cells:
-        for seed in range(3 if one.params["dataset"] == "a" else 2):
+        for seed in range(3 if one.id == "fit-a" else 2):
             rows = [
                 Row("nll", 1.5 + seed, "nats/image", "test", at="samples=50"),
                 Row("nll", 2.5 + seed, "nats/image", "validation", at="samples=50"),
                 *[Row("elbo", -i, "nats/image", "train", step=i, kind="curve") for i in range(3)],
             ]
-            arrays = {"x": np.arange(3.0)} if one.params["dataset"] == "a" else None
+            arrays = {"x": np.arange(3.0)} if one.id == "fit-a" else None
             status = "diverged" if seed == 1 else "ok"
             write_run(root / "runs", one, seed, rows, status, arrays)
     collect(cells, root / "runs", root / "out", "paper")
@@ -96,13 +99,25 @@ def replacing(line: int, raw: bytes):
 DAMAGES = {  # table, edit, what the line says: found by what the rows say, without any hash
     "a doubled row": ("metrics", doubling(3), "line 15: the row stands there twice"),
     "a doubled curve row": ("curves", doubling(4), "line 17: the row stands there twice"),
-    "a doubled run": ("runs", doubling(2), r"line 8: run made/fit-a seed 0 stands there twice"),
-    "a doubled cell": ("cells", doubling(3), "line 4: cell made/fit-b stands there twice"),
-    "doubled costs": ("costs", doubling(2), "line 4: costs of made/fit-a on 'a cpu' stand there"),
-    "a run without rows": ("metrics", dropping(14), "line 7: run made/fit-b seed 2 has no row"),
-    "a lost run": ("runs", dropping(4), "line 7: run made/fit-a seed 2 is not in runs.csv"),
-    "a lost cell": ("cells", dropping(2), "line 2: cell made/fit-a is not in cells.csv"),
-    "lost costs": ("costs", dropping(2), "line 2: cell made/fit-a has no row in costs.csv"),
+    "a doubled run": (
+        "runs",
+        doubling(2),
+        r"line 8: run taming_vaes/fit-a seed 0 stands there twice",
+    ),
+    "a doubled cell": ("cells", doubling(3), "line 4: cell taming_vaes/fit-b stands there twice"),
+    "doubled costs": (
+        "costs",
+        doubling(2),
+        "line 4: costs of taming_vaes/fit-a on 'a cpu' stand there",
+    ),
+    "a run without rows": (
+        "metrics",
+        dropping(14),
+        "line 7: run taming_vaes/fit-b seed 2 has no row",
+    ),
+    "a lost run": ("runs", dropping(4), "line 7: run taming_vaes/fit-a seed 2 is not in runs.csv"),
+    "a lost cell": ("cells", dropping(2), "line 2: cell taming_vaes/fit-a is not in cells.csv"),
+    "lost costs": ("costs", dropping(2), "line 2: cell taming_vaes/fit-a has no row in costs.csv"),
     "an emptied table": ("runs", dropping(*range(2, 8)), "no row in runs.csv"),
     "an empty file": ("runs", lambda found: b"", "runs.csv: empty"),
     "another header": ("runs", replacing(1, b"run_id,study\n"), r"runs\.csv: its columns differ"),
@@ -128,32 +143,52 @@ DAMAGES = {  # table, edit, what the line says: found by what the rows say, with
     "a missing run's number": ("metrics", setting(14, value="1"), "line 14: a number of run"),
     "a row of another run": ("metrics", setting(3, run_id="ff"), "line 3: run_id of run .*differs"),
     "a row of another tier": ("metrics", setting(3, tier="quick"), "line 3: tier of run .*differs"),
-    "an unplanned cell": ("curves", setting(3, cell="z"), "line 3: run made/z seed 0 is not in"),
+    "an unplanned cell": (
+        "curves",
+        setting(3, cell="z"),
+        "line 3: run taming_vaes/z seed 0 is not in",
+    ),
     "another experiment": ("runs", setting(3, experiment="x"), "line 3: experiment and tier are"),
     "seconds that are text": ("runs", setting(3, seconds="long"), "line 3: seconds 'long' is no"),
     "costs that are text": ("costs", setting(3, flops="lots"), "line 3: flops 'lots' is no"),
-    "params that are no JSON": ("cells", setting(3, params="{"), "line 3: params of made/fit-b"),
-    "params that are no object": ("cells", setting(3, params="[1]"), "line 3: params of made/fit"),
-    "params without a bottom": ("cells", setting(3, params="[" * 9999), "line 3: params of made"),
-    "a cell that climbs": ("cells", setting(3, cell="../up"), "line 3: 'made', '../up': not names"),
+    "params that are no JSON": (
+        "cells",
+        setting(3, params="{"),
+        "line 3: params of taming_vaes/fit-b",
+    ),
+    "params that are no object": (
+        "cells",
+        setting(3, params="[1]"),
+        "line 3: params of taming_vaes/fit",
+    ),
+    "params without a bottom": ("cells", setting(3, params="[" * 9999), "line 3: params of tami"),
+    "a cell that climbs": (
+        "cells",
+        setting(3, cell="../up"),
+        "line 3: 'taming_vaes', '../up': not names",
+    ),
     "a cell without a task": (
         "cells",
         setting(3, task=""),
         "line 3: study, experiment, cell, tier",
     ),
-    "a short row": ("metrics", replacing(3, b"made,fit\n"), "line 3: 2 fields, not 21"),
+    "a short row": ("metrics", replacing(3, b"taming_vaes,sweep\n"), "line 3: 2 fields, not 21"),
     "a long row": ("metrics", replacing(3, b"," * 21 + b"\n"), "line 3: 22 fields, not 21"),
     "a blank line": ("metrics", replacing(3, b"\n"), "line 3: blank"),
     "a blank line at the end": ("curves", adding(b"\n"), "line 17: blank"),
     "a NUL byte": ("metrics", replacing(3, b"\0" * 40 + b"\n"), "line 3: a NUL byte"),
     "Windows' line ends": ("runs", exchanging(b"\n", b"\r\n"), "line 1: a carriage return"),
     "Latin-1": ("runs", exchanging(b"a cpu", b"\xe9"), "line 2: is not UTF-8"),
-    "an open quote": ("metrics", replacing(3, b'"made,fit\n'), "line 3: (is no CSV|a line break)"),
+    "an open quote": (
+        "metrics",
+        replacing(3, b'"taming_vaes,sweep\n'),
+        "line 3: (is no CSV|a line break)",
+    ),
     "a huge field": ("cells", setting(3, params="9" * 200_000), "line 3: is no CSV"),
     # What two tables say of one run or cell: each by itself could be right.
     "diverged, by one table": (
         *("runs", setting(2, status="diverged")),
-        "line 2: run made/fit-a seed 0 is 'diverged', but no row in metrics.csv says so",
+        "line 2: run taming_vaes/fit-a seed 0 is 'diverged', but no row in metrics.csv says so",
     ),
     "diverged, by a curve": ("curves", setting(5, status="diverged"), "line 5: status 'diverged'"),
     "a run cut short": ("runs", setting(2, steps="7"), "line 2: .* is ok after 7 steps of 100"),
@@ -213,7 +248,7 @@ def test_a_damaged_row_is_never_imported(tmp_path, name):
     assert not published.exists()
 
 
-@pytest.mark.parametrize("file", [*NAMES.values(), SUMS, "arrays/made/fit-a/seed0.npz"])
+@pytest.mark.parametrize("file", [*NAMES.values(), SUMS, "arrays/taming_vaes/fit-a/seed0.npz"])
 @pytest.mark.parametrize("damage", ["lost", "cut", "doubled"])
 def test_every_file_of_a_folder_is_missed_and_its_bytes_are_known(tmp_path, file, damage, capsys):
     out = folder(tmp_path)
@@ -277,7 +312,7 @@ def anybody() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o100, 0o400], ids=oct)
-@pytest.mark.parametrize("closed", ["arrays", "arrays/made", "arrays/made/fit-a"])
+@pytest.mark.parametrize("closed", ["arrays", "arrays/taming_vaes", "arrays/taming_vaes/fit-a"])
 def test_arrays_that_cannot_be_read_are_not_called_lost(anybody, closed, mode, capsys):
     out = folder(anybody)
     (out / closed).chmod(mode)
@@ -293,8 +328,8 @@ def test_arrays_that_cannot_be_read_are_not_called_lost(anybody, closed, mode, c
 
 def test_arrays_that_nobody_listed_are_refused(tmp_path):
     out = folder(tmp_path)
-    (out / "arrays/made/fit-b").mkdir()
-    (out / "arrays/made/fit-b/seed0.npz").write_bytes(b"")
+    (out / "arrays/taming_vaes/fit-b").mkdir()
+    (out / "arrays/taming_vaes/fit-b/seed0.npz").write_bytes(b"")
     with pytest.raises(UserError, match=r"fit-b/seed0\.npz: not listed in SHA256SUMS"):
         load(out)
 
