@@ -17,7 +17,7 @@ from paper_repro import grid, parameters, registry
 from paper_repro.analysis import reported
 from paper_repro.analysis.claim_rules import STATISTICS, check_deciding, check_together
 from paper_repro.analysis.files import COLUMNS
-from paper_repro.analysis.row_names import Experiment, equal
+from paper_repro.analysis.row_names import Experiment, equal, experiment
 from paper_repro.errors import UserError, nearest, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 
@@ -161,12 +161,7 @@ def _experiment(study: str, name: str, where: str) -> Experiment:
     """UserError where the study has no such experiment."""
     if name not in (written := grid.experiments(study)):
         raise UserError(unknown(where, name, written))
-    return _read_experiment(study, name)
-
-
-@cache
-def _read_experiment(study: str, name: str) -> Experiment:
-    return Experiment(study, name)
+    return experiment(study, name)
 
 
 def _check_twice(names: Iterable[str], what: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro import record
-from paper_repro.analysis import csvfile, sound
+from paper_repro.analysis import csvfile, measured, sound
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import COLUMNS, MISSING, RunKey, Tables, arrays_of, csv_text
 from paper_repro.analysis.keeping import write_csv
@@ -154,7 +154,7 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
 
 def _read_rows(run: _Run) -> list[dict[str, str]]:
     text, path = run.files[record.METRICS], run.folder / record.METRICS
-    rows = sound.rows_of_run(text, ROW_COLUMNS, run.status, path)
+    rows = measured.rows_of_run(text, ROW_COLUMNS, run.status, path)
     return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in rows]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from paper_repro import grid, parameters, registry
@@ -121,7 +121,7 @@ class Experiment:
                 continue
             if not measured:
                 raise UserError(unknown(where, value, known))
-            if not self._says(value, column):  # what a run measures is named in its sources
+            if not self.says(value, column):  # what a run measures is named in its sources
                 near = nearest(value, self.words) if isinstance(value, str) else ""
                 hint = f"; did you mean {near!r}?" if near else ""
                 raise UserError(f"{where}: {quoted(value)} is nothing that its task names{hint}")
@@ -192,9 +192,10 @@ class Experiment:
             for key, entry in _flat({name: value}):
                 self.settings.setdefault(key, []).append(entry)
 
-    def _says(self, word: Any, column: str) -> bool:
-        """Whether the sources write a number or text, or a formatted one that could give it. A
-        coordinate that is a setting too is written by the task itself."""
+    def says(self, word: Any, column: str) -> bool:
+        """Whether the sources write a number or text, a formatted one that could give it, or its
+        parts, of which the second starts with _. A coordinate that is a setting too is written by
+        the task itself."""
         if not isinstance(word, str):
             every = [one for found in self.settings.values() for one in found]
             if column in self.settings:
@@ -203,7 +204,15 @@ class Experiment:
                 return True
             return any(equal(word, one) for one in every if _number(one))
         words = source_names.words(self.path) if column in self.settings else self.words
-        return word in words or any(re.fullmatch(pattern, word) for pattern in self.patterns)
+        ends = [at for at, letter in enumerate(word) if letter == "_" and at]
+        joined = any(word[:at] in words and word[at:] in words for at in ends)
+        return word in words or joined or any(re.fullmatch(p, word) for p in self.patterns)
+
+
+@cache
+def experiment(study: str, name: str) -> Experiment:
+    """An experiment that the study has; its files are read once."""
+    return Experiment(study, name)
 
 
 def _has(cell: Mapping[str, list[Any]], column: str, wanted: Any) -> bool:

@@ -43,7 +43,7 @@ def patterns(path: Path) -> tuple[str, ...]:
     """Patterns of the names that a file makes of a text and a value, such as violation_{name}."""
     found = re.findall(r"f\"(\w*(?:\{[^{}\"]*\}\w*)+)\"", path.read_text(encoding="utf-8"))
     parts = [[re.escape(part) for part in re.split(r"\{[^{}]*\}", text)] for text in found]
-    return tuple(r"\w+".join(part) for part in parts if max(map(len, part)) > 2)
+    return tuple(r"[\w.]+".join(part) for part in parts if max(map(len, part)) > 2)
 
 
 @cache
