@@ -90,6 +90,7 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
         own = experiment.get("tiers", {}).get(tier, {}).get("params", {})
         _check_overlaps(axes, own, f"{study}/grid.yaml: {name}", tier)
         seeds = min(seeds, max_seeds) if max_seeds else seeds
+        computed: dict[str, str] = {}
         if (points := math.prod(map(len, axes.values()))) > MOST:
             raise UserError(f"{study}/grid.yaml: {name}: {points:,} cells, at most {MOST:,}")
         for point in _product(axes):
@@ -104,6 +105,8 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
             check_parts(cell, where)
             if label in cells:
                 raise UserError(f"{where}: two points of the grid have this name")
+            if (same := computed.setdefault(cell.digest(), label)) != label:
+                raise UserError(f"{where}: has the very settings of {same}; it would be run twice")
             cells[label], axes_of[label] = cell, frozenset(point)
     naming.check_distinct(cells, f"{study}/grid.yaml: cells")
     return list(cells.values())

@@ -1,8 +1,9 @@
 """One pattern for names, which become folders, rules of the workflow and words of a shell.
 
 Studies, experiments, figures and tables are called ``[A-Za-z][A-Za-z0-9_]*``; the id of a cell is
-its experiment's name and its settings, joined by dashes, of a long one the beginning and a hash. No two names of a kind differ by case
-alone, since some file systems (macOS, Windows) take them for one.
+its experiment's name and its settings, joined by dashes, of a long one the beginning and a hash. No
+two names of a kind differ by case alone, since some file systems (macOS, Windows) take them for
+one.
 """
 
 from __future__ import annotations
