@@ -16,6 +16,7 @@ from typing import Any
 from paper_repro import grid, parameters, registry
 from paper_repro.analysis import source_names
 from paper_repro.analysis.files import COLUMNS
+from paper_repro.cell import Cell
 from paper_repro.errors import UserError, nearest, quoted, unknown
 
 FREE = ("experiment", "reported", "step")  # checked elsewhere, or what only a run tells
@@ -153,9 +154,7 @@ class Experiment:
         """Its cells at all tiers: their settings and PLACES, each with all its values; `estimator`
         with those of all rows."""
         found = []
-        for cell in (cell for tier in grid.TIERS for cell in grid.expand(self.study, tier)):
-            if cell.experiment != self.name:
-                continue
+        for cell in _cells(self.study).get(self.name, ()):
             entries: dict[str, list[Any]] = {
                 "cell": [cell.id],
                 "tier": [cell.tier],
@@ -210,6 +209,16 @@ class Experiment:
         ends = [at for at, letter in enumerate(word) if letter == "_" and at]
         joined = any(word[:at] in words and word[at:] in words for at in ends)
         return word in words or joined or any(re.fullmatch(p, word) for p in self.patterns)
+
+
+@cache
+def _cells(study: str) -> dict[str, list[Cell]]:
+    """The cells of a study at all tiers, by experiment."""
+    found: dict[str, list[Cell]] = {}
+    for tier in grid.TIERS:
+        for cell in grid.expand(study, tier):
+            found.setdefault(cell.experiment, []).append(cell)
+    return found
 
 
 @cache
