@@ -128,7 +128,10 @@ def test_a_divergence_that_has_lost_its_graph_is_caught():
 def test_values_of_convdraw_are_the_densities_at_its_draws():
     x = toys.normal(37, 1, 2)
     q = convdraw.ConvDRAW(two_steps, RECURRENT, x, steps=2, units=1)
-    joint = convdraw.log_joint(lambda output: -(x - output).square().sum(-1))
+
+    def joint(trace: convdraw.Trace) -> tuple[Tensor, Tensor]:
+        return -(x - trace.output).square().sum(-1), convdraw.log_prior(trace)
+
     noise = {"z": toys.normal(38, 4, 1, 2, 1)}
     for found, expected in zip(
         exact_kl.terms(q, joint, noise), sampled(q, joint, noise), strict=True

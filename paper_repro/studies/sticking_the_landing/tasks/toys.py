@@ -134,7 +134,6 @@ def two_layer(generator: Generator, dtype: torch.dtype, device: str) -> Toy:
     """Linear-Gaussian chain h2 -> h1 -> x, one dimension each, with its exact posterior.
 
     Layer 1 is q(h1|x) = N(mean, exp(log_scale)^2), layer 2 q(h2|h1) = N(slope h1 + bias, ...).
-    At q = p the layer-1 gradient (mean, log_scale) has variance `layer1_theory`.
     """
     inner, outer = LAYER_VARIANCE, OBSERVATION_VARIANCE
     x = normal(generator, 1).to(device, dtype)
@@ -164,14 +163,3 @@ def two_layer(generator: Generator, dtype: torch.dtype, device: str) -> Toy:
         return TwoLayer(first, net, second, 1), log_joint  # type: ignore[arg-type]
 
     return Toy(params, model)
-
-
-def layer1_theory() -> dict[str, tuple[float, float]]:
-    """Variance of the layer-1 gradient (mean, log_scale) of `two_layer` at q = p, per variant.
-
-    The total derivative is minus the score: (1/s1^2, 2). The released code also drops the path
-    from h1 into q(h2|h1), a gradient of variance slope^2/s2^2 per unit of h1 (our derivation).
-    """
-    variance1 = 1 / (1 / (1 + LAYER_VARIANCE) + 1 / OBSERVATION_VARIANCE)
-    cut = 1 / (LAYER_VARIANCE**2 * (1 + 1 / LAYER_VARIANCE))
-    return {"total": (1 / variance1, 2.0), "code": (cut, cut * variance1), "exact": (0.0, 0.0)}
