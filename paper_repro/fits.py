@@ -36,13 +36,30 @@ def components(params: Mapping[str, Any]) -> list[tuple[str, str]]:
         "likelihoods": [params["likelihood"]],
         "latents": [params.get("latent", "")],
         "models": [params["model"], params.get("decoder", ""), params.get("guide", "")],
+        **_of_a_vae(params),
     }
-    return [  # task `vae` calls its number of latent units `latent`
+    return [
         (room, name)
         for room, found in named.items()
         for name in found
         if name and isinstance(name, str)
     ]
+
+
+def _of_a_vae(params: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What a cell of task vae names besides: its protocol, the module that puts its networks
+    together, and the optional parts that one of its parameters is set for."""
+    if "protocol" not in params:
+        return {}
+    model = params["model"]
+    known = model in registry.names("models")
+    made = registry.constant("models", model, "NETWORKS") if known else ""
+    parts = {name: registry.constant("parts", name, "NAMED_BY") for name in registry.names("parts")}
+    return {
+        "protocols": [params["protocol"]],
+        "vaes": [made or "model"],
+        "parts": [name for name, keys in parts.items() if any(params.get(key) for key in keys)],
+    }
 
 
 def check_parts(cell: Cell, where: str) -> None:
@@ -66,13 +83,16 @@ def family(objective: str) -> str:
 
 
 def posterior_kind(cell: Cell) -> str:
-    """Kind of posterior the cell's task builds: its literal POSTERIOR, a name or
-    ``{param: {value: name}}`` where a parameter decides."""
+    """Kind of posterior the cell's task builds: its literal POSTERIOR, a name or ``{param: {value:
+    name}}`` where parameters decide, or several of these, of which the first that applies."""
     kind = registry.constant("tasks", cell.task, "POSTERIOR", cell.study) or ""
-    if isinstance(kind, dict):
-        ((param, kinds),) = kind.items()
-        kind = kinds[cell.params[param]]
-    return str(kind)
+    for rule in kind if isinstance(kind, tuple) else (kind,):
+        if not isinstance(rule, dict):
+            return str(rule)
+        ((param, kinds),) = rule.items()
+        if cell.params[param] in kinds:
+            return str(kinds[cell.params[param]])
+    return ""
 
 
 def _check_served(cell: Cell, chosen: list[tuple[str, str]], where: str) -> None:
@@ -85,6 +105,7 @@ def _check_served(cell: Cell, chosen: list[tuple[str, str]], where: str) -> None
         "PRIORS": ("prior", params.get("prior", "")),
         "MODELS": ("decoder", params.get("decoder") or params["model"]),
         "PREPROCESSING": ("preprocessing", params.get("preprocessing", "")),
+        "PROTOCOLS": ("protocol", params.get("protocol", "")),
     }
     guided = params.get("guide") and (params.get("estimator_options") or {}).get("first")
     for room, name in chosen:

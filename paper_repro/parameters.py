@@ -1,7 +1,7 @@
 """The settings of a cell, each judged by its rule before anything is imported, let alone trained.
 
 A task's literal PARAMS holds a JSON-schema rule with a default for each parameter; a rule with
-``"schedule": True`` also takes a schedule (`paper_repro.schedules`), and a parameter in HANDED the
+``"schedule": True`` also takes a schedule (`training.schedules`), and a parameter in HANDED the
 description of another run's number (`paper_repro.handed`). The options of a part, such as
 `likelihood_options`, are those in the part's literal OPTIONS (networks: SIZES), of their defaults'
 types; its RULES say what a type does not, such as a range. Numbers among the options of an
@@ -15,8 +15,8 @@ from typing import Any
 
 from paper_repro import registry
 from paper_repro.errors import UserError, unknown
-from paper_repro.schedules import curve
 from paper_repro.schemas import check_schema
+from paper_repro.training.schedules import curve
 
 Rule = dict[str, Any]
 # Parameters that every task understands; a task's own PARAMS are added to these.
@@ -51,7 +51,7 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
     """
     if task not in (known := registry.names("tasks", study)):
         raise UserError(unknown(f"{where}: task", task, known))
-    rules: dict[str, Rule] = {**COMMON, **registry.constant("tasks", task, "PARAMS", study)}
+    rules = rules_of(study, task, params.get("protocol"))
     may = registry.constant("tasks", task, "HANDED", study) or ()
     handed = {name for name in may if _is_handed(params.get(name))}
     plain = {name: value for name, value in params.items() if name not in handed}
@@ -62,6 +62,17 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
         if plain[name] == "":
             raise UserError(f"{where}: {name}: has no value")
     return {name: params.get(name, rule.get("default")) for name, rule in rules.items()}
+
+
+def rules_of(study: str, task: str, protocol: object = None) -> dict[str, Rule]:
+    """The rules of a task's parameters, with those of the protocol that a cell of task vae names,
+    by default the first; of a protocol that there is not, none."""
+    found: dict[str, Rule] = {**COMMON, **(registry.constant("tasks", task, "PARAMS", study) or {})}
+    if "protocol" in found:
+        name = found["protocol"]["default"] if protocol is None else protocol
+        if name in registry.names("protocols"):
+            found |= registry.constant("protocols", str(name), "PARAMS")
+    return found
 
 
 def check_options(params: Mapping[str, Any], where: str) -> None:

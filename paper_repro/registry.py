@@ -24,12 +24,21 @@ PACKAGE = Path(__file__).parent
 STUDIES = PACKAGE / "studies"
 
 
+ROOMS = {
+    "latents": "distributions",
+    "vaes": "vae",
+    "parts": "vae/parts",
+    "protocols": "vae/protocols",
+}
+
+
 def rooms(kind: str, study: str = "") -> list[Path]:
     """Folders that hold components of `kind`: ``estimators``, ``objectives``, ``latents``,
-    ``likelihoods``, ``models`` or ``tasks``."""
+    ``likelihoods``, ``models``, of task vae its ``parts``, ``protocols`` and ``vaes``, or a study's
+    own ``tasks``."""
     if kind == "tasks":
-        return [PACKAGE / "training" / "tasks", STUDIES / study / "tasks"][: 2 if study else 1]
-    return [PACKAGE / ("distributions" if kind == "latents" else kind)]
+        return [STUDIES / study / "tasks"] if study else []
+    return [PACKAGE / ROOMS.get(kind, kind)]
 
 
 def names(kind: str, study: str = "") -> list[str]:
@@ -50,7 +59,10 @@ def _files(kind: str, study: str) -> dict[str, Path]:
     """Files of all components of `kind` by name; of two of a name the first room's."""
     found = (path for room in reversed(rooms(kind, study)) for path in room.glob("*.py"))
     declared = {"SUPPORTS", "PARAMS", "COMPONENT"}
-    return {p.stem: p for p in found if visible(p) and declared & literals(p).keys()}
+    own = {p.stem: p for p in found if visible(p) and declared & literals(p).keys()}
+    # what a room itself trains is its task.py, by the room's name
+    shared = PACKAGE.glob("*/task.py") if kind == "tasks" else ()
+    return own | {path.parent.name: path for path in shared}
 
 
 def load(kind: str, name: str, study: str = "") -> ModuleType:

@@ -123,7 +123,8 @@ def _columns(study: str) -> set[str]:
     """Columns that rows of the study can have, from the tasks' literals."""
     known = {*COLUMNS["metrics"], *parameters.COMMON, "cell_estimator", "progress"}
     for task in registry.names("tasks", study):
-        known |= set(registry.constant("tasks", task, "PARAMS", study) or {})
+        for protocol in (None, *registry.names("protocols")):
+            known |= set(parameters.rules_of(study, task, protocol))
     return known - {"value", "at", "run_id"}
 
 

@@ -30,7 +30,8 @@ class Experiment:
         self.study, self.name = study, name
         written = grid.experiments(study)[name]
         self.task = written["task"]
-        rules = parameters.COMMON | (registry.constant("tasks", self.task, "PARAMS", study) or {})
+        protocol = written.get("params", {}).get("protocol")
+        rules = parameters.rules_of(study, self.task, protocol)
         defaults = {name: rule["default"] for name, rule in rules.items() if "default" in rule}
         self.settings: dict[str, list[Any]] = {}
         self.listed: list[Any] = []  # entries of lists, at which a run may measure
@@ -50,7 +51,9 @@ class Experiment:
                     self._add(point)
             self._add({k: v for k, v in fixed.items() if k not in always})
         self.path = registry.path_of("tasks", self.task, study)
-        files = registry.closure([self.path])
+        rooms = ("parts", "protocols", "vaes") if "protocol" in rules else ()
+        parts = [registry.path_of(room, name) for room in rooms for name in registry.names(room)]
+        files = registry.closure([self.path, *parts])
         self.words = frozenset[str]().union(*map(_words, files))
         self.written = frozenset[str]().union(*map(_coordinates, files))
         self.patterns = {pattern for path in files for pattern in _patterns(path)}

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from paper_repro import schedules
+from paper_repro.training import schedules
 from paper_repro.estimators.terms import Terms
 from paper_repro.likelihoods import gaussian
 from paper_repro.objectives import beta_elbo, elbo, gqn

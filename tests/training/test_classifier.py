@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from paper_repro.data import catalogue
 from paper_repro.errors import UserError
 from paper_repro.training import classifier
-from paper_repro.training.classifier import Classifier
+from paper_repro.vae.parts.classifier import Classifier
 
 SETS = ["digits", "color_digits"]
 

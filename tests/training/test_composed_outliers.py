@@ -17,7 +17,7 @@ from paper_repro.data import names, search
 from paper_repro.errors import UserError
 from paper_repro.metrics.score_histogram import EDGES, histograms
 from paper_repro.training import composed_data, composed_outliers, run
-from paper_repro.training.composed_model import ComposedVAE
+from paper_repro.vae.model import VAE
 from paper_repro.training.problem import Problem
 from tests.training import composed
 
@@ -152,7 +152,7 @@ def test_a_plain_autoencoder_learns_errors_and_has_no_elbo_score() -> None:
             "sticking_the_landing", "composed_vae", composed.TINY | PLAIN, "test"
         )
         data = composed_data.load("digits", "unit", "cpu")
-        model = ComposedVAE(p, data.images, lambda part: torch.Generator())
+        model = VAE(p, data.images, lambda part: torch.Generator())
         z = model.posterior(problem.params, batch["x"]).mean_z()
         mse = (batch["x"] - model.mean(problem.params, z)).square().mean()
     assert float(loss.detach()) == pytest.approx(float(mse), rel=1e-5)  # and no penalty on z

@@ -12,7 +12,7 @@ import torch
 
 from paper_repro.rows import Row
 from paper_repro.training import composed_data
-from paper_repro.training.composed_data import Pixels, as_pictures
+from paper_repro.vae.data import Pixels, as_pictures
 from paper_repro.training.problem import Problem
 from paper_repro.training.tasks import composed_vae
 from tests.training import composed, problems
@@ -82,13 +82,13 @@ def test_pictures_of_perfect_means_are_the_originals(preprocessing: str) -> None
 def test_pictures_are_reconstructions_at_the_mean_or_at_hard_samples(
     latent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from paper_repro.training.composed_model import ComposedVAE
+    from paper_repro.vae.model import VAE
 
     problem = composed.build(latent=latent, estimator="rloo", k=2, pictures=3, centre=True)
     assert problem.arrays is not None
-    decoded, decode = [], ComposedVAE.decode
+    decoded, decode = [], VAE.decode
     monkeypatch.setattr(
-        ComposedVAE, "decode", lambda self, w, z: (decoded.append(z), decode(self, w, z))[1]
+        VAE, "decode", lambda self, w, z: (decoded.append(z), decode(self, w, z))[1]
     )
     arrays = problem.arrays({name: p.detach() for name, p in problem.params.items()})
     assert set(arrays) == {f"{what}_{s}" for what in ("pictures", "originals") for s in ALL[1:]}

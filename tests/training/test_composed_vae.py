@@ -255,12 +255,12 @@ def test_bilbo_is_evaluated_under_the_prior_of_the_training_images() -> None:
 def test_discrete_latents_are_evaluated_with_hard_samples(
     latent: str, options: dict[str, Any], values: set[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from paper_repro.training.composed_model import ComposedVAE
+    from paper_repro.vae.model import VAE
 
     decoded = []
-    decode = ComposedVAE.decode
+    decode = VAE.decode
     monkeypatch.setattr(
-        ComposedVAE, "decode", lambda self, w, z: (decoded.append(z), decode(self, w, z))[1]
+        VAE, "decode", lambda self, w, z: (decoded.append(z), decode(self, w, z))[1]
     )
     problem = composed.build(latent=latent, latent_options=options, estimator="gumbel_softmax")
     decoded.clear()

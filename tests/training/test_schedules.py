@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paper_repro.errors import UserError
-from paper_repro.schedules import curve
+from paper_repro.training.schedules import curve
 
 
 def test_a_number_stays_what_it_is() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from paper_repro.distributions import flow
 from paper_repro.errors import UserError
-from paper_repro.training.composed_model import entries
+from paper_repro.vae.model import entries
 from tests.studies.taming_vaes import tv_cells as tv
 
 SIZES = {"steps": 80, "codes": 1347, "encoders": 300}

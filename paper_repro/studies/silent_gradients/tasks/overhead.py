@@ -18,12 +18,13 @@ import torch
 from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.rows import Row
-from paper_repro.training import checkpoint, composed_data
+from paper_repro.training import checkpoint
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.loop import stepper
 from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
-from paper_repro.training.tasks import composed_vae
+from paper_repro.vae import data as images
+from paper_repro.vae import task as vae
 
 PARAMS = {
     "dataset": {"type": "string"},
@@ -55,7 +56,7 @@ OBJECTIVES = ("elbo",)
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once, on the device that trains."""
-    data = composed_data.load(cell.params["dataset"], "dequantised", device)
+    data = images.load(cell.params["dataset"], "dequantised", device)
     return measurement(lambda: list(rows(cell.params, seed, device)), fingerprint=data.fingerprint)
 
 
@@ -101,6 +102,6 @@ def _run(p: Mapping[str, Any], own: Mapping[str, Any], seed: int, device: str) -
         "clip": 100,
         "steps": 1000,
     }
-    complete = parameters.complete("silent_gradients", "composed_vae", given, "overhead")
-    cell = Cell("silent_gradients", "overhead", "", "", "composed_vae", complete)
-    return composed_vae.build(cell, seed, device)
+    complete = parameters.complete("silent_gradients", "vae", given, "overhead")
+    cell = Cell("silent_gradients", "overhead", "", "", "vae", complete)
+    return vae.build(cell, seed, device)

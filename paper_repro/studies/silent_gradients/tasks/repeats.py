@@ -17,7 +17,7 @@ from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
 from paper_repro.training.problem import Problem
-from paper_repro.training.tasks import composed_vae
+from paper_repro.vae import task as vae
 
 ESTIMATORS = {
     "gaussian": ("silent", "exact_kl"),
@@ -32,7 +32,7 @@ def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
     largest difference of an entry from the first gradient's."""
     for latent, estimators in ESTIMATORS.items():
         for name in estimators:
-            problem = composed_vae.build(_run(p, latent, name), seed, device)
+            problem = vae.build(_run(p, latent, name), seed, device)
             identical, difference = repeat(problem, p["repeats"])
             at = coordinates(latent=latent)
             yield Row("repeat_identical", float(identical), "1", at=at, estimator=name)
@@ -72,7 +72,5 @@ def _run(p: Mapping[str, Any], latent: str, estimator: str) -> Cell:
         "steps": 1,
         "batch_size": p["batch_size"],
     }
-    complete = parameters.complete(
-        "silent_gradients", "composed_vae", own, f"exactness: {estimator}"
-    )
-    return Cell("silent_gradients", "exactness", "", "", "composed_vae", complete)
+    complete = parameters.complete("silent_gradients", "vae", own, f"exactness: {estimator}")
+    return Cell("silent_gradients", "exactness", "", "", "vae", complete)

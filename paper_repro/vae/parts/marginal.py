@@ -15,17 +15,16 @@ from torch import Tensor
 
 from paper_repro.data import batches
 from paper_repro.distributions import flow
-from paper_repro.distributions.gaussian import standard_normal_log_prob
-from paper_repro.errors import UserError
 from paper_repro.metrics import marginal_kl
 from paper_repro.rows import Row, coordinates
-from paper_repro.training.composed_data import Pixels
-from paper_repro.training.composed_model import ComposedVAE, entries
-from paper_repro.training.draw_model import DrawVAE
-from paper_repro.training.short_fit import fitted
+from paper_repro.training.fit import fitted
 from paper_repro.training.streams import stream
-from paper_repro.training.trained_vae import standard_normal
+from paper_repro.vae.data import Pixels
+from paper_repro.vae.interface import VAE
+from paper_repro.vae.trained import standard_normal
 
+COMPONENT = "part"
+NAMED_BY = ("marginal",)
 LAYERS, HIDDEN, DEPTH = 6, 64, 2  # of the flow
 BATCH, RATE = 256, 1e-3
 BLOCK = 1000  # images encoded at a time
@@ -34,7 +33,7 @@ Tensors = dict[str, Tensor]
 
 
 def bracket_rows(
-    model: ComposedVAE | DrawVAE,
+    model: VAE,
     weights: Tensors,
     data: Pixels,
     seed: int,
@@ -46,10 +45,8 @@ def bracket_rows(
     """Rows of the bracket, in nats/image.
 
     The flow is fitted for `steps` to one code each of `codes` training images; the mixture is of
-    `encoders` test images. UserError for ConvDRAW.
+    `encoders` test images.
     """
-    if isinstance(model, DrawVAE):
-        raise UserError("marginal: needs a Gaussian posterior, and ConvDRAW's is a chain of them")
     device = data.test.device
     noise = stream(seed, "evaluation", data.name, "marginal", device=device)
 
@@ -60,9 +57,7 @@ def bracket_rows(
 
     train = torch.cat([coded(part)[1] for part in data.train[:codes].split(BLOCK)])
     posterior, test = coded(data.test[:encoders])
-    fitted, prior = flow.Flow(fit(train, steps, seed)), standard_normal_log_prob
-    if model.has_flow:
-        prior = flow.Flow(entries("prior", weights)).log_prob
+    fitted, prior = flow.Flow(fit(train, steps, seed)), model.log_prior(weights, posterior)
     mixture = marginal_kl.gaussian_encoders(posterior.mean, posterior.log_scale)
     log_ratio = posterior.log_prob(test[None])[0] - prior(test)
     found = marginal_kl.bracket(

@@ -18,10 +18,13 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from paper_repro.data import batches, catalogue
-from paper_repro.training import composed_data
-from paper_repro.training.short_fit import fitted
+from paper_repro.training.fit import fitted
 from paper_repro.training.streams import stream
+from paper_repro.vae import data as images
+from paper_repro.vae.interface import Look
 
+COMPONENT = "part"
+NAMED_BY = ("classifier_steps",)
 WIDTHS = (16, 32)
 KERNEL, STRIDE = 5, 2
 BATCH, RATE = 128, 1e-3
@@ -74,7 +77,7 @@ def trained(name: str, steps: int, device: str) -> Classifier:
     UserError for a set without labels.
     """
     wanted = labels(name, device)["train"]
-    data = composed_data.load(name, "unit", device)
+    data = images.load(name, "unit", device)
     shape = data.images.shape
     start = _start(shape, int(wanted.max()) + 1, stream(0, "init", name, "classifier"))
     order = stream(0, "order", name, "classifier", device=device)
@@ -91,6 +94,14 @@ def trained(name: str, steps: int, device: str) -> Classifier:
         _, outputs = forward(weights, seen(slice(FOR_SCALE)))
     first, second = (float(out.square().mean().sqrt()) for out in outputs)
     return Classifier(weights, shape, (first, second))
+
+
+def look(name: str, steps: int, device: str) -> Look:
+    """The classifier of data set `name` with the one-hot labels of its splits."""
+    network, found = trained(name, steps, device), labels(name, device)
+    classes = int(max(part.max() for part in found.values())) + 1
+    one_hot = functional.one_hot
+    return Look(network, {split: one_hot(part, classes).float() for split, part in found.items()})
 
 
 def _start(shape: tuple[int, int, int], classes: int, init: Generator) -> Weights:

@@ -24,6 +24,8 @@ from torch import Tensor
 
 from paper_repro.estimators.terms import LogJoint
 
+COMPONENT = "part"
+NAMED_BY = ("watch",)
 PROBE = "probe.z"
 UNITS = dict.fromkeys(("grad_z", "grad_z_eq3", "grad_z_batch", "grad_decoder", "grad_encoder"), "1")
 

@@ -10,40 +10,92 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from paper_repro import registry
+from paper_repro import contracts
+from paper_repro.contracts import Objective, Tensors
 from paper_repro.data import batches
-from paper_repro.data.catalogue import DataSet
 from paper_repro.metrics.importance import log_likelihood_bound
 from paper_repro.metrics.units import active_units
 from paper_repro.rows import Row, coordinates
-from paper_repro.training.layered_vae import LayeredVAE, prune
 from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
+from paper_repro.vae.interface import VAE, Weights
+from paper_repro.vae.layered import Layered, prune
+from paper_repro.vae.subject import Step, Subject
+from paper_repro.vae.trained import standard_normal
 
-Params = Mapping[str, Tensor]
+SUPPORTS = ("gaussian", "two_layer")
+PREPROCESSING = ("binarised",)
+PARAMS = {
+    "samples": {"type": "integer", "minimum": 1, "default": 5000},  # of the bound
+    "test_images": {"type": "integer", "minimum": 2, "default": 10000},
+    "train_images": {"type": "integer", "minimum": 2, "default": 10000},
+    "fresh_binarisation": {"type": "boolean", "default": True},
+    "gradient_draws": {"type": "integer", "minimum": 2, "default": 100},  # of each of `compare`
+}
+SHOWS_MEAN = False
+PROGRESS = "bound"
 ROWS = {"cpu": 5_000, "cuda": 250_000}  # decoder rows at a time: cache on a CPU, memory on a GPU
 PART = 50  # times as many are one part of an evaluation: some seconds
 
 
-def evaluate_vae(
-    model: LayeredVAE,
-    params: Params,
-    data: DataSet,
+def units(p: Mapping[str, Any], model: VAE, objective: Objective) -> dict[str, str]:
+    """Names and units of the training curves."""
+    return {"elbo": "nats/image", "bound": "nats/image"}
+
+
+def curves(step: Step) -> Tensors:
+    """The ELBO, whatever the objective, and the bound that is trained."""
+    terms = step.terms
+    elbo = (terms.log_likelihood + terms.log_prior - terms.log_posterior).mean()
+    return {"elbo": elbo, "bound": step.bound}
+
+
+def check(subject: Subject, p: Mapping[str, Any]) -> None:
+    """It measures every model that it serves."""
+
+
+def evaluate(
+    subject: Subject, p: Mapping[str, Any], seed: int, step: int, memory: Memory
+) -> list[Row]:
+    """The variance of the gradients to compare, at every mark and at the end, and all rows of the
+    end."""
+    model, weights, data = cast(Layered, subject.model), subject.weights, subject.data
+    rows: list[Row] = []
+    if p["compare"]:
+        device = data.train.device
+        generator = stream(seed, "gradient", data.name, device=device)
+        x = data.seen(data.train[: p["batch_size"]], generator)
+        rows += gradient_variance(model, weights, x, p, generator, memory)
+    if step == p["steps"]:
+        with model.evaluating():
+            rows += final_rows(model, weights, subject, p, seed, memory)
+    return rows
+
+
+def arrays(subject: Subject, p: Mapping[str, Any], seed: int) -> dict[str, np.ndarray]:
+    """None: nothing is drawn of these runs."""
+    return {}
+
+
+def final_rows(
+    model: Layered,
+    weights: Tensors,
+    subject: Subject,
     p: Mapping[str, Any],
     seed: int,
-    device: str,
     memory: Memory,
 ) -> list[Row]:
-    """All final rows of a run, in nats/image; `p` are the cell's parameters."""
-    params = {name: weight.detach() for name, weight in params.items()}
-    test = data.test[: p["test_images"]].flatten(1).to(device)
-    train = data.train[: p["train_images"]].flatten(1).to(device)
-    probe = data.train[:500].flatten(1).to(device)
+    """All rows of the end, in nats/image, within ``model.evaluating()``."""
+    data = subject.data
+    device = str(data.test.device)
+    test, train = data.test[: p["test_images"]], data.train[: p["train_images"]]
+    probe = data.train[:500]
     fixed = stream(0, "binarisation", data.name, device=device)  # one binarisation for all runs
     test_fixed, train_fixed, probe = (
         batches.binarise(x, data.levels, torch.rand(x.shape, generator=fixed, device=device))
@@ -53,9 +105,9 @@ def evaluate_vae(
     limit = ROWS[device.split(":")[0]]
     images = PART * max(1, limit // p["samples"])  # whole chunks of the bound: the same draws
 
-    def nll(weights: Params, x: Tensor, name: str, pruned: str = "") -> float:
+    def nll(at: Weights, x: Tensor, name: str, pruned: str = "") -> float:
         generator = stream(seed, "evaluation", data.name, name, device=device)
-        log_w, samples = log_weights(model, weights), p["samples"]
+        log_w, samples = log_weights(model, at), p["samples"]
         bounds = [
             memory.drawn(
                 f"nll {name} {pruned} {i}",
@@ -71,36 +123,35 @@ def evaluate_vae(
         return Row(metric, value, "nats/image", split, at)
 
     rows = [
-        row("nll", nll(params, test_fixed, "test"), "test", "fixed"),
-        row("nll", nll(params, train_fixed, "train"), "train", "fixed"),
+        row("nll", nll(weights, test_fixed, "test"), "test", "fixed"),
+        row("nll", nll(weights, train_fixed, "train"), "train", "fixed"),
     ]
     if p["fresh_binarisation"]:
         generator = stream(seed, "evaluation", data.name, "fresh", device=device)
         uniform = torch.rand(test.shape, generator=generator, device=device)
         fresh = batches.binarise(test, data.levels, uniform)
-        rows.append(row("nll", nll(params, fresh, "test"), "test", "fresh"))
-    keep = [active_units(means) for means in model.posterior_means(params, probe)]
+        rows.append(row("nll", nll(weights, fresh, "test"), "test", "fresh"))
+    keep = [active_units(means) for means in model.posterior_means(weights, probe)]
     rows += [
         Row("active_units", float(mask.sum()), "1", at=coordinates(stochastic_layer=i + 1))
         for i, mask in enumerate(keep)
     ]
     idle = any(not bool(mask.all()) for mask in keep)  # else nothing is removed: the same bound
-    pruned = nll(prune(params, keep), test_fixed, "test", "pruned") if idle else rows[0].value
+    pruned = nll(prune(weights, keep), test_fixed, "test", "pruned") if idle else rows[0].value
     rows.append(row("nll_pruned", pruned, "test", "fixed"))
-    return rows + rate_distortion(model, params, test_fixed, seed, data.name)
+    return rows + rate_distortion(model, weights, test_fixed, seed, data.name)
 
 
-def rate_distortion(
-    model: LayeredVAE, params: Params, x: Tensor, seed: int, name: str
-) -> list[Row]:
+def rate_distortion(model: Layered, weights: Weights, x: Tensor, seed: int, name: str) -> list[Row]:
     """ELBO, rate E log q(z|x)/p(z) and distortion -E log p(x|z) of binary images x [N, pixels],
     one posterior sample an image."""
     generator = stream(seed, "evaluation", name, "rate", device=str(x.device))
     rate = distortion = 0.0
     for part in x.split(1000):
-        z, posterior, log_joint = _sample(model, params, part, 1, generator)
+        posterior = model.posterior(weights, part)
+        z = posterior.rsample(standard_normal(posterior, 1, generator))
         with torch.no_grad():
-            likelihood, prior = log_joint(z)
+            likelihood, prior = model.log_joint(weights, part, posterior)(z)
             rate += float((posterior.log_prob(z) - prior).double().sum())
             distortion -= float(likelihood.double().sum())
     values = {"elbo": -(rate + distortion), "rate": rate, "distortion": distortion}
@@ -108,8 +159,8 @@ def rate_distortion(
 
 
 def gradient_variance(
-    model: LayeredVAE,
-    params: Params,
+    model: Layered,
+    params: Weights,
     x: Tensor,
     p: Mapping[str, Any],
     generator: Generator,
@@ -126,14 +177,15 @@ def gradient_variance(
     start = generator.get_state()
 
     def trace_of(name: str) -> float:
-        estimator = registry.load("estimators", name)
+        estimator = contracts.estimator(name)
         generator.set_state(start)
         mean = [torch.zeros_like(weight, dtype=torch.float64) for weight in encoder]
         square = torch.zeros((), dtype=torch.float64, device=x.device)
         draws = p["gradient_draws"]
         for _ in range(draws):
-            posterior, log_joint = model.bind(leaves, x)
-            noise = model.draw_noise(1, x, generator)
+            posterior = model.posterior(leaves, x)
+            log_joint = model.log_joint(leaves, x, posterior)
+            noise = standard_normal(posterior, 1, generator)
             terms = estimator.terms(posterior, log_joint, noise)
             elbo = (terms.log_likelihood + terms.log_prior - terms.log_posterior).mean()
             for total_, g in zip(mean, torch.autograd.grad(elbo, encoder), strict=True):
@@ -149,20 +201,14 @@ def gradient_variance(
     ]
 
 
-def log_weights(model: LayeredVAE, params: Params) -> Callable[[Tensor, int, Generator], Tensor]:
+def log_weights(model: Layered, weights: Weights) -> Callable[[Tensor, int, Generator], Tensor]:
     """log p(x, z) - log q(z|x) of fresh samples, [k, B], for `metrics.importance`."""
 
-    def weights(x: Tensor, k: int, generator: Generator) -> Tensor:
+    def ratios(x: Tensor, k: int, generator: Generator) -> Tensor:
         with torch.no_grad():
-            z, posterior, log_joint = _sample(model, params, x, k, generator)
-            likelihood, prior = log_joint(z)
+            posterior = model.posterior(weights, x)
+            z = posterior.rsample(standard_normal(posterior, k, generator))
+            likelihood, prior = model.log_joint(weights, x, posterior)(z)
             return likelihood + prior - posterior.log_prob(z)
 
-    return weights
-
-
-def _sample(
-    model: LayeredVAE, params: Params, x: Tensor, k: int, generator: Generator
-) -> tuple[Any, Any, Any]:
-    posterior, log_joint = model.bind(params, x)
-    return posterior.rsample(model.draw_noise(k, x, generator)), posterior, log_joint
+    return ratios

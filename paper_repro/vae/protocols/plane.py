@@ -10,46 +10,88 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from paper_repro import registry
+from paper_repro.contracts import Objective, Tensors
 from paper_repro.data import batches
 from paper_repro.objectives.constraints import patch_correlation
 from paper_repro.rows import Row, coordinates
-from paper_repro.studies.taming_vaes.marginal import bracket_rows
-from paper_repro.training.composed_data import Pixels, as_pictures
-from paper_repro.training.composed_model import ComposedVAE
-from paper_repro.training.draw_model import DrawVAE
-from paper_repro.training.lagrangian import Frozen
+from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
-from paper_repro.training.trained_vae import standard_normal
+from paper_repro.vae.data import as_pictures
+from paper_repro.vae.interface import VAE, Frozen
+from paper_repro.vae.subject import Step, Subject
+from paper_repro.vae.trained import standard_normal
 
+SUPPORTS = ("gaussian", "convdraw")
+PREPROCESSING = ("unit",)
+PARAMS = {
+    "test_images": {"type": "integer", "minimum": 2, "default": 2000},  # of each split
+    # RMS errors
+    "targets": {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "default": []},
+    "prior_samples": {"type": "integer", "minimum": 0, "default": 0},  # for coverage
+    # the bracket's settings
+    "marginal": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "steps": {"type": "integer", "minimum": 0},
+            "codes": {"type": "integer", "minimum": 2},
+            "encoders": {"type": "integer", "minimum": 2},
+        },
+        "default": {},
+    },
+    "pictures": {"type": "integer", "minimum": 0, "default": 0},
+}
+SHOWS_MEAN = True
+PROGRESS = "mse"
 BLOCK = 250  # images encoded and decoded at a time
 NEIGHBOURS = 5000  # training images among which the nearest is looked for
 RADIUS = 2  # coverage counts what is within this many times a target
 
-Tensors = dict[str, Tensor]
+
+def units(p: Mapping[str, Any], model: VAE, objective: Objective) -> dict[str, str]:
+    """Names and units of the training curves."""
+    found = {"bound": "nats/image", "rate": "nats/image", "mse": "mse/pixel"}
+    return found | ({"gamma": "mse/pixel"} if model.likelihood.init_params() else {})
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A model at `weights`, its data, and the classifier and one-hot labels where there are."""
+def curves(step: Step) -> Tensors:
+    """The bound, the rate and the error, at the sampled z, and a learned variance."""
+    assert step.mse is not None
+    terms = step.terms
+    rate = (terms.log_posterior - terms.log_prior).mean()
+    found = {"bound": step.bound, "rate": rate, "mse": step.mse}
+    if "likelihood.log_gamma" in step.params:
+        found["gamma"] = step.params["likelihood.log_gamma"].exp()
+    return found
 
-    model: ComposedVAE | DrawVAE
-    weights: Tensors
-    data: Pixels
-    network: Frozen | None
-    labels: Mapping[str, Tensor]
 
-    def condition(self, split: str, rows: slice) -> Tensors:
-        """The keyword of a conditional model, empty for others."""
-        if not self.data.conditions:
-            return {}
-        return {"condition": self.data.condition(split, rows)}
+def check(subject: Subject, p: Mapping[str, Any]) -> None:
+    """It measures every model that it serves."""
+
+
+def evaluate(
+    subject: Subject, p: Mapping[str, Any], seed: int, step: int, memory: Memory
+) -> list[Row]:
+    """All rows of the end; none of a mark."""
+    if step != p["steps"]:
+        return []
+    with subject.model.evaluating():
+        return final_rows(subject, p, seed)
+
+
+def arrays(subject: Subject, p: Mapping[str, Any], seed: int) -> dict[str, np.ndarray]:
+    """The pictures of the end."""
+    if not p["pictures"]:
+        return {}
+    with subject.model.evaluating():
+        return pictures(subject, p["pictures"], seed)
 
 
 def final_rows(subject: Subject, p: Mapping[str, Any], seed: int) -> list[Row]:
@@ -64,8 +106,9 @@ def final_rows(subject: Subject, p: Mapping[str, Any], seed: int) -> list[Row]:
         noise = stream(seed, "evaluation", data.name, "prior", device=device)
         rows += _coverage(subject, p, noise)
     if p["marginal"]:
-        rows += bracket_rows(subject.model, subject.weights, data, seed, **p["marginal"])
-    count = sum(weight.numel() for weight in subject.weights.values())
+        part = registry.load("parts", "marginal")
+        rows += part.bracket_rows(subject.model, subject.weights, data, seed, **p["marginal"])
+    count = sum(weight.numel() for weight in subject.params.values())
     return [*rows, Row("parameters", count, "1")]
 
 
@@ -96,15 +139,9 @@ def _decoded(
 ) -> tuple[Tensor, Tensor]:
     """KL in nats [B] and E[x|z] [B, D] at one draw of z, of images x [B, D]."""
     model, weights = subject.model, subject.weights
-    posterior: Any = model.posterior(weights, x, **subject.condition(split, rows))
+    posterior = model.posterior(weights, x, subject.condition(split, rows))
     z = posterior.rsample(standard_normal(posterior, 1, noise))
-    if isinstance(model, DrawVAE):
-        rate = posterior.kl_along(z)[0]
-    elif model.has_flow:
-        rate = (posterior.log_prob(z) - model.log_prior(weights, posterior)(z))[0]
-    else:
-        rate = posterior.kl_standard()
-    return rate, model.mean(weights, z)[0]
+    return model.rate(weights, posterior, z), model.mean(weights, z)[0]
 
 
 def _split(
@@ -129,8 +166,8 @@ def _split(
             for name, image in (("patch_correlation", mean), ("patch_limit", x)):
                 violation = patch_correlation(x, image, kappa=1, shape=model.shape, **p["patch"])
                 add(**{name: 1 - violation})
-        if network := subject.network:
-            add(**_classes(network, subject.labels[split][rows], x, mean))
+        if look := subject.look:
+            add(**_classes(look.network, look.labels[split][rows], x, mean))
     means = {name: float(torch.cat(parts).mean()) for name, parts in sums.items()}
     return [*_plane(means, model.pixels, split, p["targets"]), *_others(means, split)]
 
@@ -199,5 +236,5 @@ def _prior_means(subject: Subject, count: int, split: str, noise: Generator) -> 
         shape = model.noise_shapes(1, size)["z"][1:]
         drawn = torch.randn(shape, generator=noise, device=noise.device)
         given = subject.condition(split, slice(start, start + size))
-        parts.append(model.drawn(subject.weights, drawn, **given))
+        parts.append(model.drawn(subject.weights, drawn, given))
     return torch.cat(parts)

@@ -9,7 +9,7 @@ ICML 2008). Sets of real vectors are seen as they are ("none").
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
@@ -19,8 +19,8 @@ from torch import Generator, Tensor
 
 from paper_repro.data import batches, catalogue, names
 from paper_repro.errors import UserError
-from paper_repro.training.composed_model import Images
 from paper_repro.training.streams import stream
+from paper_repro.vae.interface import Images
 
 FOR_VARIANCE = 1000  # images: the variance of pixels only says where a linear decoder starts
 
@@ -42,14 +42,6 @@ class Pixels:
     # of conditional sets, by split: images uint8 [N, C'*H*W] and numbers float32 [N, n]
     conditions: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    @property
-    def condition_planes(self) -> int:
-        """Planes [H, W] that a model is given besides the image to model: 0 in most sets."""
-        if not self.conditions:
-            return 0
-        pictures, numbers = self.conditions["train"]
-        return pictures.shape[1] // math.prod(self.images.shape[1:]) + numbers.shape[1]
-
     def condition(self, split: str, rows: Tensor | slice) -> Tensor:
         """Conditions [B, planes * H * W] of some images of a split: pictures in [0, 1], numbers as
         constant planes."""
@@ -60,11 +52,20 @@ class Pixels:
 
     def seen(self, images: Tensor, generator: Generator) -> Tensor:
         """What a model sees of images or vectors [B, C*H*W] of a split; of images, in [0, 1]."""
+        return self.seen_with(images, self.pixel_noise(images.shape, generator))
+
+    def pixel_noise(self, shape: Sequence[int], generator: Generator) -> Tensor | None:
+        """The uniform noise on [0, 1) of pixels that are drawn or dequantised."""
+        if self.preprocessing in ("none", "unit"):
+            return None
+        return torch.rand(shape, generator=generator, device=generator.device)
+
+    def seen_with(self, images: Tensor, uniform: Tensor | None) -> Tensor:
+        """`seen` with that noise."""
         if self.preprocessing == "none":
             return images
-        if self.preprocessing == "unit":
+        if uniform is None:
             return batches.scale(images, self.levels)
-        uniform = torch.rand(images.shape, generator=generator, device=images.device)
         if self.preprocessing == "binarised":
             return batches.binarise(images, self.levels, uniform)
         return (images + uniform) / (self.levels + 1)
@@ -94,8 +95,9 @@ class Pixels:
             if value:
                 raise UserError(f"{parameter}: {value} is for images; {self.name} holds vectors")
 
-    def order(self, seed: int, size: int) -> Callable[[int], Tensor]:
-        """step -> indices [size] into `train`; what is left of an epoch at its end is skipped."""
+    def order(self, seed: int, size: int, *, fixed: bool = False) -> Callable[[int], Tensor]:
+        """step -> indices [size] into `train`, of a new order every epoch or of one that is
+        `fixed`; what is left of an epoch at its end is skipped."""
         per_epoch = len(self.train) // size
         if not per_epoch:
             raise UserError(
@@ -103,13 +105,14 @@ class Pixels:
             )
 
         @lru_cache(maxsize=1)
-        def permutation(epoch: int) -> Tensor:
-            generator = stream(seed, "order", self.name, str(epoch))
+        def permutation(*epoch: str) -> Tensor:
+            generator = stream(seed, "order", self.name, *epoch)
             return batches.order(len(self.train), generator).to(self.train.device)
 
         def at(step: int) -> Tensor:
             start = step % per_epoch * size
-            return permutation(step // per_epoch)[start : start + size]
+            epoch = () if fixed else (str(step // per_epoch),)
+            return permutation(*epoch)[start : start + size]
 
         return at
 
@@ -139,6 +142,10 @@ def load(name: str, preprocessing: str, device: str) -> Pixels:
     if not variance > 0:
         raise UserError(f"dataset {name}: its first {len(some)} training images are all equal")
     channels, height, width = data.shape
+    planes = 0
+    if data.conditions:
+        pictures, numbers = data.conditions["train"]
+        planes = pictures.shape[1] + numbers.shape[1]
     return Pixels(
         name,
         data.fingerprint,
@@ -147,7 +154,7 @@ def load(name: str, preprocessing: str, device: str) -> Pixels:
         data.train.flatten(1).to(device),
         data.validation.flatten(1).to(device),
         data.test.flatten(1).to(device),
-        Images((channels, height, width), mean, variance),
+        Images((channels, height, width), mean, variance, planes),
         data.note,
         {
             split: (pictures.flatten(1).to(device), numbers.to(device))

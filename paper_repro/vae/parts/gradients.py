@@ -26,17 +26,20 @@ from paper_repro.estimators import silent
 from paper_repro.estimators.terms import Terms
 from paper_repro.metrics.gradient_stats import chunks, covariance_trace, moments
 from paper_repro.rows import Row, coordinates
-from paper_repro.training.composed_data import Pixels
-from paper_repro.training.composed_model import ComposedVAE, naming
 from paper_repro.training.streams import stream
+from paper_repro.vae.data import Pixels
+from paper_repro.vae.interface import naming
+from paper_repro.vae.model import EncoderDecoder
 
 Noise = dict[str, Tensor]
+COMPONENT = "part"
+NAMED_BY = ("compare",)
 WARM_UP = 50  # draws that settle a running baseline
 CHUNK = 8  # gradients held at a time
 
 
 def at_mark(
-    model: ComposedVAE,
+    model: EncoderDecoder,
     params: Mapping[str, Tensor],
     buffers: Mapping[str, Tensor],
     data: Pixels,
@@ -53,7 +56,7 @@ def at_mark(
     return [replace(row, kind="final" if step == p["steps"] else "curve") for row in rows]
 
 
-def check(model: ComposedVAE, data: Pixels, p: Mapping[str, Any]) -> None:
+def check(model: EncoderDecoder, data: Pixels, p: Mapping[str, Any]) -> None:
     """Compare on two images with two draws; UserError for what cannot be compared."""
     if bool(p["compare"]) != (p["gradient_draws"] >= 2):
         raise UserError("gradient_draws: 2 or more go with `compare`, and 0 without")
@@ -70,7 +73,7 @@ def check(model: ComposedVAE, data: Pixels, p: Mapping[str, Any]) -> None:
 
 
 def compare(
-    model: ComposedVAE,
+    model: EncoderDecoder,
     params: Mapping[str, Tensor],
     buffers: Mapping[str, Tensor],
     x: Tensor,
@@ -122,7 +125,7 @@ class _Minibatch:
 
     def __init__(
         self,
-        model: ComposedVAE,
+        model: EncoderDecoder,
         params: Mapping[str, Tensor],
         buffers: Mapping[str, Tensor],
         x: Tensor,

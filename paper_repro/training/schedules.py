@@ -12,6 +12,11 @@ from e on, and in between, with t rising from 0 to 1,
 
 ``{"schedule": "halve", "from": a, "every": f}`` is halved after each fraction f of the run (Dai and
 Wipf, Diagnosing and Enhancing VAE Models, ICLR 2019, for the learning rate).
+
+``{"schedule": "burda", "stages": n}`` is the learning rate of Burda, Grosse and Salakhutdinov,
+Importance Weighted Autoencoders, ICLR 2016, section 5: stage i = 0..7 lasts 3^i epochs, 3,280 in
+all, at 1e-3 10^(-i/7), which their code rounds to 10, 7.2, 5.2, 3.7, 2.7, 1.9, 1.4 and 1.0 times
+1e-4. Fewer stages, or a run that is not 3,280 epochs, keep these proportions (our choice).
 """
 
 from __future__ import annotations
@@ -55,8 +60,14 @@ def curve(name: str, value: Any, steps: int) -> Curve:
         if every <= 0:
             raise UserError(f"{name}.every: a positive fraction of the run, got {every:g}")
         return lambda step: a * 0.5 ** math.floor(step / (every * steps))
+    if shape == "burda":
+        _refuse_others(name, value, {"stages"})
+        stages = value.get("stages")
+        if not isinstance(stages, int) or not 1 <= stages <= 8:
+            raise UserError(f"{name}.stages: expected 1 to 8, got {stages!r}")
+        return lambda step: _burda(step, steps, stages)
     if not isinstance(shape, str) or shape not in SHAPES:
-        raise UserError(unknown(f"{name}.schedule", shape, [*SHAPES, "halve"]))
+        raise UserError(unknown(f"{name}.schedule", shape, [*SHAPES, "halve", "burda"]))
     _refuse_others(name, value, {"from", "to", "start", "end"})
     a, b, start, end = (
         _number(f"{name}.{key}", {"start": 0, "end": 1, **value}.get(key))
@@ -73,6 +84,12 @@ def curve(name: str, value: Any, steps: int) -> Curve:
         return a if t <= 0 else b if t >= 1 else between(a, b, t)
 
     return at
+
+
+def _burda(step: int, steps: int, stages: int) -> float:
+    position = (step + 0.5) / steps * (3**stages - 1) / 2
+    stage = next(i for i in range(stages) if position <= (3 ** (i + 1) - 1) / 2)
+    return round(10 * 10 ** (-stage / 7), 1) * 1e-4
 
 
 def _number(name: str, value: Any) -> float:

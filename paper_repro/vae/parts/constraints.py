@@ -1,17 +1,15 @@
 """The constraints of a cell and their multipliers, for training with GECO.
 
-Rezende and Viola, "Taming VAEs" (arXiv 1810.00597), Algorithm 1. A cell lists its constraints as
-``{"name": "RE", "kappa": 0.1}``, with further arguments of the function in `objectives.constraints`
-beside kappa. FRE and CLA look at the decoder's mean through a network trained beforehand and
-frozen; a task that has none serves RE and PNCC. Thresholds are part of the state, not of the loss:
-seeds that train together share one loss, and a threshold may be another run's number.
+Rezende and Viola, "Taming VAEs" (arXiv 1810.00597), Algorithm 1. FRE and CLA look at the decoder's
+mean through a network trained beforehand and frozen. Thresholds are part of the state, not of the
+loss: seeds that train together share one loss, and a threshold may be another run's number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,21 +18,14 @@ from paper_repro.errors import UserError
 from paper_repro.estimators.terms import LogJoint
 from paper_repro.objectives import constraints, geco
 from paper_repro.rows import Row
+from paper_repro.vae.interface import Frozen
 
+COMPONENT = "part"
+NAMED_BY = ("kappa", "constraints")
 Tensors = dict[str, Tensor]
 PATCHES = ("patch", "stride", "floor")
 MULTIPLIER = "multiplier"  # the option that sets the start; the others are those of geco.advance
 THRESHOLDS = "kappa"  # the entry of the state that geco does not know
-
-
-class Frozen(Protocol):
-    """A network trained beforehand, differentiable in its input alone."""
-
-    def probabilities(self, images: Tensor) -> Tensor:
-        """[..., B, D] -> [..., B, classes]."""
-
-    def features(self, images: Tensor) -> Tensor:
-        """[..., B, D] -> [..., B, F], divided by their RMS over the data."""
 
 
 class Seen(NamedTuple):
@@ -95,6 +86,23 @@ def constraint(
     return Constraint(name, kappa, classes, lambda k: k, "1")
 
 
+def lagrangian(
+    p: Mapping[str, Any], shape: tuple[int, int, int], network: Frozen | None, device: str
+) -> Lagrangian:
+    """The multipliers of a cell's constraints: RE's threshold is `kappa`, those of FRE, CLA and
+    PNCC stand in `constraints`, and PNCC's other arguments in `patch`."""
+    specs = [{"name": "RE", "kappa": p["kappa"]}] if p["kappa"] else []
+    specs += [
+        {"name": name, "kappa": kappa, **(p["patch"] if name == "PNCC" else {})}
+        for name, kappa in p["constraints"].items()
+    ]
+    patch, side = p["patch"].get("patch", 7), min(shape[1:])
+    if "PNCC" in p["constraints"] and patch > side:
+        raise UserError(f"patch: {patch} exceeds images of side {side}")
+    listed = [constraint(spec, shape, network) for spec in specs]
+    return Lagrangian(listed, p["objective_options"], device)
+
+
 class Lagrangian:
     """Constraints with one multiplier each, whose state is passed in and out."""
 
@@ -114,6 +122,9 @@ class Lagrangian:
         self.scale: float | None = options.get("scale")
         self.units = {f"multiplier_{c.name}": "1" for c in self.listed}
         self.units |= {f"violation_{c.name}": c.unit for c in self.listed}
+        self.squared = next((i for i, c in enumerate(self.listed) if c.name == "RE"), None)
+        if self.squared is not None:
+            self.units["relative_mse"] = "1"
 
     def state(self) -> Tensors:
         """The state before the first step."""
@@ -123,12 +134,15 @@ class Lagrangian:
 
     def joint(
         self,
-        seen: Seen,
+        x: Tensor,
+        labels: Tensor | None,
         mean: Callable[[Any], Tensor],
         log_prior: Callable[[Any], Tensor],
         state: Tensors,
     ) -> geco.ConstrainedJoint:
-        """The log joint whose energy is that of the violations at `mean`, z -> E[x|z]."""
+        """The log joint of images x [B, D], with one-hot labels where there is a classifier, whose
+        energy is that of the violations at `mean`, z -> E[x|z]."""
+        seen = Seen(x, labels)
 
         def violations(z: Any) -> Tensor:
             decoded = mean(z)
@@ -137,14 +151,17 @@ class Lagrangian:
 
         return geco.ConstrainedJoint(violations, log_prior, geco.multipliers(state))
 
-    def advance(self, joint: LogJoint, state: Tensors) -> tuple[Tensors, Tensors]:
-        """The state after a step, and logs, from the violations that `joint` has seen."""
+    def advance(self, joint: LogJoint, state: Tensors, mse: Tensor) -> tuple[Tensors, Tensors]:
+        """The state after a step, and logs, from the violations that `joint` has seen and the mean
+        squared error per pixel, 0-d."""
         assert isinstance(joint, geco.ConstrainedJoint)
         assert joint.seen is not None, "the estimator made no use of its log joint"
         found = joint.seen.flatten(1).mean(1)
         values = torch.cat([geco.multipliers(state), found]).unbind()
-        logs = dict(zip(self.units, values, strict=True))
+        logs = dict(zip(self.units, values, strict=False))
         kappas = state[THRESHOLDS]
+        if self.squared is not None:
+            logs["relative_mse"] = mse / kappas[self.squared].square()
         scales: float | Tensor | None = self.scale
         if scales is None:
             pairs = zip(self.listed, kappas.unbind(), strict=True)

@@ -1,4 +1,4 @@
-"""A composed VAE at fixed weights, as a density model of images that it was not trained on.
+"""A VAE at fixed weights, as a density model of images that it was not trained on.
 
 What training takes from the minibatch is settled once, on training images: the variance of a
 likelihood that solves for it (Dai, Wenliang and Wipf, NeurIPS 2021, equation 6; BAGGINS), and the
@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
+from paper_repro.contracts import Objective
 from paper_repro.distributions.gaussian import normal_log_prob
-from paper_repro.training.composed_model import ComposedVAE, Weights, entries
+from paper_repro.vae.interface import Weights, entries
+from paper_repro.vae.model import EncoderDecoder
+
+VALUES = {"cpu": 4_000_000, "cuda": 200_000_000}  # pixels decoded at a time: cache or memory
+
+
+def limit(pixels: int, device: torch.device) -> int:
+    """How many images of so many pixels are decoded at a time."""
+    return max(1, VALUES[device.type] // pixels)
 
 
 class Draws(NamedTuple):
@@ -33,18 +41,18 @@ class Draws(NamedTuple):
     z: Tensor
 
 
-class TrainedVAE:
+class Trained:
     """The functions of a model at `weights`, within ``model.evaluating()``.
 
     `limit`: how many images are encoded or decoded at a time. After `settle`, `variance` ([] or
     [C]) and `prior` (a log-scale [D]) hold what the training images settle, or None.
     """
 
-    def __init__(self, model: ComposedVAE, weights: Weights, limit: int) -> None:
+    def __init__(self, model: EncoderDecoder, weights: Weights, limit: int) -> None:
         self.model, self.weights, self.limit = model, weights, limit
         self.variance: Tensor | None = None
         self.prior: Tensor | None = None
-        self.fitted: ModuleType | None = None
+        self.fitted: Objective | None = None
 
     def posterior(self, x: Tensor) -> Any:
         """q(z|x) of images x [N, pixels]."""
@@ -55,25 +63,24 @@ class TrainedVAE:
         """E[x|z] at z [N, D]: [N, pixels]."""
         return torch.cat([self.model.mean(self.weights, part) for part in z.split(self.limit)])
 
-    def settle(self, objective: ModuleType, train: Tensor, noise: Generator) -> Tensor:
+    def settle(self, objective: Objective, train: Tensor, noise: Generator) -> Tensor:
         """Settle variance and prior on training images [N, pixels]; returns their mean squared
         error per pixel, 0-d, at one draw of z each."""
         posterior, options = self.posterior(train), self.model.likelihood_options
         z = posterior.sample(standard_normal(posterior, 1, noise)).squeeze(0)
         parts = [self.model.decode(self.weights, part) for part in z.split(self.limit)]
         output = torch.cat(parts)
-        if hasattr(self.model.likelihood, "frozen_log_likelihood"):
+        if self.model.likelihood.SOLVES_VARIANCE:
             self.variance = self.model.likelihood.variance(train, output, **options)
-        if hasattr(objective, "fitted_prior"):
+        if objective.FITS_PRIOR:
             variances = (2 * posterior.log_scale).exp()
             self.prior, self.fitted = objective.fitted_prior(posterior.mean, variances), objective
         return (train - self.model.likelihood.mean(output, **options)).square().mean()
 
     def rate(self, posterior: Any) -> Tensor | None:
         """KL(q(z|x) || p(z)) in nats/image [N], or None where it has no closed form."""
-        if self.fitted:
-            found: Tensor = self.fitted.rate(posterior, self.prior)
-            return found
+        if self.fitted and self.prior is not None:
+            return self.fitted.rate(posterior, self.prior)
         return None if self.model.has_flow else posterior.kl_standard()
 
     def closed_distortion(self, x: Tensor, posterior: Any) -> Tensor | None:

@@ -1,26 +1,19 @@
-"""What is measured on any VAE put together from parts, with the same definitions for all.
+"""The rows of one split of the data: bounds on the likelihood, errors, units in use.
 
 ELBO, rate and distortion are those of Alemi et al. (ICML 2018), the importance bound on log p(x)
-that of Burda et al. (ICLR 2016). Every image gets `samples` draws of z, discrete ones hard, from
-which all is estimated that has no closed form. All runs see the same images of a split. Since
-bounds under different likelihoods do not compare, there is also an ELBO ``refitted``: under a
-Gaussian likelihood of one variance, the mean squared error on the training images (our choice).
+that of Burda et al. (ICLR 2016).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from paper_repro.data import batches
 from paper_repro.metrics.bounds import bits_per_dim
 from paper_repro.metrics.mmd import mmd
 from paper_repro.metrics.units import (
@@ -31,88 +24,17 @@ from paper_repro.metrics.units import (
     informative_units,
 )
 from paper_repro.rows import Row, coordinates
-from paper_repro.training.composed_data import Pixels, as_pictures
-from paper_repro.training.composed_model import ComposedVAE, Weights
 from paper_repro.training.memory import Memory
-from paper_repro.training.streams import stream
-from paper_repro.training.trained_vae import Draws, TrainedVAE, standard_normal
+from paper_repro.vae.data import Pixels
+from paper_repro.vae.model import EncoderDecoder
+from paper_repro.vae.trained import Draws, Trained
 
-VALUES = {"cpu": 4_000_000, "cuda": 200_000_000}  # pixels decoded at a time: cache or memory
-PART = 50  # times as many are one part of an evaluation: some seconds
-NO_DENSITY = ("squared_error",)
+PART = 50  # times as many images as are decoded at once are one part of an evaluation: seconds
 CLOSED_FORM = {"estimate": "closed_form"}
 
 
-def evaluate_composed(
-    model: ComposedVAE,
-    weights: Weights,
-    data: Pixels,
-    objective: ModuleType,
-    p: Mapping[str, Any],
-    seed: int,
-    step: int,
-    memory: Memory,
-) -> list[Row]:
-    """All rows of the cell's `splits` at these weights, within ``model.evaluating()``.
-
-    `p` are the cell's parameters; rows taken before the last step are of kind "curve". No number
-    of the test images depends on which other splits are measured.
-    """
-    device = data.test.device
-    fixed = stream(0, "evaluation", data.name, "pixels", device=device)
-    seen = {
-        "test": data.seen(data.test[: p["test_images"]], fixed),
-        "train": data.seen(data.train[: p["train_images"]], fixed),
-    }
-    if "validation" in p["splits"]:
-        seen["validation"] = data.seen(data.validation[: p["test_images"]], fixed)
-
-    def noise(*split: str) -> Generator:
-        return stream(seed, "evaluation", data.name, str(step), *split, device=device)
-
-    trained = TrainedVAE(model, weights, max(1, VALUES[device.type] // model.pixels))
-    own, mse = {"test": noise()}, None
-    if getattr(objective, "LIKE", "elbo") != "autoencoder":  # there z has no distribution
-        mse = trained.settle(objective, seen["train"], own["test"])
-    own |= {split: noise(split) for split in p["splits"] if split != "test"}
-    kind = "final" if step == p["steps"] else "curve"
-
-    def rows(split: str) -> list[Row]:
-        return _split(trained, seen[split], mse, own[split], split, data, p, memory)
-
-    return [
-        replace(row, split=split, kind=kind)
-        for split in p["splits"]
-        for row in memory.rows(split, partial(rows, split))
-    ]
-
-
-def reconstructions(
-    model: ComposedVAE, weights: Weights, data: Pixels, count: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Pictures uint8 [count, C, H, W], within ``model.evaluating()``: ``pictures_<split>``, E[x|z]
-    of the first test and validation images, and these as ``originals_<split>`` where they may be
-    shown. z is the posterior mean of a Gaussian and a draw of a discrete posterior."""
-    device, found = data.test.device, {}
-    for split, images in (("test", data.test), ("validation", data.validation)):
-        first = images[:count]
-        fixed, noise = (
-            stream(s, "evaluation", data.name, "pictures", split, device=device) for s in (0, seed)
-        )
-        posterior = model.posterior(weights, data.seen(first, fixed))
-        if posterior.kind == "gaussian":
-            z = posterior.mean_z()
-        else:
-            z = posterior.sample(standard_normal(posterior, 1, noise)).squeeze(0)
-        found[f"pictures_{split}"] = data.shown(model.mean(weights, z))
-        if data.may_be_shown:
-            original = batches.scale(first, data.levels)
-            found[f"originals_{split}"] = as_pictures(original, data.images.shape)
-    return {name: picture.cpu().numpy() for name, picture in found.items()}
-
-
-def _split(
-    trained: TrainedVAE,
+def split_rows(
+    trained: Trained,
     x: Tensor,
     mse: Tensor | None,
     noise: Generator,
@@ -121,7 +43,10 @@ def _split(
     p: Mapping[str, Any],
     memory: Memory,
 ) -> list[Row]:
-    """The rows of one split's images x [N, pixels]; without `mse`, of an autoencoder."""
+    """The rows of images x [N, pixels] of a split, whose names they leave open.
+
+    `mse` is the squared error on the training images, None of an autoencoder.
+    """
     posterior, gaussian = trained.posterior(x), p["latent"] == "gaussian"
     rows, model = _units(posterior), trained.model
     if gaussian:
@@ -138,7 +63,7 @@ def _split(
 
 
 def _drawn(
-    trained: TrainedVAE, x: Tensor, samples: int, noise: Generator, split: str, memory: Memory
+    trained: Trained, x: Tensor, samples: int, noise: Generator, split: str, memory: Memory
 ) -> Draws:
     """The draws for all images of a split, remembered part by part."""
     images = PART * max(1, trained.limit // samples)  # whole chunks of `draw`: the same draws
@@ -154,7 +79,7 @@ def _drawn(
 
 
 def _bounds(
-    trained: TrainedVAE,
+    trained: Trained,
     x: Tensor,
     posterior: Any,
     draws: Draws,
@@ -173,12 +98,12 @@ def _bounds(
         where, elbo = coordinates(**at), -(rate + distortion)
         rows.append(Row("distortion", distortion, "nats/image", at=where))
         rows.append(Row("elbo", elbo, "nats/image", at=where))
-        if p["preprocessing"] == "dequantised" and p["likelihood"] != "bernoulli":
+        if p["preprocessing"] == "dequantised":
             width = 1 / (data.levels + 1)
             bits = _or_nan(bits_per_dim, torch.tensor(elbo), dims=pixels, bin_width=width)
             rows.append(Row("bits_per_dim", bits, "bits/dim", at=where))
 
-    if p["likelihood"] not in NO_DENSITY:
+    if trained.model.likelihood.DENSITY:
         add(-_mean(draws.log_likelihood), **sampled)
         evidence = _mean(draws.log_evidence)
         rows.append(Row("iwae", evidence, "nats/image", at=coordinates(**sampled)))
@@ -191,7 +116,7 @@ def _bounds(
     return rows
 
 
-def _errors(sse: Tensor, model: ComposedVAE, z: str) -> list[Row]:
+def _errors(sse: Tensor, model: EncoderDecoder, z: str) -> list[Row]:
     """Squared errors per image [N] as what the papers report, at the z named."""
     total, at = _mean(sse), coordinates(z=z)
     mse = total / model.pixels
@@ -216,7 +141,7 @@ def _units(posterior: Any) -> list[Row]:
     return rows
 
 
-def _gamma(trained: TrainedVAE) -> list[Row]:
+def _gamma(trained: Trained) -> list[Row]:
     """The variance of p(x|z) that was learned or solved for, per channel if it has several."""
     learned = trained.weights.get("likelihood.log_gamma")
     found = trained.variance if learned is None else learned.exp()

@@ -14,23 +14,25 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from torch import Generator, Tensor
 
+from paper_repro.contracts import Objective
 from paper_repro.errors import UserError
 from paper_repro.metrics.auroc import auroc
 from paper_repro.metrics.score_histogram import histograms
 from paper_repro.rows import Row, coordinates
-from paper_repro.training import composed_data
-from paper_repro.training.composed_data import Pixels
-from paper_repro.training.composed_evaluation import NO_DENSITY, VALUES
-from paper_repro.training.composed_model import ComposedVAE, Weights
 from paper_repro.training.streams import stream
-from paper_repro.training.trained_vae import TrainedVAE
+from paper_repro.vae import data as pixels
+from paper_repro.vae.data import Pixels
+from paper_repro.vae.interface import Weights
+from paper_repro.vae.model import EncoderDecoder
+from paper_repro.vae.trained import Trained, limit
 
+COMPONENT = "part"
+NAMED_BY = ("outliers",)
 POINTS, COORDINATES = 500, 32  # points kept of each set where a point has few coordinates
 SETS = ("inliers", "outliers")
 
@@ -42,7 +44,7 @@ def load(name: str, data: Pixels) -> Pixels | None:
         return None
     if name == data.name:
         raise UserError(f"outliers: {name!r} is the data set of the run")
-    found = composed_data.load(name, data.preprocessing, str(data.test.device))
+    found = pixels.load(name, data.preprocessing, str(data.test.device))
     if found.images.shape != data.images.shape:
         raise UserError(
             f"outliers: images of {name!r} are {list(found.images.shape)}, "
@@ -59,11 +61,11 @@ def fingerprint(data: Pixels, outliers: Pixels | None) -> str:
 
 
 def evaluate(
-    model: ComposedVAE,
+    model: EncoderDecoder,
     weights: Weights,
     data: Pixels,
     outliers: Pixels | None,
-    objective: ModuleType,
+    objective: Objective,
     p: Mapping[str, Any],
     seed: int,
 ) -> list[Row]:
@@ -75,8 +77,7 @@ def evaluate(
     pair = _seen(data, outliers, p["test_images"])
     scores = {"sse": [_errors(trained, x) for x in pair]}
     rows = [Row("outlier_sse", _mean(scores["sse"][1]), "sse/image", "test", coordinates(z="mean"))]
-    density = p["likelihood"] not in NO_DENSITY
-    if density and getattr(objective, "LIKE", "elbo") != "autoencoder":
+    if model.likelihood.DENSITY and objective.LIKE != "autoencoder":
         device = data.test.device
         noise = stream(seed, "evaluation", data.name, "outliers", device=device)
         fixed = stream(0, "evaluation", data.name, "pixels", device=device)
@@ -92,7 +93,7 @@ def evaluate(
 
 
 def arrays(
-    model: ComposedVAE,
+    model: EncoderDecoder,
     weights: Weights,
     data: Pixels,
     outliers: Pixels | None,
@@ -123,8 +124,8 @@ def arrays(
     return found
 
 
-def _trained(model: ComposedVAE, weights: Weights, data: Pixels) -> TrainedVAE:
-    return TrainedVAE(model, weights, max(1, VALUES[data.test.device.type] // model.pixels))
+def _trained(model: EncoderDecoder, weights: Weights, data: Pixels) -> Trained:
+    return Trained(model, weights, limit(model.pixels, data.test.device))
 
 
 def _seen(data: Pixels, outliers: Pixels, count: int) -> list[Tensor]:
@@ -137,16 +138,16 @@ def _seen(data: Pixels, outliers: Pixels, count: int) -> list[Tensor]:
     ]  # fmt: skip
 
 
-def _reconstructed(trained: TrainedVAE, x: Tensor) -> Tensor:
+def _reconstructed(trained: Trained, x: Tensor) -> Tensor:
     return trained.mean(trained.posterior(x).mean_z())
 
 
-def _errors(trained: TrainedVAE, x: Tensor) -> Tensor:
+def _errors(trained: Trained, x: Tensor) -> Tensor:
     """||x - mu_x(mu_z(x))||^2 of images x [N, pixels]: [N], sse/image."""
     return (x - _reconstructed(trained, x)).square().sum(-1)
 
 
-def _elbo(trained: TrainedVAE, x: Tensor, samples: int, noise: Generator) -> Tensor:
+def _elbo(trained: Trained, x: Tensor, samples: int, noise: Generator) -> Tensor:
     """ELBO of images x [N, pixels]: [N] in nats/image, the rate exact where it has a closed
     form."""
     draws = trained.draw(x, samples, noise)
