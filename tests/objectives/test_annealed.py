@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from paper_repro.training import schedules
 from paper_repro.estimators.terms import Terms
 from paper_repro.likelihoods import gaussian
 from paper_repro.objectives import beta_elbo, elbo, gqn
+from paper_repro.training import schedules
 
 
 def terms(seed: int = 0) -> Terms:

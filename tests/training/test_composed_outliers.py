@@ -17,8 +17,8 @@ from paper_repro.data import names, search
 from paper_repro.errors import UserError
 from paper_repro.metrics.score_histogram import EDGES, histograms
 from paper_repro.training import composed_data, composed_outliers, run
-from paper_repro.vae.model import VAE
 from paper_repro.training.problem import Problem
+from paper_repro.vae.model import VAE
 from tests.training import composed
 
 SCREEN = {"outliers": "manifold", "likelihood": "gaussian_gamma", "estimator": "exact_kl"}

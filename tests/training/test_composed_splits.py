@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from paper_repro.training.tasks import composed_vae
 
 from paper_repro.rows import Row
 from paper_repro.training import composed_data
-from paper_repro.vae.data import Pixels, as_pictures
 from paper_repro.training.problem import Problem
-from paper_repro.training.tasks import composed_vae
+from paper_repro.vae.data import Pixels, as_pictures
 from tests.training import composed, problems
 
 ALL = ["train", "validation", "test"]

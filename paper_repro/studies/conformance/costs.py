@@ -24,6 +24,7 @@ from paper_repro.distributions.gaussian import standard_normal_log_prob as stand
 from paper_repro.distributions.mixture import GaussianMixture
 from paper_repro.distributions.two_layer import TwoLayer
 from paper_repro.estimators.terms import LogJoint
+from paper_repro.gradients.draws import Value
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.conformance import measure
 from paper_repro.studies.conformance.problems import (
@@ -63,8 +64,8 @@ def times(
 ) -> dict[str, list[float]]:
     """Seconds of one forward and backward pass in each of `repeats` rounds of all estimators."""
     generator = stream(seed, "evaluation", "cost")
-    noise = measure.draw_noise(model, k, generator)
-    values = {e: measure.value_of(e, model, objective, k, generator) for e in estimators}
+    noise = model.noise(k, generator)
+    values = {e: measure.estimate(model, e, objective, k, generator) for e in estimators}
     steps = {e: _step(model, value, noise) for e, value in values.items()}
     found: dict[str, list[float]] = {e: [] for e in steps}
     for _ in range(repeats + WARM_UP):
@@ -75,9 +76,7 @@ def times(
     return {e: seconds[WARM_UP:] for e, seconds in found.items()}
 
 
-def _step(
-    model: ExactProblem, value: measure.Value, noise: dict[str, Tensor]
-) -> Callable[[], object]:
+def _step(model: ExactProblem, value: Value, noise: dict[str, Tensor]) -> Callable[[], object]:
     leaves = {name: p.clone().requires_grad_() for name, p in model.params.items()}
     return lambda: torch.autograd.grad(
         value(leaves, noise), list(leaves.values()), allow_unused=True

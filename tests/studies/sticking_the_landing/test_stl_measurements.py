@@ -10,12 +10,9 @@ import pytest
 import torch
 
 from paper_repro.errors import UserError
+from paper_repro.gradients.draws import estimate, gradient_draws
+from paper_repro.gradients.moments import moments
 from paper_repro.studies.sticking_the_landing.tasks import toys
-from paper_repro.studies.sticking_the_landing.tasks.measure import (
-    estimate,
-    gradient_batches,
-    gradient_moments,
-)
 from paper_repro.studies.sticking_the_landing.tasks.surface import surface
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
@@ -82,8 +79,8 @@ def test_each_layer_1_parameter_has_the_variance_of_theory() -> None:
         for variant, name in (("total", "total"), ("code", "path_code"), ("exact", "path"))
     }
     generator = stream(0, "evaluation", "two_layer")
-    batches = gradient_batches(values, toy.params, toy.noise_shapes(1), generator, draws=20_000)
-    found = gradient_moments(batches)
+    batches = gradient_draws(values, toy.params, toy.noise_shapes(1), generator, draws=20_000)
+    found = moments(batches)
     for variant, theory in layer1_variances().items():
         for name, variance in zip(("mean", "log_scale"), theory, strict=True):
             measured = found[variant][name].variance.item()

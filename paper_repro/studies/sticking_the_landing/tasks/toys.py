@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
+from paper_repro.contracts import Tensors
 from paper_repro.distributions import flow as flows
 from paper_repro.distributions.flow import Flow
 from paper_repro.distributions.gaussian import (
@@ -24,11 +26,24 @@ from paper_repro.distributions.mixture import GaussianMixture
 from paper_repro.distributions.posterior import Reparameterised
 from paper_repro.distributions.two_layer import TwoLayer
 from paper_repro.estimators.terms import LogJoint
+from paper_repro.gradients.draws import Model
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import random_target
-from paper_repro.studies.sticking_the_landing.tasks.measure import Model, Tensors, Toy
 
 # Two-layer toy: prior scale of h1 given h2 and noise scale of x given h1, as variances.
 LAYER_VARIANCE, OBSERVATION_VARIANCE = 0.5, 1.2
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Parameters and the model they define: `model(params)` is (q, log p(x, z))."""
+
+    params: Tensors
+    model: Model
+
+    def noise_shapes(self, samples: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the noise of one draw with K = samples."""
+        found: dict[str, tuple[int, ...]] = self.model(self.params)[0].noise_shapes(samples)
+        return found
 
 
 def normal(generator: Generator, *shape: int) -> Tensor:
