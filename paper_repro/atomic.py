@@ -62,6 +62,23 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def make_room(path: Path, *, folder: bool = False) -> None:
+    """Rename what stands at `path` and is no file, or no folder if `folder`; a line says whither.
+
+    Nothing is deleted: it is not ours. UserError when the disk refuses.
+    """
+    if not os.path.lexists(path) or (os.path.isdir if folder else os.path.isfile)(path):
+        return
+    with writing(path):
+        aside = Path(tempfile.mkdtemp(prefix=f"{path.name}.aside-", dir=path.parent))
+        os.rename(path, aside / path.name)
+    print(
+        f"paper_repro: warning: {path} is no {'folder' if folder else 'file'}; moved into {aside}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Within this block an error of the file system is one line that names `path`."""

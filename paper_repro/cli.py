@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from paper_repro import __version__, arguments, grid
+from paper_repro import __version__, arguments, grid, guarded
 from paper_repro.errors import UserError
 
 Command = Callable[[argparse.Namespace], None]
@@ -24,10 +24,13 @@ def train(args: argparse.Namespace) -> None:
     if args.out and len(args.cell) > 1:
         raise UserError("--out: is the folder of one cell, but several are named")
     cells = grid.find(args.study, args.tier, args.cell, args.seeds or None)
+    guarded.import_torch()
+    from paper_repro.data import search
     from paper_repro.training.run import train_cell
 
     for cell in cells:
         with _naming(cell.id):
+            search.point_to(cell.datasets, args.data_dir, not args.no_download)
             train_cell(
                 cell if args.seed is None else replace(cell, seeds=(args.seed,)),
                 args.store,
@@ -35,8 +38,6 @@ def train(args: argparse.Namespace) -> None:
                 device=args.device,
                 threads=args.threads,
                 sources=grid.sources(cell),
-                data_dir=args.data_dir,
-                download=not args.no_download,
                 log=args.log,
             )
 
@@ -154,6 +155,7 @@ def plan(args: argparse.Namespace) -> None:
 
 def fetch(args: argparse.Namespace) -> None:
     """Bring the data sets of a tier to where training looks for them, and read each once."""
+    guarded.import_torch()
     from paper_repro.data.fetch import fetch as bring
 
     studies = args.study or grid.study_names()

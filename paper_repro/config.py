@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from paper_repro import arguments, grid, registry
+from paper_repro import arguments, grid, guarded, registry
 from paper_repro.analysis import claim_names
 from paper_repro.errors import UserError, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
@@ -90,7 +90,8 @@ def check_device(device: str, local: bool) -> None:
         return
     if any(Path("/dev").glob("nvidia[0-9]*")):
         return
-    import torch  # 2 s, spent only where the usual sign of a GPU is missing
+    guarded.import_torch()  # 2 s, spent only where the usual sign of a GPU is missing
+    import torch
 
     if not torch.cuda.is_available():
         raise UserError("config.device: 'cuda', but this machine has no CUDA GPU; auto or cpu")

@@ -3,9 +3,9 @@
 A part names what it can serve: SUPPORTS (kinds of posterior), OBJECTIVES, LIKELIHOODS, PRIORS,
 MODELS (decoders) and PREPROCESSING (a Bernoulli likelihood is a density of binary pixels alone),
 SIDES (a rule for the sides of an image), MIN_SAMPLES. A task REFUSES combinations of its parameters
-and says why, lists in PAIRED those whose lists belong together, entry by entry, and in BELOW_PIXELS
-those whose numbers stay so far below the number of pixels; MEMORY is False where it keeps none for
-an estimator.
+and says why, lists in PAIRED those whose lists belong together, entry by entry, in AT_MOST those
+that do not exceed another one, and in BELOW_PIXELS those whose numbers stay so far below the number
+of pixels; MEMORY is False where it keeps none for an estimator.
 """
 
 from __future__ import annotations
@@ -142,6 +142,9 @@ def _check_refused(cell: Cell, where: str) -> None:
     for rules, why in literal("REFUSES"):
         if all(holds(params[name], rule) for name, rule in rules.items()):
             raise UserError(f"{where}: {why}")
+    for name, most in literal("AT_MOST"):
+        if params[name] > params[most]:
+            raise UserError(f"{where}: {name}: {params[name]} exceeds {most}, {params[most]}")
     for first, second in literal("PAIRED"):
         lengths = len(params[first]), len(params[second])
         if lengths[0] != lengths[1]:

@@ -90,10 +90,12 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
         own = experiment.get("tiers", {}).get(tier, {}).get("params", {})
         _check_overlaps(axes, own, f"{study}/grid.yaml: {name}", tier)
         seeds = min(seeds, max_seeds) if max_seeds else seeds
+        computed: dict[str, str] = {}
         if (points := math.prod(map(len, axes.values()))) > MOST:
             raise UserError(f"{study}/grid.yaml: {name}: {points:,} cells, at most {MOST:,}")
         for point in _product(axes):
-            label = "-".join([name, *_labels(point)])
+            place = f"{study}/grid.yaml: {name}"
+            label = naming.cell_id([name, *_labels(point)], place)
             where = f"{study}/grid.yaml: {label}"
             params = complete(study, experiment["task"], {**fixed, **point}, where)
             if may := registry.constant("tasks", experiment["task"], "HANDED", study):
@@ -101,9 +103,10 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
                 params = handed.resolve(params, may, earlier, where)
             cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
             check_parts(cell, where)
-            naming.check_id(label, where)
             if label in cells:
                 raise UserError(f"{where}: two points of the grid have this name")
+            if (same := computed.setdefault(cell.digest(), label)) != label:
+                raise UserError(f"{where}: has the very settings of {same}; it would be run twice")
             cells[label], axes_of[label] = cell, frozenset(point)
     naming.check_distinct(cells, f"{study}/grid.yaml: cells")
     return list(cells.values())

@@ -2,10 +2,11 @@
 
 A task's literal PARAMS holds a JSON-schema rule with a default for each parameter; a rule with
 ``"schedule": True`` also takes a schedule (`training.schedules`), and a parameter in HANDED the
-description of another run's number (`paper_repro.handed`). The options of a part, such as
-`likelihood_options`, are those in the part's literal OPTIONS (networks: SIZES), of their defaults'
-types; its RULES say what a type does not, such as a range. Numbers among the options of an
-estimator or objective may follow a schedule.
+description of another run's number (`paper_repro.handed`). A list names a value once: what a run
+does at each would be done twice; ``"uniqueItems": False`` lets it repeat. The options of a part,
+such as `likelihood_options`, are those in the part's literal OPTIONS (networks: SIZES), of their
+defaults' types; its RULES say what a type does not, such as a range. Numbers among the options of
+an estimator or objective may follow a schedule.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ COMMON: dict[str, Rule] = {
     "objective": {"type": "string", "default": ""},
     "likelihood": {"type": "string", "default": ""},
     # estimators whose gradients are measured side by side on the weights of one run
-    "compare": {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "default": []},
+    "compare": {"type": "array", "items": {"type": "string"}, "default": []},
     "steps": {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0},
     "curve_points": {"type": "integer", "minimum": 1, "maximum": 200, "default": 100},
 }
@@ -51,7 +52,8 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
     """
     if task not in (known := registry.names("tasks", study)):
         raise UserError(unknown(f"{where}: task", task, known))
-    rules = rules_of(study, task, params.get("protocol"))
+    own = rules_of(study, task, params.get("protocol"))
+    rules = {name: {"uniqueItems": True, **rule} for name, rule in own.items()}
     may = registry.constant("tasks", task, "HANDED", study) or ()
     handed = {name for name in may if _is_handed(params.get(name))}
     plain = {name: value for name, value in params.items() if name not in handed}

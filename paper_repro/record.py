@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,9 @@ def write(folder: Path, record: Mapping[str, Any], files: Mapping[str, bytes]) -
 
     A kill on the way leaves a folder that `read` finds absent or damaged, never another run.
     """
+    atomic.make_room(folder, folder=True)
+    for name in (RECORD, METRICS, ARRAYS):
+        atomic.make_room(folder / name)
     for name in (METRICS, ARRAYS):
         if name in files:
             atomic.write_bytes(folder / name, files[name])
@@ -68,7 +72,7 @@ def read(folder: Path) -> Run | None:
     """The run in `folder`, None where there is none; raises `Damaged` where it is not whole."""
     path = folder / RECORD
     try:
-        text = path.read_bytes()
+        text = _content(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:  # unreadable sectors
@@ -77,7 +81,7 @@ def read(folder: Path) -> Run | None:
     files = {}
     for name, known in record["files"].items():
         try:
-            files[name] = (folder / name).read_bytes()
+            files[name] = _content(folder / name)
         except OSError as error:
             raise Damaged(f"{folder / name} cannot be read ({error.strerror})") from None
         if hashlib.sha256(files[name]).hexdigest() != known:
@@ -85,6 +89,20 @@ def read(folder: Path) -> Run | None:
     if ARRAYS not in files and (folder / ARRAYS).exists():
         raise Damaged(f"{folder / ARRAYS} is not part of this run")
     return Run(record, files)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; OSError, or `Damaged` for a folder, a pipe or a link to nothing."""
+    if os.path.lexists(path) and not os.path.isfile(path):
+        raise Damaged(f"{path} is no file")
+    return path.read_bytes()
+
+
+def misplaced(record: Mapping[str, Any], study: str, cell: str, seed: str) -> str:
+    """Which run lies in a folder <study>/<cell>/<seed> by its run.json; "" where it is this one."""
+    of = record["cell"]
+    found = (of["study"], of["id"], f"seed{record['seed']}")
+    return "" if found == (study, cell, seed) else "/".join(found)
 
 
 def answers(record: Mapping[str, Any], cell: Cell, seed: int) -> bool:

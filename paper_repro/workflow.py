@@ -159,11 +159,10 @@ def damaged(folder: str) -> str:
         except record.Damaged as damage:
             return str(damage)
         if run:
-            of, seed = run.record["cell"], run.record["seed"]
-            if (of["study"], of["id"], f"seed{seed}") != (*cell_of(folder), path.name):
+            if record.misplaced(run.record, *cell_of(folder), path.name):
                 return f"{path} is of another run"
-            made |= set(of["seeds"])
-            found.add(seed)
+            made |= set(run.record["cell"]["seeds"])
+            found.add(run.record["seed"])
     lost = sorted(made - found) if found else [0]
     return f"{folder}/seed{lost[0]} is not there" if lost else ""
 

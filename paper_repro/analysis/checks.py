@@ -1,9 +1,9 @@
 """The statistics a check may name, and the region its number must lie in.
 
-A statistic is a function of a `Sample` and a rule that returns a `Finding`; an entry in
-`STATISTICS` makes it available to every claims.yaml. Verdicts follow from intervals (or, for exact
-bounds, from the values) alone: inside the region supports, outside contradicts, anything else,
-and any incomplete comparison that could still turn, is inconclusive.
+A statistic is a function of a `Sample` and a rule that returns a `Finding`; its entries in
+`FUNCTIONS` and in `claim_rules.STATISTICS` make it available to every claims.yaml. Verdicts follow
+from intervals (or, for exact bounds, from the values) alone: inside the region supports, outside
+contradicts, anything else, and any incomplete comparison that could still turn, is inconclusive.
 """
 
 from __future__ import annotations
@@ -193,40 +193,16 @@ def minimax(sample: Sample, rule: Mapping[str, Any]) -> Finding:
     return _judged(found.to_numpy(float), rule, sample, units, notes)
 
 
-@dataclass(frozen=True)
-class Statistic:
-    """A statistic, how to say its rule, and the rule keys it needs and allows beside a region.
-
-    `words` may name {region}, {bound} ("at least 8 of 10"), {x} and {interval}.
-    """
-
-    function: Callable[[Sample, Mapping[str, Any]], Finding]
-    words: str
-    needs: frozenset[str] = frozenset()
-    allows: frozenset[str] = frozenset()
-
-
 INTERVAL = f"{100 * (1 - ALPHA):g} % t interval over seeds"
-BOUNDS = frozenset({"at_least", "at_most"})
-STATISTICS = {
-    "every": Statistic(every, "every value {region}"),
-    "count": Statistic(count, "{bound} values {region}", frozenset({"of"}), BOUNDS),
-    "significant": Statistic(
-        significant, "{bound} units with their {interval} {region}", frozenset({"of"}),
-        BOUNDS | {"seeds"},
-    ),
-    "mean": Statistic(mean, "mean {region} ({interval})", allows=frozenset({"of", "seeds"})),
-    "each": Statistic(
-        each, "mean of every unit {region} ({interval})", allows=frozenset({"of", "seeds"})
-    ),
-    "slope": Statistic(
-        slope, "exponent in {x} {region} ({interval})", frozenset({"x"}), frozenset({"seeds"})
-    ),
-    "minimax": Statistic(
-        minimax, "largest over units at the best single {x} {region} ({interval})",
-        frozenset({"x"}), frozenset({"of", "seeds"}),
-    ),
-}  # fmt: skip
+FUNCTIONS: dict[str, Callable[[Sample, Mapping[str, Any]], Finding]] = {
+    "every": every,
+    "count": count,
+    "significant": significant,
+    "mean": mean,
+    "each": each,
+    "slope": slope,
+    "minimax": minimax,
+}
 
 
 def _judged(

@@ -15,8 +15,9 @@ from typing import Any
 
 from paper_repro import grid, parameters, registry
 from paper_repro.analysis import reported
+from paper_repro.analysis.claim_rules import STATISTICS, check_deciding, check_together
 from paper_repro.analysis.files import COLUMNS
-from paper_repro.analysis.row_names import Experiment, equal
+from paper_repro.analysis.row_names import Experiment, equal, experiment
 from paper_repro.errors import UserError, nearest, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 
@@ -37,16 +38,17 @@ def read(path: Path, study: str) -> dict[str, Any]:
         raise UserError(f"{where}: study is {claims['study']!r}, its folder {study!r}")
     _check_twice((claim["id"] for claim in claims["claims"]), f"{where}: claim")
     columns = _columns(study) | set(claims["coordinates"])
-    statistics = registry.keys(registry.PACKAGE / "analysis" / "checks.py", "STATISTICS")
     for claim in claims["claims"]:
         place = f"{where}: {claim['id']}"
         _check_twice((check["name"] for check in claim["checks"]), f"{place}: check")
         for check in claim["checks"]:
-            if check["statistic"] not in statistics:
+            if check["statistic"] not in STATISTICS:
                 what = f"{place}.{check['name']}: statistic"
-                raise UserError(unknown(what, check["statistic"], statistics))
+                raise UserError(unknown(what, check["statistic"], STATISTICS))
             check_columns(check, columns, f"{place}.{check['name']}")
+            check_together(check, f"{place}.{check['name']}")
             check_numbers(check, f"{place}.{check['name']}")
+        check_deciding(claim, place)
     if study in grid.folders():
         check_names(claims, study)
     return claims
@@ -114,7 +116,13 @@ def check_names(claims: Mapping[str, Any], study: str) -> None:
                 for column, wanted in filters.items():
                     place = f"{where}: {side}.{column}"
                     looked_at.check(column, wanted, claims["coordinates"], place)
+                beyond = side in ("select", "versus") and check.get("beyond_tiers", False)
+                looked_at.check_cells(whole, f"{where}: {side}", beyond)
             looked_at = _experiment(study, check["select"]["experiment"], where)
+            for unit in check.get("units", []):
+                looked_at.check_column(unit, f"{where}: units")
+            if "x" in check["rule"]:
+                looked_at.check_abscissa(check["rule"]["x"], f"{where}: rule.x")
             for key in check.keys() & {"crossing", "along", "tuned"}:
                 looked_at.check("metric", check[key]["metric"], (), f"{where}: {key}.metric")
 
@@ -154,12 +162,7 @@ def _experiment(study: str, name: str, where: str) -> Experiment:
     """UserError where the study has no such experiment."""
     if name not in (written := grid.experiments(study)):
         raise UserError(unknown(where, name, written))
-    return _read_experiment(study, name)
-
-
-@cache
-def _read_experiment(study: str, name: str) -> Experiment:
-    return Experiment(study, name)
+    return experiment(study, name)
 
 
 def _check_twice(names: Iterable[str], what: str) -> None:

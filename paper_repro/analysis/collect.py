@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro import record
-from paper_repro.analysis import csvfile, sound
+from paper_repro.analysis import csvfile, measured, sound
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import COLUMNS, MISSING, RunKey, Tables, arrays_of, csv_text
 from paper_repro.analysis.keeping import write_csv
@@ -30,7 +30,8 @@ ROW_COLUMNS = ("split", "step", "metric", "value", "unit", "at", "estimator", "k
 def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> None:
     """Gather ``runs_root/<study>/<cell>/seed<k>/`` of every cell and seed into tables under `out`.
 
-    UserError for a run whose files are damaged and for cells of another tier.
+    UserError for a run whose files are damaged or that lies in the folder of another, and for
+    cells of another tier.
     """
     tables: Tables = {table: [] for table in COLUMNS}
     arrays: dict[RunKey, Readable] = {}
@@ -110,6 +111,11 @@ def _read_run(cell: Cell, seed: int, root: Path) -> _Run:
         found = record.read(folder)
     except record.Damaged as damage:
         raise UserError(f"{damage}; snakemake, called again, makes it anew") from None
+    if found and (other := record.misplaced(found.record, cell.study, cell.id, folder.name)):
+        raise UserError(
+            f"{folder}: its {record.RECORD} is of {other}; rename or remove the folder (snakemake, "
+            "called again, makes it anew)"
+        )
     if not found or not record.answers(found.record, cell, seed):
         return _Run(cell, seed, folder, {}, {})
     return _Run(cell, seed, folder, found.record, found.files)
@@ -148,7 +154,7 @@ def _rows(run: _Run) -> tuple[list[Record], list[Record]]:
 
 def _read_rows(run: _Run) -> list[dict[str, str]]:
     text, path = run.files[record.METRICS], run.folder / record.METRICS
-    rows = sound.rows_of_run(text, ROW_COLUMNS, run.status, path)
+    rows = measured.rows_of_run(text, ROW_COLUMNS, run.status, path)
     return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in rows]
 
 

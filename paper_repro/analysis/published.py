@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paper_repro.analysis import archive, sound, staged, sums
+from paper_repro.analysis import archive, plausible, sound, staged, sums
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import (
     COLUMNS,
@@ -85,10 +85,13 @@ def import_results(source: Path, published: Path) -> list[str]:
     never published.
     """
     with ExitStack() as stack:
+        root: Readable = source
         if source.is_dir():
-            incoming = _incoming(source, paths(source))
+            names = paths(source)
         else:
-            incoming = _incoming(*stack.enter_context(archive.opened(source)))
+            root, names = stack.enter_context(archive.opened(source))
+        tables = _tables(root, names)
+        incoming = _cells(tables, root)
         for cell in incoming.values():
             if cell.tier not in RANK:
                 raise UserError(
@@ -99,7 +102,11 @@ def import_results(source: Path, published: Path) -> list[str]:
         mended = staged.settle(published)
         report = ["finished an import that had been interrupted"] if mended else []
         there = paths(published) or (published / sums.NAME).is_file()
-        cells = _cells(sound.read(published), published) if there else {}
+        known = sound.read(published) if there else {table: [] for table in COLUMNS}
+        finished_at = COLUMNS["runs"].index("finished")
+        latest = max((row[finished_at] for row in known["runs"]), default="")
+        plausible.check(tables, root, latest)
+        cells = _cells(known, published)
         for key, cell in sorted(incoming.items()):
             cells[key], done = merge_cell(cells.get(key), cell)
             report += [f"{'/'.join(key)}: {done}"] if done else []
@@ -140,8 +147,8 @@ def _join(old: _Cell, new: _Cell) -> tuple[_Cell, str]:
     return dataclasses.replace(new, runs=runs, costs=costs), "; ".join(done)
 
 
-def _incoming(root: Readable, names: list[str]) -> dict[tuple[str, str], _Cell]:
-    """The cells of `root`, which holds the files `names`. An older version listed no hashes."""
+def _tables(root: Readable, names: list[str]) -> Tables:
+    """The tables of `root`, which holds the files `names`. An older version listed no hashes."""
     if (root / sums.NAME).is_file():
         sound.verify(root, names)
     tables = read_tables(root)
@@ -153,7 +160,7 @@ def _incoming(root: Readable, names: list[str]) -> dict[tuple[str, str], _Cell]:
             raise UserError(f"{root / name}: belongs to no run in runs.csv")
     for path in arrays.values():
         load_arrays(path)
-    return _cells(tables, root)
+    return tables
 
 
 def _cells(tables: Tables, root: Readable) -> dict[tuple[str, str], _Cell]:

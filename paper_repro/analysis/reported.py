@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_repro import registry
-from paper_repro.analysis import csvfile
+from paper_repro.analysis import csvfile, source_names
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError, unknown
 from paper_repro.units import UNITS
@@ -44,10 +44,12 @@ def read(path: Path, study: str) -> list[dict[str, Any]]:
         wanted = ",".join((*FIRST, "...", *LAST))
         raise UserError(f"{path}, line 1: the columns are not {wanted}, each once")
     rows = [dict(zip(head, record, strict=True)) for record in records]
+    named = [*between, "metric"]
+    values = {row[name] for row in rows for name in named} - {""}
     seen = set[tuple[str, ...]]()
     for line, row in enumerate(rows, 2):
         keys = [("id", row["id"]), (source_of(row), row["metric"], *(row[c] for c in between))]
-        fault = _fault(row, study)
+        fault = _fault(row, study) or _contradiction(row, named, values)
         if not fault and not seen.isdisjoint(keys):
             fault = f"a number of {source_of(row)} that stands there twice"
         if fault:
@@ -98,10 +100,23 @@ def _fault(row: dict[str, str], study: str) -> str:
     for name in COUNTS:
         if row.get(name) and not WHOLE.fullmatch(row[name]):
             return f"{name} {row[name]!r} is no whole number"
+    if (units := _units(study).get(row["metric"])) and row["unit"] not in units:
+        return unknown(f"unit, as rows of {row['metric']} bear it", row["unit"], sorted(units))
     words = _words(study)
     for name in ("metric", "run"):
         if words and row.get(name) and row[name] not in words:
             return unknown(f"{name}, as the study's sources name it", row[name], words)
+    return ""
+
+
+def _contradiction(row: dict[str, str], columns: Sequence[str], known: set[str]) -> str:
+    """What an id says otherwise than its row: of its parts after the source, those that are values
+    `known` in the file's columns must be the row's own, in their order. "" for nothing."""
+    own = iter([row[name] for name in columns])
+    for part in row["id"].split("-")[1:]:
+        if part in known and part not in own:  # goes on behind where the last part was found
+            shown = "-".join(row[name] for name in columns if row[name])
+            return f"id {row['id']!r} says {part!r} where its columns say {shown}"
     return ""
 
 
@@ -110,12 +125,25 @@ def _finite(text: str) -> bool:
 
 
 @cache
+def _units(study: str) -> dict[str, set[str]]:
+    """The units that a study's tasks give a metric, where they write them beside its name."""
+    found: dict[str, set[str]] = {}
+    for path in registry.closure(_tasks(study)):
+        for metric, unit in source_names.units(path):
+            found.setdefault(metric, set()).add(unit)
+    return found
+
+
+def _tasks(study: str) -> list[Path]:
+    return [registry.path_of("tasks", name, study) for name in registry.names("tasks", study)]
+
+
+@cache
 def _words(study: str) -> list[str]:
     """Names in quotes in the study's sources and in what its tasks import; none of a study that is
     not there, as tests make them up."""
     folder = registry.STUDIES / study
-    tasks = [registry.path_of("tasks", name, study) for name in registry.names("tasks", study)]
-    files: Iterable[Path] = {*folder.rglob("*.py"), *registry.closure(tasks)}
+    files: Iterable[Path] = {*folder.rglob("*.py"), *registry.closure(_tasks(study))}
     if not folder.is_dir():
         return []
     texts = (re.findall(r"[\"'](\w+)[\"']", path.read_text(encoding="utf-8")) for path in files)

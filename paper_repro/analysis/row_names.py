@@ -11,20 +11,24 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 from paper_repro import grid, parameters, registry
+from paper_repro.analysis import source_names
 from paper_repro.analysis.files import COLUMNS
+from paper_repro.cell import Cell
 from paper_repro.errors import UserError, nearest, quoted, unknown
 
 FREE = ("experiment", "reported", "step")  # checked elsewhere, or what only a run tells
 PARTS = ("before", "after")  # of a curve, see `crossing`
+PLACES = ("cell", "tier", "seed", "cell_estimator")  # of a row, known of every cell
 SPLITS = ("train", "validation", "test")
 
 
 class Experiment:
     """What the rows of one experiment can be called."""
+
+    inside = ("compare", *(f"estimator_options.{name}" for name in parameters.NESTED))
 
     def __init__(self, study: str, name: str) -> None:
         self.study, self.name = study, name
@@ -54,9 +58,42 @@ class Experiment:
         rooms = ("parts", "protocols", "vaes") if "protocol" in rules else ()
         parts = [registry.path_of(room, name) for room in rooms for name in registry.names(room)]
         files = registry.closure([self.path, *parts])
-        self.words = frozenset[str]().union(*map(_words, files))
-        self.written = frozenset[str]().union(*map(_coordinates, files))
-        self.patterns = {pattern for path in files for pattern in _patterns(path)}
+        self.words = frozenset[str]().union(*map(source_names.words, files))
+        self.written = frozenset[str]().union(*map(source_names.coordinates, files))
+        self.patterns = {pattern for path in files for pattern in source_names.patterns(path)}
+
+    def check_column(self, column: str, where: str) -> None:
+        """UserError for a column that no row of the experiment has."""
+        known = {*COLUMNS["metrics"], "kind", "progress", "cell_estimator"}
+        known |= {*self.settings, *self.written}
+        if column not in known:
+            raise UserError(unknown(where, column, sorted(known)))
+
+    def check_abscissa(self, column: str, where: str) -> None:
+        """UserError for a column whose values no row tells apart, or that are no numbers."""
+        self.check_column(column, where)
+        values = [one for one in self.settings.get(column, []) if _number(one)]
+        if column not in self.written and not any(one != values[0] for one in values):
+            raise UserError(f"{where}: {column!r} has not two numbers in {self.name}'s cells")
+
+    def check_cells(self, filters: Mapping[str, Any], where: str, beyond: bool = False) -> None:
+        """UserError where no cell, at any tier, has all the settings that filters ask for; of those
+        said to be `beyond` all tiers, where one has."""
+        wanted = {
+            column: value
+            for column, value in filters.items()
+            if column in {*self.settings, *PLACES} - {*FREE, *self.written}
+        }
+        names = wanted.get("estimator", [])
+        if not self.measured.isdisjoint(names if isinstance(names, list) else [names]):
+            del wanted["estimator"]
+        found = [cell for cell in self.flat if all(_has(cell, *one) for one in wanted.items())]
+        if found and beyond:
+            (name,), (tier,) = found[0]["cell"], found[0]["tier"]
+            raise UserError(f"{where}: beyond_tiers: tier {tier} has {name}, which it selects")
+        if not found and not beyond:
+            shown = ", ".join(f"{name} {_shown(value)}" for name, value in wanted.items())
+            raise UserError(f"{where}: no cell of {self.name} has, at any tier, {shown}")
 
     def check(self, column: str, wanted: Any, coordinates: Collection[str], where: str) -> None:
         """UserError for a value of a filter that no row can have."""
@@ -77,13 +114,18 @@ class Experiment:
         if isinstance(wanted, dict):
             if not measured:
                 _check_numbers(known, where)
+            elif column in self.settings:  # measured at entries of a list, or at numbers of its own
+                every = [*known, *self.listed, *registry.numbers(self.path)]
+                if not any(within(one, wanted) for one in every):
+                    shown = ", ".join(f"{one:g}" for one in sorted(filter(_number, set(known))))
+                    raise UserError(f"{where}: {_shown(wanted)}: its values are {shown or 'none'}")
             return
         for value in wanted if isinstance(wanted, list) else [wanted]:
             if value == "" or any(equal(value, one) for one in known):
                 continue
             if not measured:
                 raise UserError(unknown(where, value, known))
-            if not self._says(value, column):  # what a run measures is named in its sources
+            if not self.says(value, column):  # what a run measures is named in its sources
                 near = nearest(value, self.words) if isinstance(value, str) else ""
                 hint = f"; did you mean {near!r}?" if near else ""
                 raise UserError(f"{where}: {quoted(value)} is nothing that its task names{hint}")
@@ -108,22 +150,41 @@ class Experiment:
         return None
 
     @cached_property
+    def flat(self) -> list[dict[str, list[Any]]]:
+        """Its cells at all tiers: their settings and PLACES, each with all its values; `estimator`
+        with those of all rows."""
+        found = []
+        for cell in _cells(self.study).get(self.name, ()):
+            entries: dict[str, list[Any]] = {
+                "cell": [cell.id],
+                "tier": [cell.tier],
+                "seed": list(cell.seeds),
+                "cell_estimator": [cell.params["estimator"]],
+            }
+            for key, entry in _flat(cell.params):
+                entries.setdefault(key, []).append(entry)
+            entries["estimator"] += [one for key in self.inside for one in entries.get(key, [])]
+            found.append(entries)
+        return found
+
+    @cached_property
     def cells(self) -> list[str]:
         """Ids of its cells at all tiers."""
-        found = (cell for tier in grid.TIERS for cell in grid.expand(self.study, tier))
-        return list(dict.fromkeys(cell.id for cell in found if cell.experiment == self.name))
+        return list(dict.fromkeys(cell["cell"][0] for cell in self.flat))
 
     @cached_property
     def estimators(self) -> list[str]:
         """Estimators of its cells, and those that their rows may name besides: compared ones, those
         inside another's options, and those that its task measures."""
-        inside = [f"estimator_options.{name}" for name in parameters.NESTED]
-        found = {
-            one for key in ("estimator", "compare", *inside) for one in self.settings.get(key, [])
-        }
+        keys = ("estimator", *self.inside)
+        found = {one for key in keys for one in self.settings.get(key, [])}
+        return sorted(found & set(registry.names("estimators")) | self.measured)
+
+    @cached_property
+    def measured(self) -> set[str]:
+        """Estimators that its task may measure in any cell."""
         listed = registry.constant("tasks", self.task, "ESTIMATORS", self.study) or ()
-        known = set(registry.names("estimators"))
-        return sorted((found | set(listed) | _words(self.path)) & known)
+        return {*listed, *source_names.words(self.path)} & set(registry.names("estimators"))
 
     def _add(self, params: Mapping[str, Any]) -> None:
         for name, value in params.items():
@@ -133,9 +194,10 @@ class Experiment:
             for key, entry in _flat({name: value}):
                 self.settings.setdefault(key, []).append(entry)
 
-    def _says(self, word: Any, column: str) -> bool:
-        """Whether the sources write a number or text, or a formatted one that could give it. A
-        coordinate that is a setting too is written by the task itself."""
+    def says(self, word: Any, column: str) -> bool:
+        """Whether the sources write a number or text, a formatted one that could give it, or its
+        parts, of which the second starts with _. A coordinate that is a setting too is written by
+        the task itself."""
         if not isinstance(word, str):
             every = [one for found in self.settings.values() for one in found]
             if column in self.settings:
@@ -143,8 +205,42 @@ class Experiment:
             elif str(word) in self.words:
                 return True
             return any(equal(word, one) for one in every if _number(one))
-        words = _words(self.path) if column in self.settings else self.words
-        return word in words or any(re.fullmatch(pattern, word) for pattern in self.patterns)
+        words = source_names.words(self.path) if column in self.settings else self.words
+        ends = [at for at, letter in enumerate(word) if letter == "_" and at]
+        joined = any(word[:at] in words and word[at:] in words for at in ends)
+        return word in words or joined or any(re.fullmatch(p, word) for p in self.patterns)
+
+
+@cache
+def _cells(study: str) -> dict[str, list[Cell]]:
+    """The cells of a study at all tiers, by experiment."""
+    found: dict[str, list[Cell]] = {}
+    for tier in grid.TIERS:
+        for cell in grid.expand(study, tier):
+            found.setdefault(cell.experiment, []).append(cell)
+    return found
+
+
+@cache
+def experiment(study: str, name: str) -> Experiment:
+    """An experiment that the study has; its files are read once."""
+    return Experiment(study, name)
+
+
+def _has(cell: Mapping[str, list[Any]], column: str, wanted: Any) -> bool:
+    """Whether one of a cell's values passes a filter; a column that it lacks holds "" alone."""
+    values = cell.get(column, [""])
+    if isinstance(wanted, Mapping):
+        return any(within(value, wanted) for value in values)
+    every = wanted if isinstance(wanted, list) else [wanted]
+    return any(equal(value, one) for value in values for one in every)
+
+
+def _shown(wanted: Any) -> str:
+    """A filter in words."""
+    if not isinstance(wanted, Mapping):
+        return quoted(wanted)
+    return " and ".join(f"{end} {value}" for end, value in wanted.items())
 
 
 def _number(value: Any) -> bool:
@@ -168,41 +264,6 @@ def _check_numbers(known: Collection[Any], where: str) -> None:
         raise UserError(f"{where}: min and max are for numbers; its values are {shown}")
 
 
-@cache
-def _words(path: Path) -> frozenset[str]:
-    """Texts, keywords, attributes and numbers in a source file: what can stand in a row."""
-    code = path.read_text(encoding="utf-8")
-    kinds = (r"\"([^\"\n]*)\"", r"'([^'\n]*)'", r"\b(\w+)=", r"\.(\w+)")
-    numbers = re.findall(r"(?<![\w.])\d+\.?\d*(?:e-?\d+)?", code)
-    texts = frozenset().union(*(re.findall(kind, code) for kind in kinds))
-    return texts | {str(kind(number)) for number in numbers for kind in _kinds(number)}
-
-
-def _kinds(number: str) -> tuple[type, ...]:
-    """As a number in a claim may be read: 1 is 1 and 1.0."""
-    return (float,) if "." in number or "e" in number else (int, float)
-
-
-@cache
-def _coordinates(path: Path) -> frozenset[str]:
-    """Names of the coordinates that a source file gives to rows; keys of mappings where it gives
-    them by one. One that repeats the setting of its name, ``k=p["k"]``, has that one's values."""
-    code = path.read_text(encoding="utf-8")
-    calls = re.findall(r"\bcoordinates\(([^()]*(?:\([^()]*\)[^()]*)*)\)", code)
-    names = {name for call in calls for name in re.findall(r"\b(\w+)=(?!p\[\"\1\"\])", call)}
-    if any("**" in call for call in calls):
-        names |= set(re.findall(r"\"(\w+)\": (?!\{|p\[\"\1\"\])", code))  # no PARAMS
-    return frozenset(names)
-
-
-@cache
-def _patterns(path: Path) -> tuple[str, ...]:
-    """Patterns of the names that a file makes of a text and a value, such as violation_{name}."""
-    found = re.findall(r"f\"(\w*(?:\{[^{}\"]*\}\w*)+)\"", path.read_text(encoding="utf-8"))
-    parts = [[re.escape(part) for part in re.split(r"\{[^{}]*\}", text)] for text in found]
-    return tuple(r"\w+".join(part) for part in parts if max(map(len, part)) > 2)
-
-
 def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Settings by the names that filters use, those inside options as ``rates.likelihood``, and
     each entry of a list."""
@@ -212,6 +273,11 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
                 yield from _flat(entry, f"{prefix}{name}.")
             elif not isinstance(entry, list):
                 yield f"{prefix}{name}", entry
+
+
+def within(value: Any, ends: Mapping[str, float]) -> bool:
+    """Whether a value is a number that a filter {min, max} lets pass."""
+    return _number(value) and ends.get("min", -math.inf) <= value <= ends.get("max", math.inf)
 
 
 def equal(one: Any, other: Any) -> bool:

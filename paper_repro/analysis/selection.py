@@ -16,22 +16,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro.analysis import abscissa
 from paper_repro.analysis import reported as reported_numbers
 from paper_repro.analysis.along import height
+from paper_repro.analysis.claim_rules import COUNTING
 from paper_repro.analysis.crossing import part_of
 from paper_repro.analysis.filters import matches, passes
 from paper_repro.analysis.reach import to_target
 from paper_repro.analysis.results import FINISHED, Results
 from paper_repro.analysis.spans import reduced
 from paper_repro.analysis.tuning import chosen
-from paper_repro.errors import UserError
+from paper_repro.errors import UserError, unknown
 
 # Two runs are comparable only at the same seed, scale and data.
 COMMON = ["seed", "tier", "steps", "fingerprint"]
 # What another experiment computes from the data alone holds for every seed and number of steps.
 PER_DATA = ["tier", "fingerprint"]
-# These look at every value, whatever unit it belongs to; the others need one per unit and seed.
-COUNTING = {"every", "count"}
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,10 @@ def sample(
     means the point after 5 % of the steps. `span` makes one number per run of a curve, its mean or
     rank correlation with the step (`spans.reduced`), and `progress` then is the stretch. `versus`
     overrides some filters to name the other side of a pair, or names a source in the study's
-    reported.csv. `pairing` says difference (default), ratio, log_ratio, or reach: the progress at
-    which a run is first as good as its partner was at the end, infinite if never. A ratio of
-    numbers that are not both positive has no logarithm and is a gap. Partners share the `units`
-    columns and COMMON; what another experiment computes without training is one number for all
-    seeds on the same data.
+    reported.csv. `pairing` says difference, ratio, log_ratio, or reach: the progress at which a run
+    is first as good as its partner was at the end, infinite if never. A ratio of numbers that are
+    not both positive has no logarithm and is a gap. Partners share the `units` columns and COMMON;
+    what another experiment computes without training is one number for all seeds on the same data.
 
     `crossing` {metric, below} makes `progress` "before" or "after" the point at which a run first
     crosses (`crossing.part_of`). `given` {select, value} keeps the units for which a number of
@@ -85,14 +84,15 @@ def sample(
     """
     filters, units = check["select"], check.get("units", [])
     rows, gaps = _choose(results, study, check, filters)
+    measured = set(rows["unit"])
     rows = rows.assign(unit=_unit(rows, units))
     where = f"{study}/claims.yaml: {check['name']}"
     left_out: tuple[str, ...] = ()
     if "given" in check:
-        rows, unknown, left_out = _given(results, study, check, rows, where)
-        gaps |= unknown
+        rows, undecided, left_out = _given(results, study, check, rows, where)
+        gaps |= undecided
     used = [rows]
-    places = [check["rule"]["x"]] if "x" in check["rule"] else []
+    places = abscissa.column(rows, check, where)
     if check["statistic"] not in COUNTING:
         _unique(rows, ["unit", "seed", *places], where)
     if "along" in check:
@@ -100,7 +100,7 @@ def sample(
         gaps |= lonely
     elif versus := check.get("versus"):
         if "reported" in versus:
-            other = _reported(reported, study, versus["reported"], filters, units)
+            other = _reported(reported, study, versus["reported"], filters, units, measured)
             on = ["unit"]
         else:
             other, _ = _choose(results, study, check, {**filters, **versus})
@@ -251,7 +251,7 @@ def _pair(
     merged = rows.merge(other[partner], on=list(on), how="left", suffixes=("", "_other"))
     mine, theirs = (merged[name].to_numpy(float) for name in ("value", "value_other"))
     merged["value_own"] = mine  # for a statistic that reduces the two sides apart
-    pairing = check.get("pairing", "difference")
+    pairing = check["pairing"]
     if pairing == "reach":
         paired = np.isfinite(theirs)  # what never gets there is infinite, and stays
         better = check["rule"]["better"]
@@ -274,9 +274,15 @@ def _names(rows: pd.DataFrame) -> set[str]:
 
 
 def _reported(
-    path: Path, study: str, source: str, filters: Mapping[str, Any], units: Sequence[str]
+    path: Path,
+    study: str,
+    source: str,
+    filters: Mapping[str, Any],
+    units: Sequence[str],
+    measured: set[str],
 ) -> pd.DataFrame:
-    """Published numbers of one source as rows with `unit` and `value`."""
+    """Published numbers of one source as rows with `unit` and `value`; UserError if they are not in
+    one of the units `measured`, where something was."""
     if not path.is_file():
         raise UserError(f"{path}: not there, but a check compares with {source!r} of it")
     table = reported_numbers.frame(path, study)
@@ -285,4 +291,7 @@ def _reported(
         raise UserError(f"{path}: no id begins with {source}-")
     known = {name: filters[name] for name in ("metric", "estimator") if name in filters}
     chosen = chosen[matches(chosen, known)]
+    if measured and (odd := sorted({*chosen["unit"]} - measured)):
+        what = f"{path}: unit of {source}'s {filters['metric']}, as our rows bear it"
+        raise UserError(unknown(what, odd[0], sorted(measured)))
     return chosen.assign(unit=_unit(chosen, units))[["unit", "value"]]

@@ -4,7 +4,7 @@ A study's claims.yaml fixes beforehand what decides each claim:
 
 - `id`, `statement`, `source`, `by` (whose claim: paper or ours), `figure` (one or more to look at);
 - `checks`, each with a `name`, the rows it looks at (`select`, `versus`, `pairing`, `units`,
-  `span`: see `selection.sample`), a `statistic` (`checks.STATISTICS`) and a `rule`: one region
+  `span`: see `selection.sample`), a `statistic` (`checks.FUNCTIONS`) and a `rule`: one region
   (`below`, `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or
   `at_most` so many `of` a fixed number, `seeds` (the fewest that may decide) and `x` (abscissa of
   a slope; setting of which a minimax takes the best one for all units, as if tuned once);
@@ -19,6 +19,9 @@ A study's claims.yaml fixes beforehand what decides each claim:
 - a check with `supports_only: true` compares bounds: what it does not support it leaves open;
 - of a claim whose check with `condition: true` is not supported nothing is decided: without it the
   others mean nothing;
+- of two sides the `pairing` is always said, and some column of both tells their rows apart;
+- some cell of the grid has what a check selects, at one tier or another; one of runs longer than
+  any tier's says `beyond_tiers: true`;
 - a check with `decides: false` is reported with its verdict and does not count for the claim's;
 - `coordinates`: the names under which rows carry coordinates, so that a typo is found.
 
@@ -40,27 +43,24 @@ import pandas as pd
 from paper_repro import atomic, registry
 from paper_repro.analysis import claim_names
 from paper_repro.analysis.checks import (
-    BOUNDS,
     CONTRADICTED,
+    FUNCTIONS,
     INCONCLUSIVE,
     NOT_RUN,
-    STATISTICS,
     SUPPORTED,
     Finding,
 )
 from paper_repro.analysis.files import csv_text
 from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.selection import COUNTING, Sample, sample
+from paper_repro.analysis.selection import Sample, sample
 from paper_repro.analysis.statistics import ALPHA, holm
 from paper_repro.analysis.wording import describe
-from paper_repro.errors import UserError
 
 CLAIM_COLUMNS = (
     *("study", "claim", "statement", "source", "rule", "estimate", "ci_low", "ci_high"),
     *("p_value", "n", "verdict", "figure", "runs", "p_holm", "by", "tier", "note"),
 )
 SHOWN = 4  # cells, gaps and checks that a row names before it only counts them
-REGIONS = {"below", "above", "within", "outside"}
 
 
 def judge_study(study: str, root: Path, out: Path) -> None:
@@ -73,7 +73,7 @@ def judge_study(study: str, root: Path, out: Path) -> None:
 def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
     """One row per claim and, where a claim has several checks, one per check (``B11.mean``)
     before it. `folder` holds claims.yaml and, if a check compares with it, reported.csv."""
-    claims = load_claims(folder / "claims.yaml", study)["claims"]
+    claims = claim_names.read(folder / "claims.yaml", study)["claims"]
     pairs = [(claim, check) for claim in claims for check in claim["checks"]]
     judged = [_judge(results, study, check, folder / "reported.csv") for _, check in pairs]
     adjusted = holm([finding.p for finding, _ in judged])
@@ -129,76 +129,6 @@ def _summary(verdicts: Mapping[str, str]) -> str:
     return ", ".join([f"{found[SUPPORTED]} of {len(verdicts)} {SUPPORTED}", *others])
 
 
-def load_claims(path: Path, study: str) -> dict[str, Any]:
-    """A checked claims.yaml; UserError names the first mistake and what is allowed."""
-    where, claims = f"{study}/claims.yaml", claim_names.read(path, study)
-    for claim in claims["claims"]:
-        for check in claim["checks"]:
-            _check_check(check, f"{where}: {claim['id']}.{check['name']}")
-    return claims
-
-
-def _check_check(check: Mapping[str, Any], where: str) -> None:
-    """What the schema cannot say: the rule's keys, and what goes together."""
-    statistic, rule = check["statistic"], check["rule"]
-    if len(REGIONS & rule.keys()) != 1:
-        raise UserError(f"{where}: a rule names one of {', '.join(sorted(REGIONS))}")
-    needs, allows = STATISTICS[statistic].needs, STATISTICS[statistic].allows
-    extra = rule.keys() - REGIONS - {"better"}
-    if odd := sorted(extra - needs - allows):
-        raise UserError(f"{where}: rule key {odd[0]!r} means nothing to {statistic!r}")
-    if lacking := sorted(needs - extra):
-        raise UserError(f"{where}: {statistic!r} needs rule key {lacking[0]!r}")
-    if allows >= BOUNDS and len(BOUNDS & extra) != 1:
-        raise UserError(f"{where}: {statistic!r} needs one of at_least, at_most")
-    _check_reach(check, where)
-    _check_span(check, where)
-    _check_along(check, where)
-
-
-def _check_reach(check: Mapping[str, Any], where: str) -> None:
-    """What pairing 'reach' needs and does not bear, and `better`, which it alone does."""
-    if check.get("pairing") != "reach":
-        if "better" in check["rule"]:
-            raise UserError(f"{where}: rule key 'better' goes with pairing 'reach' alone")
-        return
-    if "better" not in check["rule"]:
-        raise UserError(f"{where}: pairing 'reach' needs rule key 'better'")
-    if "versus" not in check:
-        raise UserError(f"{where}: pairing 'reach' needs versus")
-    if {"kind", "progress", "step"} & check["select"].keys():
-        raise UserError(f"{where}: pairing 'reach' looks at all of a curve; select no part of it")
-    if check["statistic"] not in COUNTING:  # what never gets there has no mean
-        raise UserError(
-            f"{where}: pairing 'reach' goes with {', '.join(sorted(COUNTING))}, "
-            f"not {check['statistic']!r}"
-        )
-
-
-def _check_span(check: Mapping[str, Any], where: str) -> None:
-    """A span is a stretch of a curve: {min, max} of `progress`, on either side of a pair."""
-    sides = {**check["select"], **check.get("versus", {})}
-    split = isinstance(sides.get("progress"), str)
-    if split != ("crossing" in check) or (split and "span" not in check):
-        raise UserError(f"{where}: crossing, progress before or after, and span go together")
-    if "span" not in check:
-        return
-    if check.get("pairing") == "reach" or sides.get("kind") == "final":
-        raise UserError(f"{where}: span looks at a stretch of a curve; no reach, no final rows")
-    if not (split or isinstance(sides.get("progress", {}), dict)):
-        raise UserError(f"{where}: span needs progress as {{min, max}}")
-
-
-def _check_along(check: Mapping[str, Any], where: str) -> None:
-    """A curve has runs to go through, and a height may be infinite, which has no mean."""
-    if "along" not in check:
-        return
-    if "versus" not in check or "reported" in check["versus"] or "pairing" in check:
-        raise UserError(f"{where}: along needs versus, of our runs, and no pairing")
-    if check["statistic"] not in COUNTING:
-        raise UserError(f"{where}: along goes with {', '.join(sorted(COUNTING))}")
-
-
 def _judge(
     results: Results, study: str, check: Mapping[str, Any], reported: Path
 ) -> tuple[Finding, Sample]:
@@ -207,7 +137,7 @@ def _judge(
         note = "" if used.gaps or used.left_out else _absent(results, study, check["select"])
         finding = Finding(NOT_RUN, note=note)
     else:
-        finding = STATISTICS[check["statistic"]].function(used, check["rule"])
+        finding = FUNCTIONS[check["statistic"]](used, check["rule"])
     if check.get("supports_only") and finding.verdict == CONTRADICTED:
         note = _joined(finding.note, "bounds overlap, which decides nothing")
         finding = replace(finding, verdict=INCONCLUSIVE, p=math.nan, note=note)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from paper_repro.analysis.checks import BOUNDS, INTERVAL, STATISTICS, Region
+from paper_repro.analysis.checks import INTERVAL, Region
+from paper_repro.analysis.claim_rules import BOUNDS, STATISTICS
 
 WORSE = {"lower": "higher", "higher": "lower"}
 

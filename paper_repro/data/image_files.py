@@ -4,8 +4,9 @@
   colour and palettes; an alpha channel or a transparent colour where every pixel is opaque; CMYK
   (JPEG; ImageNet has some), which Pillow turns into RGB.
 - Refused: 16 bits a channel, which Pillow would clip or cut; transparent pixels, whose colour is
-  left open; several pictures in one file; more pixels than Pillow's guard against decompression
-  bombs allows; anything damaged.
+  left open; an index that the palette has no colour for; several pictures in one file; more pixels
+  than Pillow's guard against decompression bombs allows; anything damaged, as far as it shows: a
+  PNG has checksums, and of a JPEG `jpeg_scans` says what is seen.
 - Pixels are those stored: an EXIF orientation is not applied, nor a colour profile, as in the
   published sets, which were made without them.
 
@@ -18,11 +19,13 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from paper_repro.data.faults import fault
+from paper_repro.data.jpeg_scans import is_whole
 from paper_repro.data.listing import ImageFile
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -80,8 +83,29 @@ def _opened(content: bytes) -> Image.Image:
     if image.mode not in MODES:
         raise ValueError(f"pixels of mode {image.mode}, expected 8 bits a channel")
     image.load()
+    if image.format == "JPEG" and not is_whole(content, partial(_same, image)):
+        raise ValueError("cut short or overwritten, part of its pixels is missing")
+    if image.mode == "P":
+        _check_palette(image)
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema()[0] != 255:
             raise ValueError("transparent pixels, whose colour is left open")
     return image if image.mode in {"1", "L"} else image.convert("RGB")
+
+
+def _same(image: Image.Image, content: bytes) -> bool:
+    """Whether a JPEG decodes to the pixels of `image`."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as other:
+            return ImageChops.difference(image, other).getbbox() is None
+    except Exception:  # the content was made to be wrong: whatever Pillow raises says so
+        return False
+
+
+def _check_palette(image: Image.Image) -> None:
+    """ValueError for a pixel whose index has no colour, which Pillow makes black."""
+    colours = len(image.palette.palette) // 3 if image.palette else 0
+    highest = int(image.getextrema()[1])  # type: ignore[arg-type]  # of one channel
+    if highest >= colours:
+        raise ValueError(f"colour {highest} of a palette of {colours}")

@@ -6,7 +6,8 @@ What counts as an image, and in which order, is said in `listing`; of which kind
   Ink is white (255); 105x105 is box-resized to 28x28, each pixel the mean of 3 or 4 a side. The
   background set, permuted once, trains but for its last 1,345, which validate; evaluation tests.
 - ``imagenet32``: ``train/`` and ``val/`` with any subfolders, box-resized to 32x32 without regard
-  to aspect as Chrabaszcz et al. (2017); val tests, a twentieth of train validates.
+  to aspect as Chrabaszcz et al. (2017); val tests, a twentieth of train validates. The note counts
+  images that had to be enlarged; one of fewer than 8 pixels a side is refused.
 - ``tiny_imagenet32`` (Le and Yang 2015): the 64x64 images of Tiny-ImageNet-200, box-resized to
   32x32, all 110,000 or any part of them. val tests; of the sorted images of each class the first
   of every twenty validates. Classes may hold their images in ``images/`` or directly. These are
@@ -27,6 +28,7 @@ from paper_repro.data.names import DATASETS
 from paper_repro.data.pool import Pool, Rows
 
 SEED = 123
+SMALLEST = 8  # pixels a side of an image that is enlarged to 32: more would be made up than seen
 VALIDATES = 20  # of Tiny-ImageNet's training images, one in so many
 
 
@@ -66,10 +68,25 @@ def imagenet32(folder: Path) -> Pool:
     names = [f"train/{file.place}" for file in train.files]
     names += [f"val/{file.place}" for file in test.files]
     count = len(train.files)
+    sides = list[int]()
+
+    def of_any_size(image: Image.Image) -> Image.Image:
+        sides.append(min(image.size))
+        if sides[-1] < SMALLEST:
+            width, height = image.size
+            raise ValueError(f"{width}x{height} pixels, expected at least {SMALLEST} a side")
+        return _box32(image)
+
+    images = decode("imagenet32", train.files + test.files, of_any_size, (3, 32, 32))
+    enlarged = sum(side < 32 for side in sides)
     return Pool(
-        decode("imagenet32", train.files + test.files, _box32, (3, 32, 32)),
+        images,
         _held_out(count, max(1, count // 20), len(test.files)),
-        note=joined(f"file list SHA-256 {list_hash(names)}", left_out(train, test)),
+        note=joined(
+            f"file list SHA-256 {list_hash(names)}",
+            f"enlarged, of fewer than 32 pixels a side: {enlarged:,}" if enlarged else "",
+            left_out(train, test),
+        ),
     )
 
 

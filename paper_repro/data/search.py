@@ -159,6 +159,16 @@ def _missing(name: str, places: Sequence[Path], what: str = "") -> str:
     return f"{line}; {near} holds it" if near else line
 
 
+def point_to(names: Iterable[str], data_dir: Path | None, download: bool) -> None:
+    """Find the real ones among data sets once, for all that is read later in this process.
+
+    UserError where one lies nowhere, or two lie in two named folders.
+    """
+    if real := [name for name in names if DATASETS[name]["folder"]]:
+        roots = [locate(name, data_dir, download) for name in real]
+        os.environ[VARIABLE] = str(one_folder(real, roots))
+
+
 def _download(name: str, folder: str) -> Path:
     """Download beside the destination and move the finished folder in: a reader never sees half
     a set, and of two jobs that want the same files the second waits and finds them there."""

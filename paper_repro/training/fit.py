@@ -25,8 +25,9 @@ def fitted(
     leaves = list(params.values())
     optimizer = optimizers.build(ADAM, leaves, optimizers.initial_slots(ADAM, leaves), 0)
     with torch.enable_grad():
-        for _ in range(steps):
+        for step in range(steps):
             gradients = list(torch.autograd.grad(loss(params), leaves))
             with torch.no_grad():
-                optimizer.update(gradients, lr)
+                optimizer.rate(step, lr)
+                optimizer.update(gradients)
     return {name: t.detach() for name, t in params.items()}

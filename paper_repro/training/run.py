@@ -5,8 +5,6 @@ On CUDA the seeds train together, on a CPU, where stacking gains little, one aft
 
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -68,8 +66,6 @@ def train_cell(
     sources: list[Path],
     runs: Path | None = None,
     log: Path | None = None,
-    data_dir: Path | None = None,
-    download: bool = True,
     build: Build | None = None,
     together: bool | None = None,
     checkpoint_seconds: float = 30.0,
@@ -84,7 +80,6 @@ def train_cell(
     SystemExit (143, 130, 129) after SIGTERM, SIGINT, SIGHUP; UserError for what the user can mend.
     """
     device = provenance.prepare(device, threads)
-    _point_to_data(cell, data_dir, download)
     usual = Path("results", cell.tier, "runs", cell.study)
     job = Job(
         cell,
@@ -102,19 +97,6 @@ def train_cell(
     together = device == "cuda" if together is None else together
     for seeds in [cell.seeds] if together else [(seed,) for seed in cell.seeds]:
         _train_seeds(job, seeds, together)
-
-
-def _point_to_data(cell: Cell, data_dir: Path | None, download: bool) -> None:
-    """Find the real data sets once, so that tasks need not be told where data lie.
-
-    Imported by name: where files lie changes no number, so runs that need no data must not depend
-    on the module that looks for them. UserError where two sets lie in two named folders.
-    """
-    table = importlib.import_module("paper_repro.data.names").DATASETS
-    if real := [name for name in cell.datasets if table[name]["folder"]]:
-        search = importlib.import_module("paper_repro.data.search")
-        roots = [search.locate(name, data_dir, download) for name in real]
-        os.environ[search.VARIABLE] = str(search.one_folder(real, roots))
 
 
 def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:

@@ -48,14 +48,20 @@ class Entry:
 
     @contextmanager
     def locked(self, waiting: Callable[[], None]) -> Iterator[None]:
-        """Hold the run's lock; calls `waiting` once if another process holds it."""
+        """Hold the run's lock; calls `waiting` once if another process holds it. What is in the way
+        of the entry's folder, lock or checkpoint is moved aside."""
+        for folder in (self.folder.parent, self.folder):
+            atomic.make_room(folder, folder=True)
+        atomic.make_room(self.folder / "lock")
         with atomic.locked(self.folder / "lock", waiting) as alone:
+            atomic.make_room(self.checkpoint)
             for leftover in self.folder.glob(f".*{atomic.TEMPORARY}") if alone else ():
                 atomic.remove(leftover)  # of a writer that was killed; nobody else writes here
             yield
 
     def discard(self) -> None:
         """Forget a damaged result: the run starts over, or goes on from its checkpoint."""
+        atomic.make_room(self.folder / record.RECORD)
         atomic.remove(self.folder / record.RECORD)
 
     def finish(

@@ -20,7 +20,7 @@ from paper_repro.rows import Row
 
 SELECT = {"experiment": "fit", "metric": "kl", "estimator": "path"}
 PAIRED = {"name": "check", "select": SELECT, "versus": {"estimator": "total"}}
-MEAN = {**PAIRED, "statistic": "mean", "rule": {"below": 0}}
+MEAN = {**PAIRED, "pairing": "difference", "statistic": "mean", "rule": {"below": 0}}
 EVERY = {**PAIRED, "pairing": "ratio", "statistic": "every", "rule": {"below": 0.1}}
 COUNT = {**EVERY, "statistic": "count", "rule": {"below": 0.1, "at_least": 3, "of": 4}}
 
@@ -34,12 +34,13 @@ def cell(
     tier: str = "paper",
     seeds: int = 3,
     study: str = "made",
+    task: str = "task",
     **params: Any,
 ) -> Cell:
     """A cell; its id is made of the experiment and its texts and numbers unless `name` is given."""
     full = {"dataset": "", "model": "", "estimator": "", "objective": "", "steps": 100} | params
     label = name or "-".join([experiment, *[str(v) for v in params.values()]])
-    return Cell(study, experiment, label, tier, "task", full, tuple(range(seeds)))
+    return Cell(study, experiment, label, tier, task, full, tuple(range(seeds)))
 
 
 def write_run(

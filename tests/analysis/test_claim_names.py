@@ -66,6 +66,11 @@ WRONG = [
         "select.k: 3 is not one of 1, 5, 50",
         "",
     ),
+    (
+        selecting(experiment="snr", metric="snr", k={"min": 100000}),
+        "select.k: min 100000: its values are 1, 3, 10, 30, 100, 300, 1000",
+        "",
+    ),
     (selecting(split="tset"), "select.split: 'tset' is not one of train", "test"),
     (selecting(pair="not_a_pair_of_anything"), "select.pair: 'not_a_pair", ""),
     (written(versus={"estimator": "pth"}), "versus.estimator: 'pth'", "path"),
@@ -86,6 +91,73 @@ def test_a_name_that_nothing_in_the_study_bears_is_refused(made, message, neares
         claim_names.check_names(made, STUDY)
     assert f"{STUDY}/claims.yaml: Z1.check: {message}" in str(caught.value)
     assert f"did you mean {nearest!r}?" * bool(nearest) in str(caught.value)
+
+
+# On both sides of a comparison, whichever has the filter; each names settings that some cell has.
+NO_CELL = [
+    ("gaussian_fit", {"steps": {"min": 1401}}, "steps min 1401"),
+    ("gaussian_fit", {"dim": {"min": 11, "max": 99}}, "dim min 11 and max 99"),
+    ("gaussian_fit", {"optimizer": "sgd", "score": "fixed"}, "optimizer 'sgd', score 'fixed'"),
+    ("gaussian_fit", {"dim": 10, "tier": "paper"}, "dim 10, tier 'paper'"),
+    ("gaussian_fit", {"seed": 19, "tier": "quick"}, "tier 'quick', seed 19"),
+    ("exactness", {"draws": {"min": 2000000}}, "draws min 2000000"),
+    ("table1", {"estimator": "path", "stages": 8}, "stages 8"),
+]
+
+
+@pytest.mark.parametrize(("experiment", "filters", "message"), NO_CELL)
+@pytest.mark.parametrize("side", ["select", "versus", "given"])
+def test_settings_that_no_cell_has_together_are_refused(experiment, filters, message, side):
+    metric = {"gaussian_fit": "kl", "exactness": "bias_z", "table1": "nll"}[experiment]
+    wanted = {"experiment": experiment, "metric": metric} | filters
+    made = {
+        "select": written(select=wanted, versus={"experiment": "flow_fit"}),
+        "versus": written(versus=wanted),
+        "given": written(given={"select": wanted, "value": 1}),
+    }[side]
+    with pytest.raises(UserError) as caught:
+        claim_names.check_names(made, STUDY)
+    assert f"no cell of {experiment} has, at any tier, " in str(caught.value)
+    for part in message.split(", "):
+        assert part in str(caught.value)
+
+
+def test_what_is_beyond_all_tiers_says_so_and_is():
+    burda = {"experiment": "table1", "metric": "nll", "steps": {"min": 8000000}}
+    whole = {"versus": {"reported": "burda2016"}, "beyond_tiers": True}
+    claim_names.check_names(written(select=burda, **whole), STUDY)
+    with pytest.raises(
+        UserError, match=r"beyond_tiers: tier smoke has table1-digits-layers1-elbo-k1"
+    ):
+        claim_names.check_names(written(select=burda | {"steps": {"max": 60}}, **whole), STUDY)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rule": {"x": "samples"}}, "rule.x: 'samples' is not one of "),
+        ({"rule": {"x": "points"}}, "rule.x: 'points' has not two numbers in snr's cells"),
+        ({"rule": {"x": "model"}}, "rule.x: 'model' has not two numbers in snr's cells"),
+        ({"units": ["group", "dtype"]}, "units: 'dtype' is not one of "),
+    ],
+)
+def test_a_column_that_no_row_of_the_experiment_has_is_refused(change, message):
+    select = {"experiment": "snr", "metric": "snr", "estimator": "total"}
+    check = {"select": select, "versus": {"estimator": "dreg"}}
+    with pytest.raises(UserError) as caught:
+        claim_names.check_names(written(**check, **change), STUDY)
+    assert f"Z1.check: {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("x", "at"), [("k", ""), ("a", "a=path"), ("k", "k=0")], ids=["lacks", "text", "zero"]
+)
+def test_a_slope_over_what_no_row_gives_a_number_is_one_line(tmp_path, x, at):
+    found = results(tmp_path, [cell(estimator="path")], lambda *_: [Row("kl", 1.0, "nats", at=at)])
+    check = {"name": "check", "select": SELECT, "statistic": "slope", "rule": {"x": x, "below": 0}}
+    message = f"check: rule.x: not every row of kl has a number above 0 as '{x}'"
+    with pytest.raises(UserError, match=message):
+        evaluate(found, "made", claims(tmp_path / "study", check))
 
 
 def test_a_figure_that_the_study_does_not_draw_is_refused():
@@ -118,7 +190,9 @@ def test_every_row_of_a_cell_may_be_named():
         "seed": 0,
         "progress": {"min": 0.5},
     }
-    claim_names.check_names(selecting(**right), STUDY)
+    made = selecting(**right)
+    del made["claims"][0]["checks"][0]["versus"]
+    claim_names.check_names(made, STUDY)
 
 
 def test_the_names_of_the_unchanged_claim_exist():
@@ -130,15 +204,23 @@ def test_every_name_in_the_shipped_claims_exists(study):
     assert claim_names.read(registry.STUDIES / study / "claims.yaml", study)["claims"]
 
 
-def test_claims_are_checked_before_anything_trains(monkeypatch):
-    def misspelt(path):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"select": {"experiment": "gausian_fit", "metric": "kl"}}, "gausian_fit"),
+        ({"rule": {"below": 0, "x": "k"}}, "rule key 'x' means nothing to 'every'"),
+        ({"pairing": "ratio"}, "pairing 'ratio' needs versus"),
+    ],
+)
+def test_claims_are_checked_before_anything_trains(monkeypatch, change, message):
+    def mistaken(path):
         read = read_yaml(path)
         if path.name == "claims.yaml":
-            read["claims"][0]["checks"][0]["select"]["experiment"] = "gausian_fit"
+            read["claims"][0]["checks"][0] |= change
         return read
 
-    monkeypatch.setattr(claim_names, "read_yaml", misspelt)
-    with pytest.raises(UserError, match="gausian_fit"):
+    monkeypatch.setattr(claim_names, "read_yaml", mistaken)
+    with pytest.raises(UserError, match=message):
         config.check({"tier": "smoke", "studies": STUDY})
 
 

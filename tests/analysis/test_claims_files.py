@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from paper_repro.analysis.verdicts import load_claims
+from paper_repro.analysis.checks import FUNCTIONS
+from paper_repro.analysis.claim_names import read as load_claims
+from paper_repro.analysis.claim_rules import STATISTICS
 from paper_repro.errors import UserError
-from tests.analysis.made_runs import MEAN, SELECT, claims
+from tests.analysis.made_runs import EVERY, MEAN, SELECT, claims
 
 MISTAKES = [
     ({"statistics": "mean"}, "unknown key 'statistics'"),
@@ -22,6 +24,29 @@ MISTAKES = [
     ({"units": ["layer"]}, "unknown column 'layer'"),
     ({"select": {"metric": "kl"}}, "'experiment' is a required property"),
     ({"pairing": "quotient"}, "'quotient' is not one of difference, ratio"),
+    ({"versus": {"reported": "a", "k": 1}}, "versus.k: reported stands alone"),
+    (
+        {"statistic": "slope", "rule": {"x": "estimator", "below": 0}},
+        "rule.x: select holds 'estimator' at 'path'",
+    ),
+    ({"decides": False}, "A1: decides: none of its checks decides"),
+]
+ITSELF = [  # sides that share a row
+    {"estimator": "path"},
+    {"estimator": ["total", "path"]},
+    {"estimator": "path", "kind": "final"},
+    {"estimator": "path", "k": 5},
+    {"a": {"max": 0.5}},
+    {"a": {"min": 0.1, "max": 0.9}},
+    {"a": [0.4, 0.5]},
+]
+APART = [
+    {"estimator": "total"},
+    {"estimator": ["total", "dreg"]},
+    {"experiment": "other"},
+    {"metric": "elbo"},
+    {"a": {"max": 0.49}},
+    {"a": 0.4},
 ]
 
 
@@ -33,6 +58,42 @@ def test_mistakes_in_claims_are_named_in_one_line(tmp_path, change, message):
     assert message in str(caught.value)
     assert "made/claims.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def read(folder, *checks):
+    return load_claims(claims(folder / "study", *checks) / "claims.yaml", "made")
+
+
+@pytest.mark.parametrize("versus", ITSELF)
+def test_rows_are_not_compared_with_themselves(tmp_path, versus):
+    select = {**SELECT, "a": {"min": 0.5}}
+    with pytest.raises(UserError, match=r"A1\.check: versus: rows of select are on that side too"):
+        read(tmp_path, {**EVERY, "select": select, "versus": versus})
+
+
+@pytest.mark.parametrize("versus", APART)
+def test_rows_are_compared_with_others(tmp_path, versus):
+    select = {**SELECT, "a": {"min": 0.5}}
+    assert read(tmp_path, {**EVERY, "select": select, "versus": versus})
+
+
+def test_a_comparison_says_its_pairing(tmp_path):
+    without = {key: value for key, value in EVERY.items() if key != "pairing"}
+    with pytest.raises(UserError, match=r"A1\.check: versus needs pairing, one of difference, rat"):
+        read(tmp_path, without)
+    alone = {key: value for key, value in EVERY.items() if key != "versus"}
+    with pytest.raises(UserError, match=r"A1\.check: pairing 'ratio' needs versus"):
+        read(tmp_path, alone)
+
+
+def test_a_condition_decides(tmp_path):
+    beside = {**MEAN, "name": "beside", "decides": False, "condition": True}
+    with pytest.raises(UserError, match=r"A1\.beside: condition: goes with a check that decides"):
+        read(tmp_path, [MEAN, beside])
+
+
+def test_every_statistic_has_its_rule():
+    assert list(FUNCTIONS) == list(STATISTICS)
 
 
 def test_a_claim_that_stands_twice_is_refused(tmp_path):

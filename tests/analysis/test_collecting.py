@@ -68,7 +68,8 @@ def test_numbers_pass_through_digit_by_digit(tmp_path):
 
 
 def test_missing_and_stale_and_diverged_runs_are_visible(tmp_path):
-    one, other = cell(estimator="path", seeds=3), cell(estimator="path", lr=0.5, seeds=3)
+    one = cell(estimator="path", seeds=3)
+    other = cell(estimator="path", lr=0.5, seeds=3, name=one.id)
     write_run(tmp_path / "runs", one, 0, rows())
     write_run(tmp_path / "runs", one, 1, rows(), status="diverged")
     stale = write_run(tmp_path / "runs", one, 2, rows())
@@ -87,7 +88,7 @@ def test_missing_and_stale_and_diverged_runs_are_visible(tmp_path):
 
 
 def test_equal_runs_give_equal_bytes_in_whatever_order(tmp_path):
-    cells = [cell(dataset="mnist", estimator=e, seeds=2) for e in ("total", "path")]
+    cells = [cell(dataset="mnist", estimator=e, seeds=2, steps=300) for e in ("total", "path")]
     for one in cells:
         for seed in one.seeds:
             write_run(tmp_path / "runs", one, seed, rows(curve=300), arrays={"x": np.arange(3)})
@@ -138,12 +139,18 @@ def test_arrays_of_cells_no_longer_in_the_grid_do_not_stay(tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
-def test_a_seed_in_the_place_of_another_counts_as_missing(tmp_path):
-    one = cell(seeds=2)
-    for seed in one.seeds:
-        rewrite(write_run(tmp_path / "runs", one, seed, rows()), seed=1)
-    collect([one], tmp_path / "runs", tmp_path / "out", "paper")
-    assert list(read(tmp_path / "out", "runs")["status"]) == ["missing", "ok"]
+@pytest.mark.parametrize("place", ["made/fit/seed1", "made/fit-1/seed0", "other/fit/seed0"])
+def test_a_run_in_the_folder_of_another_is_named(tmp_path, place):
+    root = tmp_path / "runs"
+    write_run(root, cell(seeds=1), 0, rows())
+    asked = [cell(seeds=2), cell(k=1, seeds=1), cell(study="other", seeds=1)]
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    (root / "made/fit/seed0").rename(root / place)
+    with pytest.raises(UserError) as caught:
+        collect(asked, root, tmp_path / "out", "paper")
+    line = f"{root / place}: its run.json is of made/fit/seed0; rename or remove the folder "
+    assert str(caught.value).startswith(line)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["run.json", "metrics.csv", "arrays.npz"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paper_repro.analysis import sound
+from paper_repro.analysis import measured
 from paper_repro.analysis.collect import ROW_COLUMNS, collect
 from paper_repro.cli import main
 from paper_repro.errors import UserError
@@ -53,7 +53,13 @@ def test_a_damaged_run_is_never_collected(tmp_path, name):
         collect([one], tmp_path / "runs", tmp_path / "out", "paper")
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match=f"metrics.csv(: |, ){pattern}"):
-        sound.rows_of_run(path.read_bytes(), ROW_COLUMNS, "ok", path)
+        measured.rows_of_run(path.read_bytes(), ROW_COLUMNS, "ok", path)
+
+
+def test_a_run_that_diverged_has_a_row_that_says_so(tmp_path):
+    path = write_run(tmp_path / "runs", cell(seeds=1), 0, ROWS) / "metrics.csv"
+    with pytest.raises(UserError, match=r"seed0/metrics\.csv: no row says that the run diverged"):
+        measured.rows_of_run(path.read_bytes(), ROW_COLUMNS, "diverged", path)
 
 
 def test_a_run_ends_well_or_diverged(tmp_path):

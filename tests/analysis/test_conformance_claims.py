@@ -9,9 +9,10 @@ import pytest
 
 from paper_repro import grid, registry
 from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.analysis.claim_names import read as load_claims
 from paper_repro.analysis.collect import collect
 from paper_repro.analysis.results import load
-from paper_repro.analysis.verdicts import evaluate, load_claims
+from paper_repro.analysis.verdicts import evaluate
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.conformance import figures, tables

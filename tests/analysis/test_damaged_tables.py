@@ -26,20 +26,23 @@ from tests.analysis.made_runs import cell, write_run
 
 SUMS = "SHA256SUMS"
 PUBLISHED = Path(__file__).parents[2] / "results/published"
-CELL = "made/fit-a"
 
 
 def folder(root: Path) -> Path:
     """Results of two cells with three runs each: one diverged, one missing, arrays of one cell."""
-    cells = [cell(dataset="a", seeds=3), cell(dataset="b", seeds=3)]
+    known = {"study": "taming_vaes", "task": "constrained_vae"}
+    cells = [
+        cell("sweep", f"fit-{name}", dataset=dataset, seeds=3, **known)
+        for name, dataset in (("a", "mnist"), ("b", "cifar10"))
+    ]
     for one in cells:
-        for seed in range(3 if one.params["dataset"] == "a" else 2):
+        for seed in range(3 if one.id == "fit-a" else 2):
             rows = [
                 Row("nll", 1.5 + seed, "nats/image", "test", at="samples=50"),
                 Row("nll", 2.5 + seed, "nats/image", "validation", at="samples=50"),
                 *[Row("elbo", -i, "nats/image", "train", step=i, kind="curve") for i in range(3)],
             ]
-            arrays = {"x": np.arange(3.0)} if one.params["dataset"] == "a" else None
+            arrays = {"x": np.arange(3.0)} if one.id == "fit-a" else None
             status = "diverged" if seed == 1 else "ok"
             write_run(root / "runs", one, seed, rows, status, arrays)
     collect(cells, root / "runs", root / "out", "paper")
@@ -96,13 +99,25 @@ def replacing(line: int, raw: bytes):
 DAMAGES = {  # table, edit, what the line says: found by what the rows say, without any hash
     "a doubled row": ("metrics", doubling(3), "line 15: the row stands there twice"),
     "a doubled curve row": ("curves", doubling(4), "line 17: the row stands there twice"),
-    "a doubled run": ("runs", doubling(2), r"line 8: run made/fit-a seed 0 stands there twice"),
-    "a doubled cell": ("cells", doubling(3), "line 4: cell made/fit-b stands there twice"),
-    "doubled costs": ("costs", doubling(2), "line 4: costs of made/fit-a on 'a cpu' stand there"),
-    "a run without rows": ("metrics", dropping(14), "line 7: run made/fit-b seed 2 has no row"),
-    "a lost run": ("runs", dropping(4), "line 7: run made/fit-a seed 2 is not in runs.csv"),
-    "a lost cell": ("cells", dropping(2), "line 2: cell made/fit-a is not in cells.csv"),
-    "lost costs": ("costs", dropping(2), "line 2: cell made/fit-a has no row in costs.csv"),
+    "a doubled run": (
+        "runs",
+        doubling(2),
+        r"line 8: run taming_vaes/fit-a seed 0 stands there twice",
+    ),
+    "a doubled cell": ("cells", doubling(3), "line 4: cell taming_vaes/fit-b stands there twice"),
+    "doubled costs": (
+        "costs",
+        doubling(2),
+        "line 4: costs of taming_vaes/fit-a on 'a cpu' stand there",
+    ),
+    "a run without rows": (
+        "metrics",
+        dropping(14),
+        "line 7: run taming_vaes/fit-b seed 2 has no row",
+    ),
+    "a lost run": ("runs", dropping(4), "line 7: run taming_vaes/fit-a seed 2 is not in runs.csv"),
+    "a lost cell": ("cells", dropping(2), "line 2: cell taming_vaes/fit-a is not in cells.csv"),
+    "lost costs": ("costs", dropping(2), "line 2: cell taming_vaes/fit-a has no row in costs.csv"),
     "an emptied table": ("runs", dropping(*range(2, 8)), "no row in runs.csv"),
     "an empty file": ("runs", lambda found: b"", "runs.csv: empty"),
     "another header": ("runs", replacing(1, b"run_id,study\n"), r"runs\.csv: its columns differ"),
@@ -117,7 +132,7 @@ DAMAGES = {  # table, edit, what the line says: found by what the rows say, with
     "no metric": ("curves", setting(3, metric=""), "line 3: no metric"),
     "a step that is text": ("curves", setting(3, step="x"), "line 3: step 'x' is no whole number"),
     "a broken step": ("curves", setting(3, step="1.5"), "line 3: step '1.5' is no whole number"),
-    "steps that are text": ("metrics", setting(3, steps="many"), "line 3: steps 'many' is no"),
+    "steps that are text": ("metrics", setting(3, steps="many"), "line 3: steps of run"),
     "a seed of two zeros": ("runs", setting(2, seed="00"), "line 2: seed '00' is no whole number"),
     "a seed that is text": ("runs", setting(3, seed="one"), "line 3: seed 'one' is no whole"),
     "broken coordinates": ("metrics", setting(3, at="samples"), "line 3: at 'samples'"),
@@ -128,28 +143,81 @@ DAMAGES = {  # table, edit, what the line says: found by what the rows say, with
     "a missing run's number": ("metrics", setting(14, value="1"), "line 14: a number of run"),
     "a row of another run": ("metrics", setting(3, run_id="ff"), "line 3: run_id of run .*differs"),
     "a row of another tier": ("metrics", setting(3, tier="quick"), "line 3: tier of run .*differs"),
-    "an unplanned cell": ("curves", setting(3, cell="z"), "line 3: run made/z seed 0 is not in"),
+    "an unplanned cell": (
+        "curves",
+        setting(3, cell="z"),
+        "line 3: run taming_vaes/z seed 0 is not in",
+    ),
     "another experiment": ("runs", setting(3, experiment="x"), "line 3: experiment and tier are"),
     "seconds that are text": ("runs", setting(3, seconds="long"), "line 3: seconds 'long' is no"),
     "costs that are text": ("costs", setting(3, flops="lots"), "line 3: flops 'lots' is no"),
-    "params that are no JSON": ("cells", setting(3, params="{"), "line 3: params of made/fit-b"),
-    "params that are no object": ("cells", setting(3, params="[1]"), "line 3: params of made/fit"),
-    "params without a bottom": ("cells", setting(3, params="[" * 9999), "line 3: params of made"),
-    "a cell that climbs": ("cells", setting(3, cell="../up"), "line 3: 'made', '../up': not names"),
+    "params that are no JSON": (
+        "cells",
+        setting(3, params="{"),
+        "line 3: params of taming_vaes/fit-b",
+    ),
+    "params that are no object": (
+        "cells",
+        setting(3, params="[1]"),
+        "line 3: params of taming_vaes/fit",
+    ),
+    "params without a bottom": ("cells", setting(3, params="[" * 9999), "line 3: params of tami"),
+    "a cell that climbs": (
+        "cells",
+        setting(3, cell="../up"),
+        "line 3: 'taming_vaes', '../up': not names",
+    ),
     "a cell without a task": (
         "cells",
         setting(3, task=""),
         "line 3: study, experiment, cell, tier",
     ),
-    "a short row": ("metrics", replacing(3, b"made,fit\n"), "line 3: 2 fields, not 21"),
+    "a short row": ("metrics", replacing(3, b"taming_vaes,sweep\n"), "line 3: 2 fields, not 21"),
     "a long row": ("metrics", replacing(3, b"," * 21 + b"\n"), "line 3: 22 fields, not 21"),
     "a blank line": ("metrics", replacing(3, b"\n"), "line 3: blank"),
     "a blank line at the end": ("curves", adding(b"\n"), "line 17: blank"),
     "a NUL byte": ("metrics", replacing(3, b"\0" * 40 + b"\n"), "line 3: a NUL byte"),
     "Windows' line ends": ("runs", exchanging(b"\n", b"\r\n"), "line 1: a carriage return"),
     "Latin-1": ("runs", exchanging(b"a cpu", b"\xe9"), "line 2: is not UTF-8"),
-    "an open quote": ("metrics", replacing(3, b'"made,fit\n'), "line 3: (is no CSV|a line break)"),
+    "an open quote": (
+        "metrics",
+        replacing(3, b'"taming_vaes,sweep\n'),
+        "line 3: (is no CSV|a line break)",
+    ),
     "a huge field": ("cells", setting(3, params="9" * 200_000), "line 3: is no CSV"),
+    # What two tables say of one run or cell: each by itself could be right.
+    "diverged, by one table": (
+        *("runs", setting(2, status="diverged")),
+        "line 2: run taming_vaes/fit-a seed 0 is 'diverged', but no row in metrics.csv says so",
+    ),
+    "diverged, by a curve": ("curves", setting(5, status="diverged"), "line 5: status 'diverged'"),
+    "a run cut short": ("runs", setting(2, steps="7"), "line 2: .* is ok after 7 steps of 100"),
+    "a run too long": ("runs", setting(3, steps="101"), "is diverged after 101 steps of 100"),
+    "a row after the end": (
+        "curves",
+        setting(3, step="101"),
+        "step 101 of run .* ended at step 100",
+    ),
+    "data of its own": ("metrics", setting(3, dataset="b"), "line 3: dataset of run .* cells.csv"),
+    "a model of its own": ("curves", setting(3, model="mlp"), "line 3: model of run .* cells.csv"),
+    "other settings": ("cells", setting(2, params='{"steps": 9}'), "is ok after 100 steps of 9"),
+    "no settings": ("cells", setting(2, params="{}"), "line 2: steps '' in the params of"),
+    "a missing run's device": ("runs", setting(7, device="cpu"), "line 7: device 'cpu' of a run"),
+    "costs elsewhere": (
+        *("costs", setting(2, device_name="x")),
+        "line 2: costs of 3 runs on 'x'; by runs.csv the cell ran on a cpu",
+    ),
+    "costs of no run": ("costs", setting(2, runs="0"), "line 2: costs of 0 runs on 'a cpu'; by"),
+    "negative seconds": (
+        "runs",
+        setting(2, seconds="-2"),
+        "line 2: seconds '-2' is no number from",
+    ),
+    "a negative speed": ("runs", setting(2, steps_per_second="-1"), "steps_per_second '-1' is no"),
+    "negative costs": ("costs", setting(2, seconds="-7.5"), "line 2: seconds '-7.5' is no number"),
+    "negative memory": ("costs", setting(2, peak_memory_mib="-1"), "peak_memory_mib '-1' is no"),
+    "endless costs": ("costs", setting(2, flops="inf"), "line 2: flops 'inf' is no number from 0"),
+    "overflowing costs": ("costs", setting(2, flops="1e999"), "line 2: flops '1e999' is no number"),
 }
 
 
@@ -180,7 +248,7 @@ def test_a_damaged_row_is_never_imported(tmp_path, name):
     assert not published.exists()
 
 
-@pytest.mark.parametrize("file", [*NAMES.values(), SUMS, "arrays/made/fit-a/seed0.npz"])
+@pytest.mark.parametrize("file", [*NAMES.values(), SUMS, "arrays/taming_vaes/fit-a/seed0.npz"])
 @pytest.mark.parametrize("damage", ["lost", "cut", "doubled"])
 def test_every_file_of_a_folder_is_missed_and_its_bytes_are_known(tmp_path, file, damage, capsys):
     out = folder(tmp_path)
@@ -244,7 +312,7 @@ def anybody() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o100, 0o400], ids=oct)
-@pytest.mark.parametrize("closed", ["arrays", "arrays/made", "arrays/made/fit-a"])
+@pytest.mark.parametrize("closed", ["arrays", "arrays/taming_vaes", "arrays/taming_vaes/fit-a"])
 def test_arrays_that_cannot_be_read_are_not_called_lost(anybody, closed, mode, capsys):
     out = folder(anybody)
     (out / closed).chmod(mode)
@@ -260,8 +328,8 @@ def test_arrays_that_cannot_be_read_are_not_called_lost(anybody, closed, mode, c
 
 def test_arrays_that_nobody_listed_are_refused(tmp_path):
     out = folder(tmp_path)
-    (out / "arrays/made/fit-b").mkdir()
-    (out / "arrays/made/fit-b/seed0.npz").write_bytes(b"")
+    (out / "arrays/taming_vaes/fit-b").mkdir()
+    (out / "arrays/taming_vaes/fit-b/seed0.npz").write_bytes(b"")
     with pytest.raises(UserError, match=r"fit-b/seed0\.npz: not listed in SHA256SUMS"):
         load(out)
 

@@ -10,7 +10,8 @@ import pytest
 
 from paper_repro.analysis.along import height
 from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
-from paper_repro.analysis.verdicts import evaluate, load_claims
+from paper_repro.analysis.claim_names import read as load_claims
+from paper_repro.analysis.verdicts import evaluate
 from paper_repro.errors import UserError
 from paper_repro.rows import Row, coordinates
 from tests.analysis.made_runs import cell, claims, results

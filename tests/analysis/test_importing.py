@@ -23,7 +23,7 @@ from paper_repro.errors import UserError
 from tests.analysis.test_damaged_tables import NAMES, PUBLISHED, SUMS, folder, lines
 from tests.analysis.test_publishing import carry, machine
 
-ARRAY = "arrays/made/fit-a/seed0.npz"
+ARRAY = "arrays/taming_vaes/fit-a/seed0.npz"
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ MEMBERS = {  # a member, its new bytes (None: left out), what the line says; has
     "arrays that are none": (ARRAY, lambda raw: b"text", f"{ARRAY}: no arrays that a run saved"),
     "arrays cut short": (ARRAY, lambda raw: raw[:-9], f"{ARRAY}: no arrays that a run saved"),
     "pickled arrays": (ARRAY, lambda raw: arrays(x=np.array([{}])), f"{ARRAY}: no arrays"),
-    "arrays of no run": ("arrays/made/z/seed0.npz", lambda raw: b"x", "belongs to no run"),
-    "arrays of a missing run": ("arrays/made/fit-b/seed9.npz", lambda raw: b"", "to no run"),
+    "arrays of no run": ("arrays/taming_vaes/z/seed0.npz", lambda raw: b"x", "belongs to no run"),
+    "arrays of a missing run": ("arrays/taming_vaes/fit-b/seed9.npz", lambda raw: b"", "to no run"),
     "another file": ("notes.txt", lambda raw: b"x", "'notes.txt' does not belong"),
     "a path that climbs": ("arrays/../../x.npz", lambda raw: b"x", "does not belong"),
     "an absolute path": ("/metrics.csv", lambda raw: b"x", "'/metrics.csv' does not belong"),
-    "a folder": ("arrays/made/", lambda raw: b"", "'arrays/made/' does not belong"),
+    "a folder": ("arrays/taming_vaes/", lambda raw: b"", "'arrays/taming_vaes/' does not belong"),
 }
 
 

@@ -17,13 +17,25 @@ from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from tests.analysis.made_runs import cell, write_run
 
+STUDY, EXPERIMENT, TASK = (
+    "taming_vaes",
+    "sweep",
+    "constrained_vae",
+)  # rows of others are not imported
+
 
 def machine(
     root, tier, seeds, planned=None, value=1.0, name="c", arrays=True, params=None, **changed
 ):
     """A results folder with one cell `name`, whose runs `seeds` are there."""
     one = cell(
-        name=name, tier=tier, seeds=planned or len(seeds), **(params or {"steps": len(tier)})
+        EXPERIMENT,
+        name,
+        study=STUDY,
+        task=TASK,
+        tier=tier,
+        seeds=planned or len(seeds),
+        **(params or {"steps": len(tier)}),
     )
     for seed in seeds:
         rows = [
@@ -44,7 +56,7 @@ def carry(source, published):
 
 def values(published, name="c"):
     """NLL by seed, and the tier, of a published cell."""
-    frame = load(published).finals("made", "fit", "nll")
+    frame = load(published).finals(STUDY, EXPERIMENT, "nll")
     frame = frame[frame["cell"] == name]
     return dict(zip(frame["seed"], frame["value"], strict=True)), set(frame["tier"])
 
@@ -52,10 +64,10 @@ def values(published, name="c"):
 def test_an_import_into_nothing_is_the_export_itself(tmp_path):
     source = machine(tmp_path / "a", "paper", (0, 1))
     report = carry(source, tmp_path / "published")
-    assert report == ["made/c: paper (2 runs) added"]
+    assert report == ["taming_vaes/c: paper (2 runs) added"]
     for name in NAMES.values():
         assert (tmp_path / "published" / name).read_bytes() == (source / name).read_bytes()
-    assert load(tmp_path / "published").arrays("made", "c", 1)["x"].tolist() == [1.0, 1.0]
+    assert load(tmp_path / "published").arrays(STUDY, "c", 1)["x"].tolist() == [1.0, 1.0]
 
 
 def test_paper_rows_replace_all_reduced_rows_of_the_cell_and_of_no_other(tmp_path):
@@ -63,21 +75,21 @@ def test_paper_rows_replace_all_reduced_rows_of_the_cell_and_of_no_other(tmp_pat
     carry(machine(tmp_path / "a", "reduced", (0, 1, 2)), published)
     carry(machine(tmp_path / "b", "reduced", (0,), name="d"), published)
     report = carry(machine(tmp_path / "c", "paper", (0, 1, 2, 3, 4), value=9.0), published)
-    assert report == ["made/c: paper (5 runs) replaces reduced (3 runs)"]
+    assert report == ["taming_vaes/c: paper (5 runs) replaces reduced (3 runs)"]
     assert values(published) == ({seed: 9.0 + seed for seed in range(5)}, {"paper"})
     assert values(published, "d") == ({0: 1.0}, {"reduced"})
     found = load(published)
     assert set(found.cells[found.cells["cell"] == "c"]["tier"]) == {"paper"}
     assert set(found.curves[found.curves["cell"] == "c"]["tier"]) == {"paper"}
-    assert set(found.frame("made", metric="nll").query("cell == 'c'")["steps"]) == {len("paper")}
-    assert found.arrays("made", "c", 0)["x"].tolist() == [9.0, 9.0]
+    assert set(found.frame(STUDY, metric="nll").query("cell == 'c'")["steps"]) == {len("paper")}
+    assert found.arrays(STUDY, "c", 0)["x"].tolist() == [9.0, 9.0]
 
 
 def test_reduced_rows_never_replace_paper_rows(tmp_path):
     published = tmp_path / "published"
     carry(machine(tmp_path / "a", "paper", (0,)), published)
     report = carry(machine(tmp_path / "b", "reduced", (0, 1, 2), value=9.0), published)
-    assert report == ["made/c: reduced (3 runs) ignored: paper (1 runs) is there"]
+    assert report == ["taming_vaes/c: reduced (3 runs) ignored: paper (1 runs) is there"]
     assert values(published) == ({0: 1.0}, {"paper"})
 
 
@@ -87,7 +99,7 @@ def test_fewer_paper_seeds_leave_no_reduced_seed_behind(tmp_path):
     carry(machine(tmp_path / "b", "paper", (0,), planned=3, value=9.0), published)
     assert values(published) == ({0: 9.0}, {"paper"})
     assert list(load(published).runs["status"]) == ["ok", "missing", "missing"]
-    assert load(published).arrays("made", "c", 1) == {}
+    assert load(published).arrays(STUDY, "c", 1) == {}
 
 
 def test_a_grid_that_was_not_run_replaces_nothing(tmp_path):
@@ -109,7 +121,7 @@ def test_seeds_of_two_machines_join_within_a_tier(tmp_path):
     published = tmp_path / "published"
     carry(machine(tmp_path / "a", "paper", (0, 1), planned=4), published)
     second = machine(tmp_path / "b", "paper", (2, 3), planned=4, device_name="another")
-    assert carry(second, published) == ["made/c: paper seeds 2 3 added"]
+    assert carry(second, published) == ["taming_vaes/c: paper seeds 2 3 added"]
     assert values(published) == ({seed: 1.0 + seed for seed in range(4)}, {"paper"})
     found = load(published)
     assert list(found.runs["seed"]) == [0, 1, 2, 3]
@@ -124,7 +136,7 @@ def test_other_numbers_of_the_same_seed_are_reported_and_the_newer_import_counts
     published = tmp_path / "published"
     carry(machine(tmp_path / "a", "paper", (0, 1)), published)
     (line,) = carry(machine(tmp_path / "b", "paper", (1,), planned=2, value=9.0), published)
-    assert line == "made/c: CONFLICT: seeds 1 replaced by runs with other numbers"
+    assert line == "taming_vaes/c: CONFLICT: seeds 1 replaced by runs with other numbers"
     assert values(published) == ({0: 1.0, 1: 10.0}, {"paper"})
 
 
@@ -136,7 +148,7 @@ def test_a_cell_of_other_settings_or_data_is_replaced_whole_and_reported(tmp_pat
     published = tmp_path / "published"
     carry(machine(tmp_path / "a", "paper", (0, 1, 2)), published)
     (line,) = carry(machine(tmp_path / "b", "paper", (0,), value=9.0, **change), published)
-    assert line.startswith("made/c: CONFLICT")
+    assert line.startswith("taming_vaes/c: CONFLICT")
     assert what in line
     assert values(published) == ({0: 9.0}, {"paper"})
 
@@ -191,7 +203,7 @@ def test_published_rows_keep_their_provenance(tmp_path):
 
 def pictures(root, seeds, *more, value=1.0):
     """A results folder whose runs saved pictures, as bytes [n, C, H, W], and `more` arrays."""
-    one = cell(name="c", tier="paper", seeds=4, steps=5)
+    one = cell(EXPERIMENT, "c", study=STUDY, task=TASK, tier="paper", seeds=4, steps=5)
     for seed in seeds:
         shown = np.full((2, 1, 4, 4), seed, dtype=np.uint8)
         saved = {"samples": shown, "pictures_test": shown} | dict(more)
@@ -202,7 +214,7 @@ def pictures(root, seeds, *more, value=1.0):
 
 def with_arrays(published):
     """The seeds whose arrays are published, with their names."""
-    found = {seed: sorted(load(published).arrays("made", "c", seed)) for seed in range(4)}
+    found = {seed: sorted(load(published).arrays(STUDY, "c", seed)) for seed in range(4)}
     return {seed: names for seed, names in found.items() if names}
 
 
@@ -211,7 +223,7 @@ def test_pictures_are_shipped_of_the_first_seed_that_has_some_alone(tmp_path):
     carry(pictures(tmp_path / "a", (1, 2, 3)), published)
     assert with_arrays(published) == {1: ["pictures_test", "samples"]}
     assert (
-        load(published).arrays("made", "c", 1)["samples"].tolist() == np.ones((2, 1, 4, 4)).tolist()
+        load(published).arrays(STUDY, "c", 1)["samples"].tolist() == np.ones((2, 1, 4, 4)).tolist()
     )
     assert set(load(published).runs.query("status == 'ok'")["seed"]) == {1, 2, 3}
     carry(pictures(tmp_path / "b", (0,)), published)  # an earlier seed, from another machine

@@ -7,8 +7,9 @@ import math
 import pytest
 
 from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, SUPPORTED
+from paper_repro.analysis.claim_names import read as load_claims
 from paper_repro.analysis.reach import to_target
-from paper_repro.analysis.verdicts import evaluate, load_claims
+from paper_repro.analysis.verdicts import evaluate
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from tests.analysis.made_runs import cell, claims, results
@@ -183,6 +184,7 @@ def test_a_mark_is_found_by_its_fraction_however_it_was_rounded(tmp_path, steps)
             "name": "check",
             "select": {**CHECK["select"], "kind": "curve", "progress": fraction},
             "versus": {"estimator": "total"},
+            "pairing": "difference",
             "statistic": "mean",
             "rule": {"above": 0},
         }

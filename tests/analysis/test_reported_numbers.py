@@ -24,6 +24,20 @@ SLIPS = {  # what becomes of line 2 (or of the header), and what the line says
     "a count": (FIRST, FIRST.replace("mnist,1", "mnist,1.5"), "line 2: layers '1.5' is no whole"),
     "an error": (FIRST, f"{FIRST}x", "line 2: error 'x' is no finite number"),
     "a study": (f"{STUDY},burda", "sticking_the_landin,burda", "line 2: study: 'sticking"),
+    "another metric's unit": (
+        FIRST,
+        FIRST.replace("nats/image", "bits/dim"),
+        "line 2: unit, as rows of nll bear it: 'bits/dim' is not one of nats/image",
+    ),
+    "another row's layers": (
+        FIRST,
+        FIRST.replace("mnist,1", "mnist,3"),
+        "line 2: id 'burda2016-mnist-1-elbo-1-total' says 'elbo' where its columns say "
+        "mnist-3-elbo-1-total-nll",
+    ),
+    "another row's data": (FIRST, FIRST.replace("mnist", "omniglot"), "says 'mnist' where its"),
+    "another row's bound": (FIRST, FIRST.replace("elbo", "iwae"), "says 'elbo' where its columns"),
+    "another row's k": (FIRST, FIRST.replace("o,1", "o,5"), "says '1' where its columns say"),
     "an id": (",burda2016-mnist-1-elbo-1-", ",burda2016", "line 2: id 'burda2016total' is not of"),
     "a column": ("estimator,metric", "estimater,metric", "line 1: column: 'estimater' is not one"),
     "two columns": ("error,source", "source,error", "line 1: the columns are not study,id,"),
@@ -49,6 +63,12 @@ def test_a_number_that_one_source_gives_twice_is_refused(tmp_path):
         path.write_text(f"{SHIPPED}{again}\n", encoding="utf-8")
         with pytest.raises(UserError, match="a number of burda2016 that stands there twice"):
             reported.read(path, STUDY)
+
+
+def test_an_id_may_say_less_than_its_row_and_in_words_of_its_own(tmp_path):
+    study = "infinite_gradients"
+    rows = reported.read(registry.STUDIES / study / "reported.csv", study)
+    assert "dai2021_text-vae-informative" in {row["id"] for row in rows}
 
 
 def test_the_shipped_numbers_are_read_as_numbers():

@@ -18,10 +18,11 @@ import yaml
 from paper_repro import grid, registry
 from paper_repro.analysis import selection
 from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.analysis.claim_names import read as load_claims
 from paper_repro.analysis.collect import collect
 from paper_repro.analysis.results import Results, load
 from paper_repro.analysis.tuning import chosen
-from paper_repro.analysis.verdicts import evaluate, load_claims
+from paper_repro.analysis.verdicts import evaluate
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
 from tests.analysis.made_runs import results

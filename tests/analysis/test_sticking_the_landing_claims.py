@@ -13,10 +13,11 @@ import pytest
 
 from paper_repro import grid, registry
 from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.analysis.claim_names import read as load_claims
 from paper_repro.analysis.collect import collect
 from paper_repro.analysis.results import load
 from paper_repro.analysis.tables import render_study
-from paper_repro.analysis.verdicts import evaluate, judge_study, load_claims
+from paper_repro.analysis.verdicts import evaluate, judge_study
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
 from tests.analysis.made_runs import results

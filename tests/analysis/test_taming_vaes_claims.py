@@ -13,8 +13,9 @@ import yaml
 
 from paper_repro import registry
 from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.analysis.claim_names import read as load_claims
 from paper_repro.analysis.results import load
-from paper_repro.analysis.verdicts import evaluate, load_claims
+from paper_repro.analysis.verdicts import evaluate
 from tests import synthetic_results as synthetic
 from tests.studies.taming_vaes import tv_runs
 

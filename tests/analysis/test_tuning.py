@@ -7,9 +7,10 @@ import math
 import pytest
 
 from paper_repro.analysis.checks import INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.analysis.claim_names import read as load_claims
 from paper_repro.analysis.selection import sample
 from paper_repro.analysis.tuning import chosen
-from paper_repro.analysis.verdicts import evaluate, load_claims
+from paper_repro.analysis.verdicts import evaluate
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from tests.analysis.made_runs import cell, claims, results
@@ -20,6 +21,7 @@ CHECK = {
     "name": "check",
     "select": {"experiment": "fit", "metric": "elbo", "split": "test", "estimator": "silent"},
     "versus": {"estimator": "total"},
+    "pairing": "difference",
     "tuned": TUNED,
     "statistic": "mean",
     "rule": {"above": 0},

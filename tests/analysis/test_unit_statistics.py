@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper_repro.analysis.checks import CONTRADICTED, INCONCLUSIVE, STATISTICS, SUPPORTED
+from paper_repro.analysis.checks import CONTRADICTED, FUNCTIONS, INCONCLUSIVE, SUPPORTED
 from paper_repro.analysis.selection import Sample
 from paper_repro.analysis.verdicts import evaluate
+from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from tests.analysis.made_runs import MEAN, SELECT, cell, claims, results
 
@@ -84,7 +85,8 @@ def test_levels_compare_with_reported_numbers(tmp_path):
     )
     select = {**SELECT, "estimator": "total"}
     check = {"name": "level", "select": select, "versus": {"reported": "paper1"}}
-    check |= {"units": ["dataset"], "statistic": "each", "rule": {"within": [-0.5, 0.5], "of": 1}}
+    check |= {"pairing": "difference", "units": ["dataset"], "statistic": "each"}
+    check["rule"] = {"within": [-0.5, 0.5], "of": 1}
     folder = claims(tmp_path / "study", check, reported=reported)
     for name, level, expected in [("near", 10.2, SUPPORTED), ("far", 12.0, CONTRADICTED)]:
         cells = [cell("fit", dataset="mnist", estimator="total", seeds=3)]
@@ -94,6 +96,18 @@ def test_levels_compare_with_reported_numbers(tmp_path):
         row = evaluate(found, "made", folder).iloc[0]
         assert row["verdict"] == expected
         assert row["estimate"] == pytest.approx(level + 0.01 - 10)
+
+
+def test_reported_numbers_are_in_the_unit_of_the_rows(tmp_path):
+    reported = (
+        "study,id,estimator,metric,value,unit,error,source,sourced\n"
+        "made,paper1-a,path,kl,10,bits/dim,,a book,yes\n"
+    )
+    check = {**MEAN, "versus": {"reported": "paper1"}}
+    folder = claims(tmp_path / "study", check, reported=reported)
+    found = results(tmp_path, [cell(estimator="path")], lambda *_: [Row("kl", 1.0, "nats")])
+    with pytest.raises(UserError, match=r"unit of paper1's kl, .*'bits/dim' is not one of nats"):
+        evaluate(found, "made", folder)
 
 
 def test_slopes_are_fitted_per_seed(tmp_path):
@@ -124,7 +138,7 @@ def test_a_unit_found_outside_among_many_must_be_further_out():
             for s, noise in enumerate((-0.4, 0.0, 0.4, 0.0))
         ]
         used = Sample(pd.DataFrame(rows), (), ())
-        return STATISTICS["each"].function(used, {"within": [-1, 1]}).verdict == CONTRADICTED
+        return FUNCTIONS["each"](used, {"within": [-1, 1]}).verdict == CONTRADICTED
 
     assert contradicted(1)
     assert not contradicted(20)

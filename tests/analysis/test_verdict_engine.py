@@ -121,7 +121,7 @@ def test_pairing_by_seed_decides_what_unpaired_noise_hides(tmp_path):
     assert found["verdict"] == SUPPORTED
     assert found["ci_high"] - found["ci_low"] < 1
     unpaired = {**MEAN, "select": SELECT}
-    del unpaired["versus"]
+    del unpaired["versus"], unpaired["pairing"]
     assert verdicts(tmp_path / "u", values, unpaired)["A1"]["verdict"] == INCONCLUSIVE
 
 

@@ -163,6 +163,23 @@ def test_an_image_folder_without_images_is_refused(folder_of_images, tmp_path):
     assert "val: 0 images, expected at least one" in refusal("imagenet32", tmp_path)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (7, 64)])
+def test_a_picture_of_a_few_pixels_is_refused(folder_of_images, tmp_path, size):
+    path = next((folder_of_images / "train").rglob("*.png"))
+    Image.new("RGB", size).save(path)
+    expected = f"{path}: cannot be decoded ({size[0]}x{size[1]} pixels, expected at least 8 a side)"
+    assert expected in refusal("imagenet32", tmp_path)
+
+
+def test_pictures_that_were_enlarged_stand_in_the_note(folder_of_images, tmp_path):
+    assert "enlarged" not in load("imagenet32", tmp_path, download=False).note
+    first, second, third, *_ = (folder_of_images / "train").rglob("*.png")
+    for path, size in ((first, (31, 400)), (second, (8, 8)), (third, (32, 32))):
+        Image.new("RGB", size).save(path)
+    note = load("imagenet32", tmp_path, download=False).note
+    assert "; enlarged, of fewer than 32 pixels a side: 2" in note
+
+
 @pytest.fixture
 def tiny(tmp_path) -> Path:
     """Tiny-ImageNet's official layout: three classes of 41, 20 and 3 training images and 5 of val/,

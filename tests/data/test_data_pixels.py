@@ -29,7 +29,9 @@ def plain(mode: str, colour: float | tuple[int, ...] = 0) -> Image.Image:
     return Image.new(mode, (SIDE, SIDE), colour)
 
 
-def png(width: int, height: int, depth: int, colour: int, pixels: bytes) -> bytes:
+def png(
+    width: int, height: int, depth: int, colour: int, pixels: bytes, colours: bytes = b""
+) -> bytes:
     """A PNG written by hand: of kinds and sizes that Pillow does not write."""
 
     word = struct.Struct(">I").pack
@@ -39,7 +41,14 @@ def png(width: int, height: int, depth: int, colour: int, pixels: bytes) -> byte
 
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
+    if colours:
+        parts.insert(1, (b"PLTE", colours))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def of_palette(index: int, colours: int) -> bytes:
+    """A PNG of one index, by hand, with a palette of white; without one for 0 colours."""
+    return png(SIDE, SIDE, 8, 3, bytes([0, *[index] * SIDE]) * SIDE, b"\xff\xff\xff" * colours)
 
 
 def palette(**options: object) -> bytes:
@@ -73,6 +82,7 @@ TAKEN: dict[str, tuple[bytes, object]] = {  # the file, and its pixels as [3] or
     "grey": (saved(plain("L", 7)), [7, 7, 7]),
     "colour": (saved(plain("RGB", (1, 2, 3))), [1, 2, 3]),
     "palette": (palette(), [255, 0, 0]),
+    "palette, its last colour": (of_palette(2, 3), [255, 255, 255]),
     "palette, another colour transparent": (palette(transparency=1), [255, 0, 0]),
     "palette, another half transparent": (palette(transparency=b"\xff\x80"), [255, 0, 0]),
     "grey, opaque": (saved(plain("LA", (7, 255))), [7, 7, 7]),
@@ -115,6 +125,9 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "palette with holes": (lambda: palette(transparency=0), "transparent pixels"),
     "palette with half holes": (lambda: palette(transparency=b"\x80"), "transparent pixels"),
     "a transparent grey": (lambda: saved(plain("L", 7), transparency=7), "transparent pixels"),
+    "a colour past the palette": (lambda: of_palette(3, 3), "colour 3 of a palette of 3"),
+    "far past it": (lambda: of_palette(255, 2), "colour 255 of a palette of 2"),
+    "no palette": (lambda: of_palette(0, 0), "colour 0 of a palette of 0"),
     "a moving PNG": (lambda: frames("PNG"), "several pictures in one file"),
     "a stereo JPEG": (lambda: frames("MPO"), "several pictures in one file"),
     "a GIF": (lambda: frames("GIF"), "neither PNG nor JPEG"),

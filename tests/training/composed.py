@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from paper_repro.training.tasks import composed_vae
 from torch import Tensor
 
 from paper_repro import parameters
@@ -17,7 +18,6 @@ from paper_repro.training import checkpoint
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.loop import stepper
 from paper_repro.training.problem import Problem
-from paper_repro.training.tasks import composed_vae
 
 TINY = {
     "dataset": "digits",

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from paper_repro.training.tasks import composed_vae
 
 from paper_repro.data import catalogue
 from paper_repro.errors import UserError
 from paper_repro.training import composed_data
 from paper_repro.training.problem import Problem
-from paper_repro.training.tasks import composed_vae
 from tests.training import composed, problems
 
 REINFORCE = {"estimator": "reinforce", "latent": "categorical", "likelihood": "gaussian_gamma"}

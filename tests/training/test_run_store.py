@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +82,58 @@ def test_a_damaged_run_is_named_and_trained_again(
     assert f"{entry / name} is damaged" in named[0]
     assert named[0].endswith("; training again")
     assert [problems.metrics(tmp_path / "out", seed) for seed in cell.seeds] == before
+
+
+@pytest.mark.parametrize("made", [lambda path: (path / "inside").mkdir(parents=True), os.mkfifo])
+@pytest.mark.parametrize("name", ["run.json", "metrics.csv", "arrays.npz", "checkpoint.pt", "lock"])
+def test_what_is_no_file_in_an_entry_is_moved_aside_and_the_run_trained_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, made: Callable[[Path], None]
+) -> None:
+    out = problems.train(problems.cell(), tmp_path)
+    before = problems.metrics(out)
+    (entry,) = (path.parent for path in (tmp_path / "store").rglob("run.json"))
+    if name in ("checkpoint.pt", "lock"):
+        (entry / "run.json").unlink()
+    (entry / name).unlink(missing_ok=True)
+    made(entry / name)
+    assert _trained(problems.cell(), tmp_path) == {0}
+    assert problems.metrics(out) == before
+    (aside,) = entry.glob(f"{name}.aside-*")
+    line = f"paper_repro: warning: {entry / name} is no file; moved into {aside}\n"
+    assert capfd.readouterr().err.count(line) == 1
+    assert [path.name for path in aside.iterdir()] == [name]
+    assert _trained(problems.cell(), tmp_path) == set()
+
+
+@pytest.mark.parametrize("above", [0, 1])
+def test_a_file_in_the_place_of_an_entry_is_moved_aside_and_the_run_trained_again(
+    tmp_path: Path, above: int
+) -> None:
+    out = problems.train(problems.cell(), tmp_path)
+    (entry,) = (path.parent for path in (tmp_path / "store").rglob("run.json"))
+    place = (entry, entry.parent)[above]
+    shutil.rmtree(place)
+    place.write_text("a user's own")
+    assert _trained(problems.cell(), tmp_path) == {0}
+    (aside,) = place.parent.glob(f"{place.name}.aside-*/{place.name}")
+    assert aside.read_text() == "a user's own"
+    assert problems.record(out)["status"] == "ok"
+    assert _trained(problems.cell(), tmp_path) == set()
+
+
+@pytest.mark.parametrize("name", ["", "run.json", "metrics.csv", "arrays.npz"])
+def test_what_is_in_the_way_of_a_copy_is_moved_aside(tmp_path: Path, name: str) -> None:
+    out = problems.train(problems.cell(), tmp_path)
+    before, place = problems.metrics(out), out / "seed0" / name
+    if name:
+        place.unlink()
+        place.mkdir()
+    else:
+        shutil.rmtree(place)
+        place.touch()
+    assert _trained(problems.cell(), tmp_path) == set()
+    assert problems.metrics(out) == before
+    assert len(list(place.parent.glob(f"{place.name}.aside-*/{place.name}"))) == 1
 
 
 def test_a_finished_run_is_taken_from_a_store_that_may_not_be_written(

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from paper_repro.training.tasks import vae
 
 from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.data import catalogue
-from paper_repro.vae.layered import LayeredVAE, prune
 from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
-from paper_repro.training.tasks import vae
+from paper_repro.vae.layered import LayeredVAE, prune
 from paper_repro.vae.protocols.importance import evaluate_vae, gradient_variance, log_weights
 
 

@@ -100,6 +100,21 @@ def run(
     )
 
 
+@pytest.mark.parametrize("words", [TRAIN, "fetch --tier smoke --study conformance"])
+def test_an_environment_that_torch_refuses_is_one_line(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_LOGS", "nonsense")
+    if words == TRAIN:
+        words += f" --store {tmp_path / 'store'} --out {tmp_path / 'out'}"
+    done = run(*words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("paper_repro: torch: cannot be imported (Invalid log settings:")
+    assert "; correct or unset TORCH_LOGS" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_a_command_the_help_is_printed() -> None:
     done = run()
     assert done.returncode == 0

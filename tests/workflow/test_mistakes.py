@@ -280,6 +280,20 @@ def test_a_setting_without_effect_is_refused(
     assert str(caught.value) == f"sticking_the_landing/grid.yaml: {message}"
 
 
+@pytest.mark.parametrize(
+    "again", [{"k": 2, "batch_size": 20}, {"batch_size": 20, "k": 2}, {"k": 2, "width": 200}]
+)
+def test_one_point_of_a_grid_in_two_spellings_is_refused(
+    monkeypatch: pytest.MonkeyPatch, again: dict[str, object]
+) -> None:
+    """Defaults that are written out and another order of keys make no other cell."""
+    axes = {"setting": [{"k": 1}, {"k": 2}, again]}
+    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": VAE, "axes": axes}}
+    monkeypatch.setattr(grid, "_grid", lambda study: {"experiments": written})
+    with pytest.raises(UserError, match=r": e-\S+: has the very settings of e-k2; it would be run"):
+        grid.expand("sticking_the_landing", "paper")
+
+
 def test_a_tier_sets_what_an_axis_sets_at_some_points_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

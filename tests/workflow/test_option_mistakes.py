@@ -128,6 +128,25 @@ def test_a_wrong_option_of_an_estimator_is_refused(
         ),
         ("vae", "{dataset: digits, estimator: reinforce, objective: elbo, k: 1, steps: 9,"
          " layers: 1}", "estimator 'reinforce' has a memory, which task 'vae' keeps not"),
+        (
+            "gaussian_fit",
+            "{estimator: total, c: 0.25}",
+            "c: goes with estimator 'control_variate' and score 'fixed' alone",
+        ),
+        (
+            "gaussian_fit",
+            "{estimator: control_variate, score: running, c: 0.25}",
+            "c: goes with estimator 'control_variate' and score 'fixed' alone",
+        ),
+        (
+            "gaussian_fit",
+            "{estimator: path, steps: 90, gradient_every: 100}",
+            "gradient_every: 100 exceeds steps, 90",
+        ),
+        ("flow_fit", "{estimator: path, steps: 99}", "evaluate_every: 100 exceeds steps, 99"),
+        ("mixture_fit", "{estimator: path, steps: 99}", "evaluate_every: 100 exceeds steps, 99"),
+        ("snr", "{k: [1, 10, 10], draws: [9, 9, 9]}", "k: [1, 10, 10] has non-unique elements"),
+        ("path_to_truth", "{a: [0, 0.0, 1]}", "a: [0, 0.0, 1] has non-unique elements"),
         ("gausian_fit", "{estimator: path}", "task: 'gausian_fit' is not one of"),
         ("vae", "{dataset: digits, estimator: path, objective: elbo, k: 1, steps: 9, layers: 1.0}",
          "layers: 1.0 is not one of 1, 2"),

@@ -90,7 +90,7 @@ def table1_levels(results: Results) -> Figure:
 
 def _comparable(frame: DataFrame) -> bool:
     """Whether reported levels compare with ours: MNIST at the full schedule."""
-    full = "stages" in frame and bool((frame["stages"] >= FULL_SCHEDULE).all())
+    full = "lr.stages" in frame and bool((frame["lr.stages"] >= FULL_SCHEDULE).all())
     return full and set(frame["dataset"]) == {"mnist"}
 
 

@@ -35,6 +35,7 @@ PARAMS = {
         "type": "array",
         "minItems": 1,
         "items": {"type": "number", "exclusiveMinimum": 0},
+        "uniqueItems": False,
     },
     "latents": {"type": "integer", "minimum": 1, "default": 5},
     "betas": {"type": "array", "minItems": 1, "items": {"type": "number", "exclusiveMinimum": 0}},

@@ -43,6 +43,7 @@ PARAMS = {
     "k_draws": {
         "type": "array",
         "items": {"type": "integer", "minimum": 2},
+        "uniqueItems": False,
         "default": [20000, 20000, 5000, 500],
     },
     "points": {"type": "integer", "minimum": 1, "default": 8},

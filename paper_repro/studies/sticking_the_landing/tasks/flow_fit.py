@@ -33,6 +33,7 @@ PARAMS = {
     "evaluate_every": {"type": "integer", "minimum": 1, "default": 100},
 }
 POSTERIOR = "flow"
+AT_MOST = (("evaluate_every", "steps"),)
 
 
 def build(cell: Cell, seed: int, device: str) -> Problem:

@@ -58,7 +58,12 @@ REFUSES = (
         {"estimator": {"not": {"const": "control_variate"}}, "score": {"not": {"const": ""}}},
         "score: goes with estimator 'control_variate' alone",
     ),
+    (
+        {"score": {"not": {"const": "fixed"}}, "c": {"not": {"const": 0.5}}},
+        "c: goes with estimator 'control_variate' and score 'fixed' alone",
+    ),
 )
+AT_MOST = (("gradient_every", "steps"),)
 LAST = 100  # steps over which kl_last100 averages
 DECAY = 0.99  # of the running averages behind c*
 SHAPE = ("mean", "log_scale")

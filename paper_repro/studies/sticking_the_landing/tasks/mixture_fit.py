@@ -38,6 +38,7 @@ PARAMS = {
     "evaluate_every": {"type": "integer", "minimum": 1, "default": 100},
 }
 POSTERIOR = "mixture"
+AT_MOST = (("evaluate_every", "steps"),)
 DIM = 2
 
 

@@ -34,6 +34,7 @@ PARAMS = {
     "draws": {
         "type": "array",
         "items": {"type": "integer", "minimum": 2},
+        "uniqueItems": False,
         "default": [10000, 10000, 10000, 5000, 2000, 1000, 1000],
     },
     "points": {"type": "integer", "minimum": 1, "default": 8},
