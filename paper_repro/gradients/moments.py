@@ -132,22 +132,21 @@ def relative(
 
 
 class MeanCosine:
-    """Mean cosine between single draws and the exact gradient, gathered batch by batch."""
+    """Mean cosine between single draws and the exact gradient, gathered batch by batch; NaN where
+    either is zero."""
 
     def __init__(self, exact: Tensors, names: Sequence[str]) -> None:
         self.names, self.exact = names, flat(exact, names)
-        self.sums: dict[str, tuple[float, int]] = {}
+        self.cosines: dict[str, list[Tensor]] = {}
 
     def watch(self, batch: Gradients) -> Gradients:
         """Count the draws of a batch, and return it."""
         for label, found in batch.items():
             draws = flat(found, self.names, 1)
-            cosines = torch.cosine_similarity(draws, self.exact.unsqueeze(0), -1)
-            total, count = self.sums.get(label, (0.0, 0))
-            self.sums[label] = total + float(cosines.sum()), count + len(draws)
+            cosines = draws @ self.exact / (draws.norm(dim=1) * self.exact.norm())
+            self.cosines.setdefault(label, []).append(cosines)
         return batch
 
     def mean(self, label: str) -> float:
         """The mean over all draws seen."""
-        total, count = self.sums[label]
-        return total / count
+        return float(torch.cat(self.cosines[label]).mean())

@@ -25,7 +25,7 @@ from paper_repro.errors import UserError
 from paper_repro.estimators import silent
 from paper_repro.estimators.terms import Terms
 from paper_repro.gradients.draws import Gradients, chunks, settled, standard_normal, unbiased
-from paper_repro.gradients.moments import covariance_trace, moments, relative
+from paper_repro.gradients.moments import MeanCosine, covariance_trace, moments, relative
 from paper_repro.rows import Row, coordinates
 from paper_repro.training.streams import stream
 from paper_repro.vae.data import Pixels
@@ -169,17 +169,17 @@ def _has_closed_form(model: EncoderDecoder, posterior: Any) -> bool:
 
 def _statistics(batches: Iterable[Tensor], exact: Tensor) -> dict[str, float]:
     """From draws of a gradient, [S, weights] at a time, by name as in `Row.metric`."""
-    length, cosines = float(exact.norm()), []
+    cosine = MeanCosine({"": exact}, [""])
 
     def errors() -> Iterator[Gradients]:
         for batch in batches:
-            cosines.append(batch @ exact / (batch.norm(dim=1) * length))
+            cosine.watch({"draw": {"": batch}})
             yield {"error": {"": batch - exact}}
 
     found = moments(errors())["error"]
-    error = found[""]
-    numbers = relative(covariance_trace(found), float(error.mean.norm()), length, error.count)
-    return numbers | {"cosine": float(torch.cat(cosines).mean())}
+    bias, length, count = found[""].mean.norm(), exact.norm(), found[""].count
+    numbers = relative(covariance_trace(found), float(bias), float(length), count)
+    return numbers | {"cosine": cosine.mean("draw")}
 
 
 def _first_unbiased(names: Sequence[str]) -> str:
