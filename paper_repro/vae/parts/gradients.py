@@ -27,9 +27,10 @@ from paper_repro.estimators.terms import Terms
 from paper_repro.gradients.draws import Gradients, chunks, settled, standard_normal, unbiased
 from paper_repro.gradients.moments import MeanCosine, covariance_trace, moments, relative
 from paper_repro.rows import Row, coordinates
+from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
 from paper_repro.vae.data import Pixels
-from paper_repro.vae.interface import naming
+from paper_repro.vae.interface import VAE, naming
 from paper_repro.vae.model import EncoderDecoder
 
 COMPONENT = "part"
@@ -71,6 +72,29 @@ def check(model: EncoderDecoder, data: Pixels, p: Mapping[str, Any]) -> None:
         )
 
 
+def gradient_variance(
+    model: VAE,
+    weights: Mapping[str, Tensor],
+    x: Tensor,
+    p: Mapping[str, Any],
+    generator: Generator,
+    memory: Memory,
+) -> list[Row]:
+    """Trace of the covariance of the encoder's gradient, in nats^2, for each of `compare`, from
+    `gradient_draws` draws for one fixed batch x [B, pixels]; rows of kind "curve"."""
+    batch = _Minibatch(model, weights, {}, x, p["compare"], generator)
+
+    def trace_of(name: str) -> float:
+        batches = batch.batches(name, p["gradient_draws"])
+        return covariance_trace(moments({"": {"": draws}} for draws in batches)[""])
+
+    traces = {n: memory.part(f"gradient {n}", partial(trace_of, n)) for n in p["compare"]}
+    return [
+        Row("encoder_gradient_variance", trace, "nats^2", estimator=name, kind="curve")
+        for name, trace in traces.items()
+    ]
+
+
 def compare(
     model: EncoderDecoder,
     params: Mapping[str, Tensor],
@@ -108,7 +132,7 @@ class _Minibatch:
 
     def __init__(
         self,
-        model: EncoderDecoder,
+        model: VAE,
         params: Mapping[str, Tensor],
         buffers: Mapping[str, Tensor],
         x: Tensor,
