@@ -22,7 +22,7 @@ from paper_repro.gradients.draws import (
     per_draw,
     standard_normal,
 )
-from paper_repro.gradients.moments import covariance_trace, largest_z, moments
+from paper_repro.gradients.moments import covariance_trace, flat, largest_z, moments
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.sticking_the_landing.tasks import rainforth, toys
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import fisher_diagonal, kl
@@ -144,8 +144,7 @@ def fisher(seed: int, device: str, draws: int) -> list[Row]:
         chunk=CHUNK,
     )
     names = ("mean", "log_scale")
-    flat = torch.cat([torch.cat([b["total"][name] for name in names], -1) for b in batches])
-    covariance = flat.T.cov()
+    covariance = torch.cat([flat(b["total"], names, 1) for b in batches]).T.cov()
     variance, exact = covariance.diagonal(), torch.cat(list(fisher_diagonal(toy.params).values()))
     error = (variance / exact - 1).abs().chunk(2)
     correlation = (covariance / torch.outer(variance, variance).sqrt()).abs()
