@@ -41,7 +41,8 @@ def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
 
 def repeat(problem: Problem, repeats: int) -> tuple[bool, float]:
     """Whether `repeats` gradients on the first batch's images are equal, and by how much not."""
-    images = problem.draw(0)["x"]
+    batch = problem.draw(0)
+    images = {name: batch[name] for name in ("rows", "uniform") if name in batch}
     first, identical, difference = _gradient(problem, images), True, 0.0
     for _ in range(repeats - 1):
         for mine, other in zip(first, _gradient(problem, images), strict=True):
@@ -50,8 +51,8 @@ def repeat(problem: Problem, repeats: int) -> tuple[bool, float]:
     return identical, difference
 
 
-def _gradient(problem: Problem, images: Tensor) -> tuple[Tensor, ...]:
-    loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), "x": images})
+def _gradient(problem: Problem, images: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), **images})
     return torch.autograd.grad(loss, list(problem.params.values()))
 
 

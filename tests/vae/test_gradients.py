@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from paper_repro.errors import UserError
-from paper_repro.training import composed_gradients
 from paper_repro.training.problem import Problem
-from tests.training import composed
+from paper_repro.vae.parts import gradients
+from tests.vae import tiny
 
 DISCRETE = ["silent", "gumbel_softmax", "reinforce", "score_function", "rloo"]
 LINEAR = {"decoder": "linear", "likelihood_options": {"variance": 0.05}, "centre": True}
 
 
 def built(draws: int = 200, **changes: Any) -> Problem:
-    return composed.build(**({"gradient_draws": draws, "latent": "bernoulli"} | changes))
+    return tiny.build(**({"gradient_draws": draws, "latent": "bernoulli"} | changes))
 
 
 def measured(problem: Problem, step: int = 20) -> dict[tuple[str, str], float]:
@@ -82,7 +82,7 @@ def test_statistics_are_those_of_the_draws() -> None:
     generator = torch.Generator().manual_seed(0)
     draws = torch.randn(21, 5, dtype=torch.float64, generator=generator) + 1
     exact = torch.ones(5, dtype=torch.float64)
-    found = composed_gradients._statistics(iter(draws), exact, 21)
+    found = gradients._statistics(iter(draws), exact, 21)
     trace = draws.var(0).sum()
     expected = {
         "relative_variance": trace / 5,
@@ -94,7 +94,7 @@ def test_statistics_are_those_of_the_draws() -> None:
 
 
 def test_measuring_moves_no_batch_statistics_and_no_weights() -> None:
-    problem = built(4, **composed.BATCH_NORM, estimator="rloo", k=2, compare=["rloo"])
+    problem = built(4, **tiny.BATCH_NORM, estimator="rloo", k=2, compare=["rloo"])
     tensors = {**problem.params, **problem.state}
     before = {name: t.detach().clone() for name, t in tensors.items()}
     assert measured(problem)["rloo", "relative_variance"] > 0
@@ -114,4 +114,4 @@ def test_measuring_moves_no_batch_statistics_and_no_weights() -> None:
 )
 def test_what_cannot_be_compared_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        composed.build(**changes)
+        tiny.build(**changes)
