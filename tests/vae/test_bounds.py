@@ -129,7 +129,6 @@ def test_bits_per_dim_are_given_for_densities_of_dequantised_pixels_alone() -> N
     for changes in (
         {"preprocessing": "unit"},
         {"preprocessing": "binarised", "likelihood": "bernoulli"},
-        {"preprocessing": "dequantised", "likelihood": "bernoulli"},
     ):
         assert ("bits_per_dim", "samples=2") not in rows_of(tiny.build(**changes))
 

@@ -140,5 +140,5 @@ REFUSED = cover([point for point in PRODUCT if refused(point)])
 
 @pytest.mark.parametrize("point", REFUSED, ids="-".join)
 def test_what_no_literal_excludes_but_cannot_be_trained_is_refused(point: Point) -> None:
-    with pytest.raises(UserError, match=r"^(likelihood|objective|prior|estimator)"):
+    with pytest.raises(UserError, match=r"^(test: )?(likelihood|objective|prior|estimator)"):
         task.build(tiny.checked(tiny.cell(**settings(point))), 0, "cpu")

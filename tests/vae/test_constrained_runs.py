@@ -169,8 +169,11 @@ def test_the_taker_of_a_run_that_diverged_diverges(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset": "digits_rotate"}, "model: 'mlp' takes no condition, and digits_rotate has"),
-        (constrained.DRAW | {"prior": "flow"}, "prior: ConvDRAW brings its own"),
+        ({"dataset": "digits_rotate"}, "model: 'mlp' takes no condition, and its data have one"),
+        (
+            constrained.DRAW | {"prior": "flow", "estimator": "total"},
+            "prior: ConvDRAW brings its own",
+        ),
         (constrained.DRAW | {"sizes": {"width": 3}}, "sizes: .*width"),
         (constrained.DRAW | {"dataset": "curve"}, "preprocessing: 'unit', but curve holds vectors"),
         (
@@ -203,7 +206,10 @@ def test_the_taker_of_a_run_that_diverged_diverges(tmp_path: Path) -> None:
             "objective_options: unknown key 'beta'",
         ),
         ({"prior_options": {"layers": 2}}, "prior_options: the standard prior has none"),
-        ({"objective": "bilbo"}, "objective: .*'bilbo' is not one of"),
+        (
+            constrained.ELBO | {"objective": "iwae"},
+            "objective: protocol 'plane' measures geco, elbo",
+        ),
         ({"constraints": {"RE": 0.1}}, "constraints: .*'RE' is not one of"),
         ({"constraints": {"CLA": -1}}, "constraints.CLA: "),
         ({"patch": {"size": 5}}, "patch: unknown key 'size'"),

@@ -110,5 +110,5 @@ def test_there_must_be_a_sampled_z_and_a_network_behind_it() -> None:
         {"latent": "bernoulli", "estimator": "reinforce"},
         tiny.GECO,
     ):
-        with pytest.raises(UserError, match=r"^watch: "):
+        with pytest.raises(UserError, match=r"^test: watch: "):
             tiny.checked(tiny.cell(**changes, watch=True))

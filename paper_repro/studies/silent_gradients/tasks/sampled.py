@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from paper_repro import registry
+from paper_repro import contracts
 from paper_repro.metrics.gradient_comparison import bias
 from paper_repro.metrics.gradient_stats import chunks, moments, per_sample_gradients, z_scores
 from paper_repro.rows import Row, coordinates
@@ -78,8 +78,7 @@ def estimate(
 ) -> Callable[[Tensors, Tensors], Tensor]:
     """(posterior's parameters, noise) -> the ELBO summed over images, as training differentiates
     it."""
-    terms = registry.load("estimators", estimator).terms
-    bound = registry.load("objectives", "elbo").bound
+    terms, bound = contracts.estimator(estimator).terms, contracts.objective("elbo").bound
 
     def value(params: Tensors, noise: Tensors) -> Tensor:
         posterior = model.posterior(params)
@@ -94,9 +93,9 @@ def draw_gradients(model: SmallModel, estimator: str, draws: int, generator: Gen
 
     Its own OPTIONS hold; a moving average is the number it settles at.
     """
-    module = registry.load("estimators", estimator)
-    samples, options = getattr(module, "MIN_SAMPLES", 1), dict(getattr(module, "OPTIONS", {}))
-    if hasattr(module, "STATE"):
+    own = contracts.estimator(estimator)
+    samples, options = own.MIN_SAMPLES, dict(own.OPTIONS)
+    if own.STATE:
         options |= {"reward": variances.mean_reward(model), "weight": 1.0}
     value = estimate(model, estimator, **options)
     shapes = model.posterior(model.params).noise_shapes(samples)
