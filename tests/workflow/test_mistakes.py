@@ -134,11 +134,14 @@ def expand_with(
     [
         ({"dataset": "mnits"}, "dataset: 'mnits' is not one of digits"),
         ({"estimator": "pathh"}, "estimator: 'pathh' is not one of "),
-        ({"objective": "iwea"}, "objective: 'iwea' is not one of elbo, iwae"),
+        ({"objective": "iwea"}, "objective: 'iwea' is not one of autoencoder, beta_elbo, "),
         ({"layerz": 2}, "unknown key 'layerz'; allowed: "),
         ({"k": 0}, "k: 0 is less than the minimum of 1"),
         ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of baggins, bernoulli"),
-        ({"likelihood": "gaussian"}, "model 'burda' cannot serve likelihood 'gaussian'"),
+        (
+            {"likelihood": "gaussian", "preprocessing": "unit"},
+            "model 'burda' cannot serve likelihood 'gaussian'; it serves bernoulli",
+        ),
         ({"protocol": "bounds"}, "model 'burda' cannot serve protocol 'bounds'; it serves imp"),
         (
             {"estimator": "exact_kl", "layers": 2},
@@ -172,7 +175,7 @@ def test_an_impossible_cell_is_refused_by_name(
             "model: 'mlpp' is not one of burda, conv, convdraw, infogan, linear, mlp",
         ),
         ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of baggins, bernoulli"),
-        ({"model": "convdraw"}, "model 'convdraw' cannot serve posterior 'gaussian'"),
+        ({"model": "convdraw"}, "model 'convdraw' cannot serve protocol 'bounds'; it serves plane"),
         (
             {"estimator": "silent"},
             "estimator 'silent' cannot serve decoder 'mlp'; it serves linear",
@@ -275,7 +278,7 @@ def test_a_setting_without_effect_is_refused(
 
 
 @pytest.mark.parametrize(
-    "again", [{"k": 2, "batch_size": 128}, {"batch_size": 128, "k": 2}, {"k": 2, "sizes": {}}]
+    "again", [{"k": 2, "batch_size": 128}, {"batch_size": 128, "k": 2}, {"k": 2, "dim": 1}]
 )
 def test_one_point_of_a_grid_in_two_spellings_is_refused(
     monkeypatch: pytest.MonkeyPatch, again: dict[str, object]

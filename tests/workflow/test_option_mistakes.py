@@ -68,13 +68,18 @@ WRONG = [
         "",
     ),
     ("{likelihood: gaussian_pixel, objective: geco, kappa: 1}", "the mean alone; nothing", ""),
-    ("layers: 2", "layers: model 'burda' alone has two", ""),
+    (
+        "{layers: 2, estimator: total, protocol: importance, likelihood: bernoulli, "
+        "preprocessing: binarised}",
+        "layers: model 'burda' alone has two",
+        "",
+    ),
     ("{estimator: total, protocol: importance}", "preprocessing 'unit'; it serves binarised", ""),
     ("protocol: plain", "protocol: 'plain' is not one of bounds, importance", "'plane'"),
     ("targets: [0.1]", "unknown key 'targets'", ""),  # of another protocol
     ("outliers: digits", "outliers: 'digits' is the data set itself", ""),
     ("outliers: patches", "outliers: patches is of shape [1, 12, 12], digits of [1, 8, 8]", ""),
-    ("model: convdraw", "model 'convdraw' cannot serve posterior 'gaussian'", ""),
+    ("model: convdraw", "model 'convdraw' cannot serve protocol 'bounds'", ""),
     ("{model: resnet, dataset: patches}", "a side of patches: 12 is not one of 2, 4, 8", ""),
     ("dataset: curve", "preprocessing: 'unit', but curve holds vectors", ""),
     ("preprocessing: none", "preprocessing: 'none', but digits holds images", ""),
