@@ -20,7 +20,7 @@ def test_the_examples_in_the_docstrings_run() -> None:
 
 
 def test_a_mistake_names_the_parameter() -> None:
-    with pytest.raises(UserError, match="estimator: 'pth' is not one of .* did you mean 'path'"):
+    with pytest.raises(UserError, match=r"estimator: 'pth' is not one of .* did you mean 'path'"):
         paper_repro.build(
             dataset="digits", likelihood="bernoulli", objective="elbo", estimator="pth", steps=1
         )

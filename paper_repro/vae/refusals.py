@@ -127,6 +127,13 @@ REFUSES = (
         "gradient_draws: 0 without `compare`",
     ),
     (
+        {
+            "protocol": {"const": "plane"},
+            "objective": {"not": {"enum": ["geco", "elbo", "beta_elbo", "gqn"]}},
+        },
+        "objective: protocol 'plane' measures geco, elbo, beta_elbo and gqn alone",
+    ),
+    (
         {"protocol": {"const": "plane"}, "compare": {"minItems": 1}},
         "compare: protocol 'plane' compares no gradients",
     ),

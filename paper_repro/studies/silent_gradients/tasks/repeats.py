@@ -42,10 +42,11 @@ def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
 
 def repeat(problem: Problem, times: int) -> tuple[bool, float]:
     """Whether `times` gradients on the first batch's images are equal, and by how much not."""
-    rows = problem.draw(0)["rows"]
+    batch = problem.draw(0)
+    images = {name: t for name, t in batch.items() if name in {"rows", "uniform"}}
 
     def take() -> tuple[Tensor, ...]:
-        loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), "rows": rows})
+        loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), **images})
         return torch.autograd.grad(loss, list(problem.params.values()))
 
     return repeats(take, times)

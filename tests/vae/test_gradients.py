@@ -14,14 +14,14 @@ from paper_repro.training.problem import Problem
 from paper_repro.vae.interface import Images
 from paper_repro.vae.layered import Layered
 from paper_repro.vae.parts import gradients
-from tests.training import composed
+from tests.vae import tiny
 
 DISCRETE = ["silent", "gumbel_softmax", "reinforce", "score_function", "rloo"]
 LINEAR = {"decoder": "linear", "likelihood_options": {"variance": 0.05}, "centre": True}
 
 
 def built(draws: int = 200, **changes: Any) -> Problem:
-    return composed.build(**({"gradient_draws": draws, "latent": "bernoulli"} | changes))
+    return tiny.build(**({"gradient_draws": draws, "latent": "bernoulli"} | changes))
 
 
 def measured(problem: Problem, step: int = 20) -> dict[tuple[str, str], float]:
@@ -123,7 +123,7 @@ def test_the_variance_is_the_trace_of_the_covariance_of_stored_gradients(layers:
 
 
 def test_measuring_moves_no_batch_statistics_and_no_weights() -> None:
-    problem = built(4, **composed.BATCH_NORM, estimator="rloo", k=2, compare=["rloo"])
+    problem = built(4, **tiny.BATCH_NORM, estimator="rloo", k=2, compare=["rloo"])
     tensors = {**problem.params, **problem.state}
     before = {name: t.detach().clone() for name, t in tensors.items()}
     assert measured(problem)["rloo", "relative_variance"] > 0
@@ -143,4 +143,4 @@ def test_measuring_moves_no_batch_statistics_and_no_weights() -> None:
 )
 def test_what_cannot_be_compared_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        composed.build(**changes)
+        tiny.build(**changes)
