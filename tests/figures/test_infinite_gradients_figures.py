@@ -17,8 +17,7 @@ from paper_repro.analysis.collect import collect
 from paper_repro.analysis.results import Results, load
 from paper_repro.analysis.tables import NOT_RUN, Estimate, Table, as_markdown
 from paper_repro.studies.infinite_gradients import figures, tables
-from paper_repro.studies.infinite_gradients.figures_gamma import SIZES, SPEEDS
-from paper_repro.studies.infinite_gradients.gamma_rows import NAMES
+from paper_repro.studies.infinite_gradients.gamma_rows import LOOKS, NAMES, SIZES, SPEEDS
 from tests import synthetic_results as synthetic
 from tests.analysis.infinite_gradients_rows import STUDY, cells, kind, rows
 from tests.analysis.made_runs import write_run
@@ -168,7 +167,7 @@ def test_learned_and_fixed_have_their_colours_in_every_figure(drawn: Mapping[str
                 line = handle if hasattr(handle, "get_color") else handle.lines[0]
                 colours.setdefault(label, set()).add(to_hex(line.get_color()))
         for run in ("gamma_learned", "gamma_fixed"):
-            assert colours[style.look(run).label] == {style.look(run).colour}, name
+            assert colours[LOOKS[run].label] == {LOOKS[run].colour}, name
 
 
 def test_ratios_of_gradient_norms_are_paired_by_seed(drawn: Mapping[str, Figure]) -> None:
@@ -191,7 +190,7 @@ def test_ratios_of_gradient_norms_are_paired_by_seed(drawn: Mapping[str, Figure]
 def test_gamma_of_each_batch_follows_from_the_distortion(drawn: Mapping[str, Figure]) -> None:
     panel = drawn["anneal"].axes[3]
     curves = {line.get_label(): np.asarray(line.get_ydata(), float) for line in panel.lines}
-    closed = curves[style.look("gamma_closed").label]
+    closed = curves[LOOKS["gamma_closed"].label]
     expected = [v / 100 for v in values("miniature_anneal", "sse", "closed", "z=sampled")]
     np.testing.assert_allclose(closed, np.exp(np.mean(np.log(expected))), rtol=1e-9)
 
@@ -202,7 +201,7 @@ def test_diverged_and_missing_runs_are_seen_where_they_lack(drawn: Mapping[str, 
     gone = [i for i, name in enumerate(SPEEDS) if name not in ("gamma_learned", "gamma_fixed")]
     assert said == {i: "1 run diverged" if i in gone else "" for i in range(len(SPEEDS))}
     colours = {text.xy[1]: to_hex(text.get_color()) for text in mmd.texts}
-    assert colours == {i: style.look(name).colour for i, name in enumerate(SPEEDS)}
+    assert colours == {i: LOOKS[name].colour for i, name in enumerate(SPEEDS)}
     error = drawn["over_regularised"].axes[0]
     said = {text.xy[1]: text.get_text() for text in error.texts}
     assert [said[i] for i in range(len(SIZES))] == ["", "", "1 run missing", "1 run missing"]

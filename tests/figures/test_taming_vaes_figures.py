@@ -144,11 +144,15 @@ def test_geco_points_are_joined_where_the_runs_ended(drawn: Mapping[str, Figure]
 def test_the_bound_lies_beneath_and_only_where_data_have_one(
     drawn: Mapping[str, Figure],
 ) -> None:
-    kl, error = line(panel(drawn["figure4"], "MNIST\nConvDRAW"), style.look("water_filling").label)
+    kl, error = line(
+        panel(drawn["figure4"], "MNIST\nConvDRAW"), plane_rows.LOOKS["water_filling"].label
+    )
     np.testing.assert_allclose(kl, [1.3 * tv_runs.rate("mnist", k) for k in error], rtol=1e-5)
     conditional = panel(drawn["figure4"], "MNIST-rotate\nconditional ConvDRAW")
     assert "PCA bound" not in [one.get_label() for one in conditional.lines]
-    floor = line(panel(drawn["figure4"], "CIFAR-10\nConvDRAW"), style.look("capacity").label)[1]
+    floor = line(panel(drawn["figure4"], "CIFAR-10\nConvDRAW"), plane_rows.LOOKS["capacity"].label)[
+        1
+    ]
     np.testing.assert_allclose(floor, 0.07, rtol=0.02)
 
 

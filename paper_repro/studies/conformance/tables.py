@@ -13,7 +13,7 @@ from pandas import DataFrame, Series
 
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, Entry, Table, estimate
 from paper_repro.studies.conformance.figures import BLOCKS, Z_LIMIT, estimators
 
 STUDY, EXPERIMENT = "conformance", "estimators"
@@ -65,8 +65,7 @@ def conformance(results: Results) -> Table:
                 if block.bound != "elbo":
                     optimum = optimum.iloc[:0]
                 rows.append(head + _measured(found, pick(optimum, estimator=name)["value"]))
-    empty: list[Entry] = [NOT_RUN] * len(COLUMNS)
-    return Table(COLUMNS, rows or [empty], NOTES)
+    return Table(COLUMNS, rows, NOTES)
 
 
 def _measured(found: DataFrame, optimum: Series) -> list[Entry]:
@@ -87,7 +86,7 @@ def _measured(found: DataFrame, optimum: Series) -> list[Entry]:
         estimate(pick(found, metric="seconds_per_gradient")["value"]),
         estimate(ratio),
         estimate((ratio * noise).dropna()),
-        estimate(optimum) if len(optimum) else "—",
+        estimate(optimum) if len(optimum) else NONE,
         "yes" if same.min() > 0 else "no",
     ]
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from paper_repro.analysis.results import Results
 from paper_repro.studies.infinite_gradients import (
     figures_gamma,
+    figures_informative,
     figures_landscape,
     figures_miniature,
     figures_outliers,
@@ -30,7 +31,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "anneal": figures_gamma.anneal,
     "over_regularised": figures_gamma.over_regularised,
     "celeba_pictures": figures_gamma.celeba_pictures,
-    "informative": figures_outliers.informative,
+    "informative": figures_informative.informative,
     "slope": figures_theory.slope,
     "beta_threshold": figures_theory.beta_threshold,
 }

@@ -40,20 +40,16 @@ def exactness(results: Results) -> Figure:
     grid[1, 1].set_title("Closed forms")
     _closed_forms(grid[1, 1], pick(frame, metric="closed_form_relative_error"))
     style.legend(made, grid[0], 4)
-    where = style.origin(frame, lost(results, EXACTNESS))
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""What holds exactly, on small models (float64, another model per seed). Top: distance of
-        a mean of R single-sample gradients from the silent gradient, relative to its length: that
-        of an unbiased estimator falls as the inverse root of R (dotted slope), that of a biased
-        one levels off at its bias. Lines: mean logarithm over seeds; bands: 95 % t intervals.
-        Bottom left: single-sample variance over its formula, summed over the parameters named; the
-        band is ±{CLOSE:.0%}, within which they are to agree. Bottom right: largest relative error
-        of every closed form of an expected log-likelihood against enumeration or quadrature, one
-        dot per latent and seed; dotted: {LIMIT:g}, the limit. G: Gaussian, B: Bernoulli, C:
-        categorical ({where}).""",
-    )
+    where = style.mark(made, frame, lost(results, EXACTNESS))
+    text = f"""What holds exactly, on small models (float64, another model per seed). Top: distance
+    of a mean of R single-sample gradients from the silent gradient, relative to its length: that of
+    an unbiased estimator falls as the inverse root of R (dotted slope), that of a biased one levels
+    off at its bias. Lines: mean logarithm over seeds; bands: 95 % t intervals. Bottom left:
+    single-sample variance over its formula, summed over the parameters named; the band is
+    ±{CLOSE:.0%}, within which they are to agree. Bottom right: largest relative error of every
+    closed form of an expected log-likelihood against enumeration or quadrature, one dot per latent
+    and seed; dotted: {LIMIT:g}, the limit. G: Gaussian, B: Bernoulli, C: categorical ({where})."""
+    return style.caption(made, text)
 
 
 def _errors(axes: Axes, frame: DataFrame, family: str) -> None:

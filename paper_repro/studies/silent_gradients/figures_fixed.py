@@ -66,20 +66,18 @@ def fixed_variance_curves(results: Results) -> Figure:
     ):  # fmt: skip
         axes.set_ylabel(text if axes.has_data() else "")
     style.legend(made, grid.flat, 4)
-    where = style.origin(concat([training, validation]), of_cells(lost(results, FIXED), every))
-    style.mark(made, where, setting(every))
-    return style.caption(
-        made,
-        f"""First experiment (linear decoder, fixed variance): ELBO by its closed form, whatever
-        gradient a method trains with, each at its best learning rate on validation images. Top:
-        how far the training ELBO lies below the largest value that a linear decoder with as many
-        Gaussian latents can have on these images (probabilistic PCA; dashed in the lower panels).
-        For Gaussian latents nothing can pass it; for the others it is no bound. Bottom: ELBO of
-        validation images as nominal bits/dim (pixels in [0, 1] counted as if 256 levels had been
-        dequantised). Lines: means over seeds, at the top of the logarithm; bands: 95 % t intervals
-        ({_where(where, every)}). Data, sizes and rates are our choice; the paper's are not known
-        to us.""",
+    where = style.mark(
+        made, concat([training, validation]), of_cells(lost(results, FIXED), every), setting(every)
     )
+    text = f"""First experiment (linear decoder, fixed variance): ELBO by its closed form, whatever
+    gradient a method trains with, each at its best learning rate on validation images. Top: how far
+    the training ELBO lies below the largest value that a linear decoder with as many Gaussian
+    latents can have on these images (probabilistic PCA; dashed in the lower panels). For Gaussian
+    latents nothing can pass it; for the others it is no bound. Bottom: ELBO of validation images as
+    nominal bits/dim (pixels in [0, 1] counted as if 256 levels had been dequantised). Lines: means
+    over seeds, at the top of the logarithm; bands: 95 % t intervals ({_where(where, every)}). Data,
+    sizes and rates are our choice; the paper's are not known to us."""
+    return style.caption(made, text)
 
 
 def _where(origin: str, every: DataFrame) -> str:
@@ -182,20 +180,17 @@ def ceiling(results: Results) -> Figure:
     _left_over(right, ceilings, pick(every, family="Gaussian"), training)
     style.legend(made, [left], 3)
     gone = concat([of_cells(lost(results, FIXED), every), lost(results, CEILING)])
-    where = style.origin(training, gone)
-    style.mark(made, where, setting(every))
-    return style.caption(
-        made,
-        f"""The ceiling of the first experiment. Left, line: the largest mean log-likelihood of the
-        training images under a linear decoder with Gaussian latents and fixed noise variance,
-        against the number of latents (probabilistic PCA on the covariance of the same images);
-        dotted: further eigenvalues are below the variance, and their latents do not pay. Marks:
-        training ELBO (closed form) of each method at the end, mean over seeds; hollow for latents
-        that the line does not bound (G: Gaussian, B: Bernoulli, C: categorical). Right: what each
-        method with Gaussian latents leaves of the distance from no latents to the ceiling; dotted
-        at {GAP:g} %, where our claim draws the line. Faint dots: seeds; marks with bars: means with
-        95 % t intervals ({_where(where, every)}).""",
-    )
+    where = style.mark(made, training, gone, setting(every))
+    text = f"""The ceiling of the first experiment. Left, line: the largest mean log-likelihood of
+    the training images under a linear decoder with Gaussian latents and fixed noise variance,
+    against the number of latents (probabilistic PCA on the covariance of the same images); dotted:
+    further eigenvalues are below the variance, and their latents do not pay. Marks: training ELBO
+    (closed form) of each method at the end, mean over seeds; hollow for latents that the line does
+    not bound (G: Gaussian, B: Bernoulli, C: categorical). Right: what each method with Gaussian
+    latents leaves of the distance from no latents to the ceiling; dotted at {GAP:g} %, where our
+    claim draws the line. Faint dots: seeds; marks with bars: means with 95 % t intervals
+    ({_where(where, every)})."""
+    return style.caption(made, text)
 
 
 def _under(axes: Axes, ceilings: Series, every: DataFrame, training: DataFrame) -> None:

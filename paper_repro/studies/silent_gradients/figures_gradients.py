@@ -37,20 +37,16 @@ def gradients(results: Results) -> Figure:
     for family, axes in zip(families, grid, strict=True):
         _row(axes, pick(frame, family=family), family)
     style.legend(made, grid.flat, 4)
-    where = style.origin(frame, lost(results, GRADIENTS))
     datasets = ", ".join(shown(name) for name in dict.fromkeys(frame["dataset"]))
-    style.mark(made, where, datasets)
-    return style.caption(
-        made,
-        f"""Gradients of the encoder at the start, in the middle and at the end of one run (trained
-        with the silent gradient), for all estimators at the same weights and on the same images.
-        Left: trace of the covariance of one gradient over the squared length of the exact one
-        (logarithmic; the silent gradient has none, drawn on the axis as 0). Middle: length of the
-        bias over that of the exact gradient; hollow where it is not above twice what a mean of so
-        many draws shows without bias. Right: mean cosine of one gradient with the exact one.
-        Marks: means over seeds, bars: 95 % t intervals; moments are drawn a little apart for each
-        estimator ({where}).""",
-    )
+    where = style.mark(made, frame, lost(results, GRADIENTS), datasets)
+    text = f"""Gradients of the encoder at the start, in the middle and at the end of one run
+    (trained with the silent gradient), for all estimators at the same weights and on the same
+    images. Left: trace of the covariance of one gradient over the squared length of the exact one
+    (logarithmic; the silent gradient has none, drawn on the axis as 0). Middle: length of the bias
+    over that of the exact gradient; hollow where it is not above twice what a mean of so many draws
+    shows without bias. Right: mean cosine of one gradient with the exact one. Marks: means over
+    seeds, bars: 95 % t intervals; moments are drawn a little apart for each estimator ({where})."""
+    return style.caption(made, text)
 
 
 def _row(axes: np.ndarray, frame: DataFrame, family: str) -> None:

@@ -48,19 +48,16 @@ def learned_variance(results: Results) -> Figure:
         scores = [pick(rows, dataset=dataset) for rows in (test, validation)]
         _panel(axes, dataset, scores[0], scores[1], gone)
         axes.tick_params(axis="y", labelleft=axes is row[0])
-    where = style.origin(test, gone)
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Second experiment (nonlinear decoder with learned variance): test bits/dim with the
-        silent gradient of a linear guide, annealed away early, minus those of the same estimator
-        without it, paired over seeds, each method at its best learning rate on validation images;
-        left of zero the silent gradient helps. Rows: moments of training, and the step at which
-        each run's validation score was best. Faint dots: seeds; marks with bars: means with 95 % t
-        intervals. The axis is linear up to ±{LINEAR:g} (grey band) and logarithmic beyond. Each of
-        the paper's data sets and estimators is a verdict of its own. Tiny-ImageNet at 32x32 is not
-        the paper's ImageNet, and digits and patches only stand in at small scale ({where}).""",
-    )
+    where = style.mark(made, test, gone)
+    text = f"""Second experiment (nonlinear decoder with learned variance): test bits/dim with the
+    silent gradient of a linear guide, annealed away early, minus those of the same estimator
+    without it, paired over seeds, each method at its best learning rate on validation images; left
+    of zero the silent gradient helps. Rows: moments of training, and the step at which each run's
+    validation score was best. Faint dots: seeds; marks with bars: means with 95 % t intervals. The
+    axis is linear up to ±{LINEAR:g} (grey band) and logarithmic beyond. Each of the paper's data
+    sets and estimators is a verdict of its own. Tiny-ImageNet at 32x32 is not the paper's ImageNet,
+    and digits and patches only stand in at small scale ({where})."""
+    return style.caption(made, text)
 
 
 def _panel(

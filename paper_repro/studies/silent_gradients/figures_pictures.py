@@ -69,15 +69,13 @@ def f2_fixed_variance(results: Results) -> Figure:
     every = main(tuned(results, FIXED))
     data = setting(every) or "First experiment"
     made, where = _figure(results, FIXED, "validation", every, FIRST, data)
-    return style.caption(
-        made,
-        f"""Reconstructions of validation images after training with each method (the rows are those
-        of the paper's Figure 2): first experiment, one linear decoder of fixed variance, each
-        method at its best learning rate on validation images; of the two Gumbel-Softmax estimators
-        the one that is better there. Gaussian latents are decoded at their mean, Bernoulli latents
-        at a hard sample. {ERROR.format("validation")} ({"; ".join([where, data])}).
-        Data, sizes and rates are ours.""",
-    )
+    text = f"""Reconstructions of validation images after training with each method (the rows are
+    those of the paper's Figure 2): first experiment, one linear decoder of fixed variance, each
+    method at its best learning rate on validation images; of the two Gumbel-Softmax estimators the
+    one that is better there. Gaussian latents are decoded at their mean, Bernoulli latents at a
+    hard sample. {ERROR.format("validation")} ({"; ".join([where, data])}). Data, sizes and rates
+    are ours."""
+    return style.caption(made, text)
 
 
 def f3_mnist(results: Results) -> Figure:
@@ -107,14 +105,12 @@ def _second(results: Results, number: int, wanted: str, instead: str) -> Figure:
     if wanted == "tiny_imagenet32":
         data += """, not the paper's ImageNet but fewer classes and images; its photographs are not
         reprinted, only what the models make of them"""
-    return style.caption(
-        made,
-        f"""Test images reconstructed by the nonlinear decoder after training with each estimator,
-        alone and with the silent gradient of a linear guide annealed away (Figure {number} of the
-        paper). Data: {data}. Gaussian latents are decoded at their mean, Bernoulli latents at a
-        hard sample. {ERROR.format("test")}, each method at its best learning rate on validation
-        images ({where}). Data, networks and rates are ours.""",
-    )
+    text = f"""Test images reconstructed by the nonlinear decoder after training with each
+    estimator, alone and with the silent gradient of a linear guide annealed away (Figure {number}
+    of the paper). Data: {data}. Gaussian latents are decoded at their mean, Bernoulli latents at a
+    hard sample. {ERROR.format("test")}, each method at its best learning rate on validation images
+    ({where}). Data, networks and rates are ours."""
+    return style.caption(made, text)
 
 
 def _figure(
@@ -141,8 +137,7 @@ def _figure(
         text = _error(last(of_cells(errors, rows))) if len(pictures) else _lost(gone, strip)
         drawn.append(strips.Strip(f"{name}\n({strip.family})", pictures, text))
     made = strips.figure(drawn, f"{data}, {split} images")
-    where = style.origin(validation, gone)
-    style.mark(made, where)
+    where = style.mark(made, validation, gone)
     return made, where
 
 

@@ -47,16 +47,13 @@ def _gaussian_fit(results: Results, optimizer: str) -> Figure:
     _fit_row(axes, frame, estimators, f"gaussian_fit with {optimizer}")
     style.legend(made, axes)
     lost = pick(results.unfinished(STUDY, "gaussian_fit"), optimizer=optimizer)
-    origin = style.origin(frame, lost)
-    style.mark(made, origin, f"optimiser {optimizer}")
-    return style.caption(
-        made,
-        f"""Fitting a diagonal Gaussian in {_text(frame, "dim")} dimensions to another Gaussian, one
-        sample per step, {optimizer}. Left: exact KL to the truth; right: trace of the covariance of
-        the gradient. The exact-entropy gradient equals the total one sample by sample, so their
-        curves coincide. {BAND} ({origin}). The paper names neither its optimiser nor
-        its two Gaussians: both are our choice.""",
-    )
+    origin = style.mark(made, frame, lost, f"optimiser {optimizer}")
+    text = f"""Fitting a diagonal Gaussian in {_text(frame, "dim")} dimensions to another Gaussian,
+    one sample per step, {optimizer}. Left: exact KL to the truth; right: trace of the covariance of
+    the gradient. The exact-entropy gradient equals the total one sample by sample, so their curves
+    coincide. {BAND} ({origin}). The paper names neither its optimiser nor its two Gaussians: both
+    are our choice."""
+    return style.caption(made, text)
 
 
 def mixture(results: Results) -> Figure:
@@ -68,16 +65,13 @@ def mixture(results: Results) -> Figure:
     for axes, (target, title) in zip(grid, targets.items(), strict=True):
         _fit_row(axes, pick(frame, target=target), estimators, f"mixture_fit, {target}", title)
     style.legend(made, grid.flat)
-    origin = style.origin(frame, results.unfinished(STUDY, "mixture_fit"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""A mixture of Gaussians fitted to a mixture of the same family (top) and to a banana
-        outside it (bottom): KL to the target (Monte Carlo estimate; estimates below zero are left
-        out) and trace of the gradient covariance. Partial: one component is drawn and only its own
-        score removed. Outside the family no estimator reaches zero. {BAND}
-        ({origin}). Targets are our choice: the paper's are not known to us.""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "mixture_fit"))
+    text = f"""A mixture of Gaussians fitted to a mixture of the same family (top) and to a banana
+    outside it (bottom): KL to the target (Monte Carlo estimate; estimates below zero are left out)
+    and trace of the gradient covariance. Partial: one component is drawn and only its own score
+    removed. Outside the family no estimator reaches zero. {BAND} ({origin}). Targets are our
+    choice: the paper's are not known to us."""
+    return style.caption(made, text)
 
 
 def flow(results: Results) -> Figure:
@@ -86,14 +80,11 @@ def flow(results: Results) -> Figure:
     made, (axes,) = style.figure(1, 2, 2.6)
     _fit_row(axes, frame, ["total", "path"], "flow_fit")
     style.legend(made, axes)
-    origin = style.origin(frame, results.unfinished(STUDY, "flow_fit"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""An affine-coupling flow fitted to a flow of the same family: KL to the target (Monte
-        Carlo estimate; estimates below zero are left out) and trace of the gradient covariance.
-        {BAND} ({origin}). Our extension; the paper has no experiment with flows.""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "flow_fit"))
+    text = f"""An affine-coupling flow fitted to a flow of the same family: KL to the target (Monte
+    Carlo estimate; estimates below zero are left out) and trace of the gradient covariance. {BAND}
+    ({origin}). Our extension; the paper has no experiment with flows."""
+    return style.caption(made, text)
 
 
 def _fit_row(
@@ -126,16 +117,12 @@ def control_variate(results: Results) -> Figure:
     else:
         _weights(axes, weights)
     lost = pick(results.unfinished(STUDY, "gaussian_fit"), optimizer="adam")
-    origin = style.origin(frame, lost)
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""KL to the truth, mean of the last 100 steps, when the gradient is total + c · score
-        (Figure 1's fit, Adam): c = 0 is the total and c = 1 the path derivative; the schedule moves
-        c from 0 to 1, the running optimum estimates the best c per parameter on the way. Faint
-        dots are seeds, marks their mean logarithm with its 95 % t interval
-        ({origin}).""",
-    )
+    origin = style.mark(made, frame, lost)
+    text = f"""KL to the truth, mean of the last 100 steps, when the gradient is total + c · score
+    (Figure 1's fit, Adam): c = 0 is the total and c = 1 the path derivative; the schedule moves c
+    from 0 to 1, the running optimum estimates the best c per parameter on the way. Faint dots are
+    seeds, marks their mean logarithm with its 95 % t interval ({origin})."""
+    return style.caption(made, text)
 
 
 def _weights(axes: Axes, weights: list[tuple[str, DataFrame, str]]) -> None:

@@ -40,20 +40,16 @@ def exactness(results: Results) -> Figure:
     if len(frame):
         zeros.axvline(1e-10, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 1.5)))
         bias.axvline(Z_LIMIT, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 1.5)))
-    origin = style.origin(frame, results.unfinished(STUDY, "exactness"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""What theory fixes exactly, as measured in float64. Top left: the largest entry of any
-        single-sample path gradient where q is the true posterior, for four kinds of posterior. Top
-        right: bias in standard errors against the exact gradient (one sample, ELBO), between
-        estimators that must agree at k = 1, and against the standard gradient of the
-        importance-weighted bound (IWAE), where the path derivative must fail for k > 1. Bottom
-        left: gradient variance at q = p, also in the first of two stochastic layers, where the
-        variant of the released code keeps some. Bottom right: size of the path derivative's mean
-        relative to the unbiased one near the optimum of the toy of Rainforth et al. (2018).
-        Dotted: limits of our verdicts ({origin}).""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "exactness"))
+    text = f"""What theory fixes exactly, as measured in float64. Top left: the largest entry of any
+    single-sample path gradient where q is the true posterior, for four kinds of posterior. Top
+    right: bias in standard errors against the exact gradient (one sample, ELBO), between estimators
+    that must agree at k = 1, and against the standard gradient of the importance-weighted bound
+    (IWAE), where the path derivative must fail for k > 1. Bottom left: gradient variance at q = p,
+    also in the first of two stochastic layers, where the variant of the released code keeps some.
+    Bottom right: size of the path derivative's mean relative to the unbiased one near the optimum
+    of the toy of Rainforth et al. (2018). Dotted: limits of our verdicts ({origin})."""
+    return style.caption(made, text)
 
 
 def _zeros(frame: DataFrame) -> list[Line]:

@@ -43,17 +43,13 @@ def table1_differences(results: Results) -> Figure:
         axes.axvline(0.0, color="black", linewidth=0.9, zorder=1)
         axes.set(xlabel="difference of test NLL (nats/image)\n← path better · total better →")
     style.legend(made, [axes for axes, _ in row])
-    origin = style.origin(frame, results.unfinished(STUDY, "table1"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""Table 1 as paired differences: test NLL of the path derivative minus that of the total
-        derivative on common seeds, data order and evaluation noise; marks are means with 95 % t
-        intervals, faint dots seeds ({origin}). Left of zero the path derivative is
-        better. Grey: differences that follow from reproductions by others (sources in
-        reported.csv), with other schedules. The path column of the paper's own table is not known
-        to us.""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "table1"))
+    text = f"""Table 1 as paired differences: test NLL of the path derivative minus that of the
+    total derivative on common seeds, data order and evaluation noise; marks are means with 95 % t
+    intervals, faint dots seeds ({origin}). Left of zero the path derivative is better. Grey:
+    differences that follow from reproductions by others (sources in reported.csv), with other
+    schedules. The path column of the paper's own table is not known to us."""
+    return style.caption(made, text)
 
 
 def table1_levels(results: Results) -> Figure:
@@ -74,18 +70,17 @@ def table1_levels(results: Results) -> Figure:
         axes.set(xlabel="test NLL (nats/image)")
     style.legend(made, [axes for axes, _ in row], 3)
     lost = [results.unfinished(STUDY, name) for name in ("table1", "table1_code")]
-    origin = style.origin(frame, concat(lost))
-    style.mark(made, origin, "hollow: does not compare with ours" if unlike else "")
-    return style.caption(
-        made,
-        f"""Table 1 as levels: test NLL (importance sampling) of the estimators, means with 95 % t
-        intervals over seeds ({origin}); for two layers also the variant that the
-        authors released, which blocks more than its own derivation asks. Grey marks: reported
-        numbers for the total derivative where there are any for the data set; hollow where they do
-        not compare with ours, because their training was longer (3,280 epochs) or, for Omniglot,
-        because their file is another one (and the numbers are quoted from memory): there only our
-        own marks compare with each other.""",
+    origin = style.mark(
+        made, frame, concat(lost), "hollow: does not compare with ours" if unlike else ""
     )
+    text = f"""Table 1 as levels: test NLL (importance sampling) of the estimators, means with 95 %
+    t intervals over seeds ({origin}); for two layers also the variant that the authors released,
+    which blocks more than its own derivation asks. Grey marks: reported numbers for the total
+    derivative where there are any for the data set; hollow where they do not compare with ours,
+    because their training was longer (3,280 epochs) or, for Omniglot, because their file is another
+    one (and the numbers are quoted from memory): there only our own marks compare with each
+    other."""
+    return style.caption(made, text)
 
 
 def _comparable(frame: DataFrame) -> bool:
@@ -128,16 +123,12 @@ def training_variance(results: Results) -> Figure:
         _ratios(axes, pick(frame, dataset=dataset))
         axes.set_title(dataset or None)
     style.legend(made, row)
-    origin = style.origin(frame, results.unfinished(STUDY, "training_variance"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""Variance of the encoder's gradient with the path derivative over that with the total
-        derivative, both measured at the same weights while training goes on; below 1 the path
-        derivative is quieter. Lines: mean logarithm over seeds; bands: 95 % t intervals
-        ({origin}). Not in the paper: our check of what its estimator does in
-        training.""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "training_variance"))
+    text = f"""Variance of the encoder's gradient with the path derivative over that with the total
+    derivative, both measured at the same weights while training goes on; below 1 the path
+    derivative is quieter. Lines: mean logarithm over seeds; bands: 95 % t intervals ({origin}). Not
+    in the paper: our check of what its estimator does in training."""
+    return style.caption(made, text)
 
 
 def _ratios(axes: Axes, frame: DataFrame) -> None:

@@ -45,16 +45,15 @@ def poster_surface(results: Results) -> Figure:
         _gradients(lower, arrays, 1, "log s")
         upper.set(title=f"Gradients at z = {FIXED_Z:g}", xlabel="")
         style.legend(made, [upper])
-    origin = style.origin(found, results.unfinished(STUDY, "surface"))
-    style.mark(made, origin, "no noise: one run is all there is")
-    return style.caption(
-        made,
-        f"""Left: log p(x, z) - log q(z) for q = N(m, s²) and the true posterior N(0, 1) along a
-        straight path of (m, log s) from (1.5, log 2) at t = 0 through the truth at t = 1 (black),
-        where the surface is flat in z. Right: gradients of a sample that falls on z = {FIXED_Z:g}.
-        At the truth the total derivative is minus the score, the path derivative is zero. The
-        path, and z, are our choice ({origin}).""",
+    origin = style.mark(
+        made, found, results.unfinished(STUDY, "surface"), "no noise: one run is all there is"
     )
+    text = f"""Left: log p(x, z) - log q(z) for q = N(m, s²) and the true posterior N(0, 1) along a
+    straight path of (m, log s) from (1.5, log 2) at t = 0 through the truth at t = 1 (black), where
+    the surface is flat in z. Right: gradients of a sample that falls on z = {FIXED_Z:g}. At the
+    truth the total derivative is minus the score, the path derivative is zero. The path, and z, are
+    our choice ({origin})."""
+    return style.caption(made, text)
 
 
 def _arrays(results: Results, found: DataFrame) -> dict[str, NDArray[np.float64]] | None:
@@ -113,17 +112,18 @@ def variance_path(results: Results) -> Figure:
         axes.set(xlabel="a, from the start (0) to the truth (1)", ylabel=TRACE)
         axes.set_ylim(bottom=0.6 * FLOOR)
         style.legend(made, [axes], 3)
-    origin = style.origin(trace, results.unfinished(STUDY, "path_to_truth"))
-    style.mark(made, origin, f"values below {FLOOR:g} drawn there")
-    return style.caption(
+    origin = style.mark(
         made,
-        f"""Trace of the gradient covariance at the points a · (parameters of the truth), between a
-        standard normal (a = 0) and the truth (a = 1), where the path derivative has no variance
-        and the total derivative has that of the score, the Fisher information. Values below
-        {FLOOR:g} are drawn there. Means over pairs of Gaussians of the logarithm, with 95 % t
-        intervals ({origin}). The poster makes the statement in words; the points are our
-        choice.""",
+        trace,
+        results.unfinished(STUDY, "path_to_truth"),
+        f"values below {FLOOR:g} drawn there",
     )
+    text = f"""Trace of the gradient covariance at the points a · (parameters of the truth), between
+    a standard normal (a = 0) and the truth (a = 1), where the path derivative has no variance and
+    the total derivative has that of the score, the Fisher information. Values below {FLOOR:g} are
+    drawn there. Means over pairs of Gaussians of the logarithm, with 95 % t intervals ({origin}).
+    The poster makes the statement in words; the points are our choice."""
+    return style.caption(made, text)
 
 
 def variance_map(results: Results) -> Figure:
@@ -141,16 +141,17 @@ def variance_map(results: Results) -> Figure:
         axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 4], ["0.1", "0.2", "0.5", "1", "2", "4"])
         axes.minorticks_off()
     style.legend(made, [grid[0, 0]])
-    origin = style.origin(frame, results.unfinished(STUDY, "variance_map"))
-    style.mark(made, origin, "lines: closed form, marks: measured")
-    return style.caption(
+    origin = style.mark(
         made,
-        f"""Variance of the one-sample gradients for a Gaussian N(m, s²) and the target N(0, σ²)
-        against s²/σ²; lines are the closed forms of our derivation, marks are measured. The path
-        derivative wins where s² > σ²/2 (dotted), for both parameters. Bottom right: the weight of
-        the score that minimises the variance is s²/σ² itself. Axes are linear below 0.01
-        ({origin}).""",
+        frame,
+        results.unfinished(STUDY, "variance_map"),
+        "lines: closed form, marks: measured",
     )
+    text = f"""Variance of the one-sample gradients for a Gaussian N(m, s²) and the target N(0, σ²)
+    against s²/σ²; lines are the closed forms of our derivation, marks are measured. The path
+    derivative wins where s² > σ²/2 (dotted), for both parameters. Bottom right: the weight of the
+    score that minimises the variance is s²/σ² itself. Axes are linear below 0.01 ({origin})."""
+    return style.caption(made, text)
 
 
 def _variances(axes: Axes, frame: DataFrame, what: str) -> None:
@@ -219,16 +220,13 @@ def snr(results: Results) -> Figure:
         axes.set_ylabel("signal-to-noise ratio |mean| / sd")
         _slopes(axes, chosen, (-0.5, 0.5) if group == "encoder" else (0.5,))
     style.legend(made, row)
-    origin = style.origin(frame, results.unfinished(STUDY, "snr"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""Signal-to-noise ratio of the gradient of the importance-weighted bound against the
-        number of samples k, on the linear-Gaussian toy of Rainforth et al. (2018), mean over
-        parameters. Dotted: slopes k^(1/2) and k^(-1/2), the rates of the theory for DReG and for
-        the standard encoder gradient; the decoder's gradient is the same in all three. For k > 1
-        the path derivative is biased: its high ratio is that of a wrong mean ({origin}).""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "snr"))
+    text = f"""Signal-to-noise ratio of the gradient of the importance-weighted bound against the
+    number of samples k, on the linear-Gaussian toy of Rainforth et al. (2018), mean over
+    parameters. Dotted: slopes k^(1/2) and k^(-1/2), the rates of the theory for DReG and for the
+    standard encoder gradient; the decoder's gradient is the same in all three. For k > 1 the path
+    derivative is biased: its high ratio is that of a wrong mean ({origin})."""
+    return style.caption(made, text)
 
 
 def _slopes(axes: Axes, frame: DataFrame, slopes: tuple[float, ...]) -> None:

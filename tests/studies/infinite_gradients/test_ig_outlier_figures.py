@@ -12,11 +12,11 @@ from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import Estimate, as_markdown
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
-from paper_repro.studies.infinite_gradients import figures_outliers, outlier_rows, tables_outliers
+from paper_repro.studies.infinite_gradients import figures, outlier_rows, tables_outliers
 from tests.analysis import made_runs
 
 STUDY = "infinite_gradients"
-FIGURES = (figures_outliers.figure1, figures_outliers.screening, figures_outliers.informative)
+FIGURES = tuple(figures.FIGURES[name] for name in ("figure1", "screening", "informative"))
 TABLES = (tables_outliers.figure1, tables_outliers.screening, tables_outliers.informative)
 VAE = {"model": "mlp", "objective": "elbo", "likelihood": "gaussian_gamma"}
 PLAIN = {"model": "mlp", "objective": "autoencoder", "likelihood": "squared_error", "rates": {}}
