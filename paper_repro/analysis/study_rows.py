@@ -100,9 +100,10 @@ def paired(rows: pd.DataFrame, other: pd.DataFrame, *more: str) -> tuple[pd.Seri
     """Values of runs that are pairs (`selection.COMMON`, and columns `more`), indexed by what they
     share; runs without a partner are left out."""
     keys = [*COMMON, *more]
-    sides = [side.set_index(keys)["value"].dropna() for side in (rows, other)]
-    both = sides[0].index.intersection(sides[1].index)
-    return sides[0][both], sides[1][both]
+    mine, theirs = (side.set_index(keys)["value"] for side in (rows, other))
+    mine, theirs = mine.align(theirs)
+    both = mine.notna() & theirs.notna()
+    return mine[both], theirs[both]
 
 
 def _kept(frames: Sequence[pd.DataFrame], where: dict[str, Any]) -> pd.DataFrame:

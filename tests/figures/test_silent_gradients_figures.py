@@ -438,7 +438,7 @@ def test_diverged_runs_are_seen_in_panels_footer_and_caption(tmp_path: Path) -> 
     strip = next(axes for axes in third.axes if axes.texts[0].get_text().startswith("REINFORCE\n"))
     assert strip.texts[1].get_text() == "2 runs diverged"
     assert "2 runs diverged" in third.get_label()
-    assert "2 diverged" in [text.get_text() for text in differences.axes[0].texts]
+    assert "2 runs diverged" in [text.get_text() for text in differences.axes[0].texts]
     assert "2 runs diverged" in differences._supxlabel.get_text()
 
 

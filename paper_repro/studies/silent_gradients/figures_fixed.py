@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 from pandas import DataFrame, Series, concat
 
-from paper_repro.analysis import panels, style
+from paper_repro.analysis import panels, style, ticks
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.studies.silent_gradients import figures_rows, methods
+from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.studies.silent_gradients import figures_rows
 from paper_repro.studies.silent_gradients.figures_rows import (
     SHORT,
     by_method,
+    families,
     look,
     main,
     of_cells,
@@ -52,10 +52,9 @@ def fixed_variance_curves(results: Results) -> Figure:
         of_cells(judged_scores(results, FIXED, split), every) for split in ("train", "validation")
     )
     ceilings = _ceilings(results, every)
-    families = [name for name in methods.FAMILIES.values() if name in set(every["family"])]
-    families = families or ["Gaussian", "Bernoulli"]
-    made, grid = style.figure(2, len(families), 4.8)
-    for family, (upper, lower) in zip(families, grid.T, strict=True):
+    shown = families(every)
+    made, grid = style.figure(2, len(shown), 4.8)
+    for family, (upper, lower) in zip(shown, grid.T, strict=True):
         mine = pick(every, family=family)
         upper.set_title(family.capitalize())
         _gaps(upper, mine, training, ceilings)
@@ -66,22 +65,18 @@ def fixed_variance_curves(results: Results) -> Figure:
     ):  # fmt: skip
         axes.set_ylabel(text if axes.has_data() else "")
     style.legend(made, grid.flat, 4)
-    where = style.mark(
-        made, concat([training, validation]), of_cells(lost(results, FIXED), every), setting(every)
-    )
+    gone = of_cells(lost(results, FIXED), every)
+    where = style.mark(made, concat([training, validation]), gone, setting(every))
+    where = "; ".join(filter(None, (where, setting(every))))
     text = f"""First experiment (linear decoder, fixed variance): ELBO by its closed form, whatever
     gradient a method trains with, each at its best learning rate on validation images. Top: how far
     the training ELBO lies below the largest value that a linear decoder with as many Gaussian
     latents can have on these images (probabilistic PCA; dashed in the lower panels). For Gaussian
     latents nothing can pass it; for the others it is no bound. Bottom: ELBO of validation images as
     nominal bits/dim (pixels in [0, 1] counted as if 256 levels had been dequantised). Lines: means
-    over seeds, at the top of the logarithm; bands: 95 % t intervals ({_where(where, every)}). Data,
+    over seeds, at the top of the logarithm; bands: 95 % t intervals ({where}). Data,
     sizes and rates are our choice; the paper's are not known to us."""
     return style.caption(made, text)
-
-
-def _where(origin: str, every: DataFrame) -> str:
-    return "; ".join(filter(None, (origin, setting(every))))
 
 
 def _ceilings(results: Results, every: DataFrame) -> Series:
@@ -104,8 +99,7 @@ def _ceilings(results: Results, every: DataFrame) -> Series:
 def _spectrum(results: Results, rows: DataFrame) -> NDArray[np.float64]:
     """Largest eigenvalues, falling, of the covariance that the ceiling of `rows` is about; none
     where they were not saved."""
-    saved = results.arrays(STUDY, str(rows["cell"].iloc[0]), int(rows["seed"].iloc[0]))
-    return saved.get("spectrum_evaluated", np.empty(0))
+    return StudyRows(results, STUDY).arrays(rows).get("spectrum_evaluated", np.empty(0))
 
 
 def _gaps(axes: Axes, every: DataFrame, training: DataFrame, ceilings: Series) -> None:
@@ -124,7 +118,7 @@ def _gaps(axes: Axes, every: DataFrame, training: DataFrame, ceilings: Series) -
     if above:
         warn(axes, f"{above} values above it, not drawn")
     axes.set_yscale("log")
-    _plain(axes.yaxis)
+    ticks.plain(axes.yaxis, 1, 2, 5)
     _time(axes)
 
 
@@ -153,16 +147,8 @@ def _curve(axes: Axes, rows: DataFrame, method: str, *, log: bool) -> None:
 
 def _time(axes: Axes) -> None:
     axes.set(xscale="log", xlabel="share of training (%)")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _plain(axis: Axis) -> None:
-    """Plain numbers on a logarithmic axis, also where it spans less than a decade."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    ticks.plain(axes.xaxis, 1, 2, 5)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
 
 
 def ceiling(results: Results) -> Figure:
@@ -181,6 +167,7 @@ def ceiling(results: Results) -> Figure:
     style.legend(made, [left], 3)
     gone = concat([of_cells(lost(results, FIXED), every), lost(results, CEILING)])
     where = style.mark(made, training, gone, setting(every))
+    where = "; ".join(filter(None, (where, setting(every))))
     text = f"""The ceiling of the first experiment. Left, line: the largest mean log-likelihood of
     the training images under a linear decoder with Gaussian latents and fixed noise variance,
     against the number of latents (probabilistic PCA on the covariance of the same images); dotted:
@@ -189,7 +176,7 @@ def ceiling(results: Results) -> Figure:
     not bound (G: Gaussian, B: Bernoulli, C: categorical). Right: what each method with Gaussian
     latents leaves of the distance from no latents to the ceiling; dotted at {GAP:g} %, where our
     claim draws the line. Faint dots: seeds; marks with bars: means with 95 % t intervals
-    ({_where(where, every)})."""
+    ({where})."""
     return style.caption(made, text)
 
 
@@ -229,11 +216,9 @@ def _left_over(axes: Axes, ceilings: Series, every: DataFrame, training: DataFra
     if not names:
         style.not_run(axes, f"{FIXED} and {CEILING}")
         return
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
+    panels.listed(axes, names, 0.6, 0.6)
     axes.axvline(GAP, color=style.GREY, linewidth=0.8, linestyle=DOTTED)
     axes.set(xscale="log", xlabel="share of the gap left (%)")
-    _plain(axes.xaxis)
+    ticks.plain(axes.xaxis, 1, 2, 5)
     if above:
         warn(axes, f"{above} runs above the ceiling")

@@ -14,11 +14,12 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from pandas import DataFrame
 
 from paper_repro.analysis import panels, style
+from paper_repro.analysis.labels import NOT_RUN
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN
+from paper_repro.data.names import shown
 from paper_repro.studies.silent_gradients import methods
-from paper_repro.studies.silent_gradients.figures_rows import look, of_cells, shown
+from paper_repro.studies.silent_gradients.figures_rows import look, of_cells
 from paper_repro.studies.silent_gradients.tables_scores import (
     LEARNED,
     at_best,
@@ -81,8 +82,7 @@ def _panel(
         missing = pick(gone, dataset=dataset, family=family)
         missing = missing[missing["method"].isin([name, helped])]
         if len(missing):
-            counts = missing["status"].value_counts().sort_index()
-            text = ", ".join(f"{n} {status}" for status, n in counts.items())
+            text = style.lost_text(missing)
             axes.text(0.99, top, text, fontsize=5.5, va="center", ha="right", color=style.RED,
                       transform=axes.get_yaxis_transform())  # fmt: skip
         for place, moment in enumerate([*MARKS, BEST], 1):

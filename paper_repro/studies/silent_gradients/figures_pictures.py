@@ -10,24 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, strips, style
+from paper_repro.analysis import strips, style
 from paper_repro.analysis.files import MISSING
+from paper_repro.analysis.labels import NOT_RUN
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN
+from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.data.names import may_be_shown, shown
 from paper_repro.studies.silent_gradients import methods
-from paper_repro.studies.silent_gradients.figures_rows import (
-    by_method,
-    main,
-    of_cells,
-    setting,
-    shown,
-)
+from paper_repro.studies.silent_gradients.figures_rows import by_method, main, of_cells, setting
 from paper_repro.studies.silent_gradients.tables_scores import (
     FIXED,
     LEARNED,
@@ -39,7 +33,6 @@ from paper_repro.studies.silent_gradients.tables_scores import (
     tuned,
 )
 
-MAY_BE_SHOWN = ("digits", "patches", "mnist", "cifar10")  # originals of all others are not drawn
 ERROR = """MSE: mean squared error per pixel of all {} images evaluated, mean over seeds ± half
         width of the 95 % t interval; the pictures are those of the first seed"""
 Z = {"Gaussian": "mean"}  # where reconstructions are taken; others: "sampled"
@@ -125,16 +118,21 @@ def _figure(
     says. `every` are the cells that stand for methods, of one data set."""
     validation = last(of_cells(judged_scores(results, experiment, "validation"), every))
     gone = of_cells(lost(results, experiment), every)
-    drawn = []
-    if len(every) and every["dataset"].iloc[0] in MAY_BE_SHOWN:
-        originals = _saved(results, every, f"originals_{split}")
+    drawn, saved = [], StudyRows(results, STUDY)
+    runs = results.runs[results.runs["study"] == STUDY]
+    if len(every) and may_be_shown(every["dataset"].iloc[0]):
+        originals = saved.pictures(of_cells(runs, every), f"originals_{split}", strips.PICTURES)
         drawn.append(strips.Strip("originals", originals, "" if len(originals) else NOT_RUN))
     for strip in methods_shown:
         rows = _best(every, validation, strip)
         name = rows["method"].iloc[0] if len(rows) else strip.names[-1]
-        pictures = _saved(results, rows, f"pictures_{split}")
+        mine = of_cells(runs, rows)
+        pictures = saved.pictures(mine, f"pictures_{split}", strips.PICTURES)
         errors = scores(results, experiment, "mse", split, z=Z.get(strip.family, "sampled"))
-        text = _error(last(of_cells(errors, rows))) if len(pictures) else _lost(gone, strip)
+        text = _lost(gone, strip)
+        if len(pictures):
+            error = last(of_cells(errors, rows))["value"]
+            text = strips.number(error, "MSE {:.4f}", "{:.4f}")
         drawn.append(strips.Strip(f"{name}\n({strip.family})", pictures, text))
     made = strips.figure(drawn, f"{data}, {split} images")
     where = style.mark(made, validation, gone)
@@ -150,28 +148,7 @@ def _best(every: DataFrame, validation: DataFrame, strip: Strip) -> DataFrame:
     return max(found, key=lambda rows: float(rows["value"].mean()), default=mine.iloc[:0])
 
 
-def _saved(results: Results, rows: DataFrame, name: str) -> NDArray[np.uint8]:
-    """Pictures [n, C, H, W] of the first run of the cells of `rows` that saved some; n = 0 where
-    none did."""
-    runs = of_cells(results.runs[results.runs["study"] == STUDY], rows)
-    for cell, seed in runs.sort_values(["seed", "cell"])[["cell", "seed"]].itertuples(index=False):
-        saved = results.arrays(STUDY, cell, seed)
-        if name in saved:
-            return saved[name][: strips.PICTURES]
-    return np.empty((0, 1, 1, 1), dtype=np.uint8)
-
-
-def _error(rows: DataFrame) -> str:
-    """``MSE 0.0123 ± 0.0004`` on two lines, over seeds."""
-    if rows.empty:
-        return ""
-    mean, low, _ = (float(end[0]) for end in panels.student(rows["value"].to_numpy()[None]))
-    return f"MSE {mean:.4f}" + (f"\n± {mean - low:.4f}" if np.isfinite(low) else "")
-
-
 def _lost(gone: DataFrame, strip: Strip) -> str:
     """``3 runs diverged`` where that is why there are no pictures, else "not run"."""
     mine = gone[(gone["family"] == strip.family) & gone["method"].isin(strip.names)]
-    failed = mine[mine["status"] != MISSING]["status"].value_counts().sort_index()
-    parts = [f"{n} run{'s' * (n != 1)} {status}" for status, n in failed.items()]
-    return ", ".join(parts) or NOT_RUN
+    return style.lost_text(mine[mine["status"] != MISSING]) or NOT_RUN

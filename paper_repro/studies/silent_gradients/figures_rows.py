@@ -10,15 +10,11 @@ from pandas import DataFrame, Series
 from paper_repro.analysis import style
 from paper_repro.analysis.filters import matches
 from paper_repro.analysis.results import Results
+from paper_repro.data.names import shown
 from paper_repro.studies.silent_gradients import methods
 from paper_repro.studies.silent_gradients.tables_scores import STUDY, VARIANCE, in_order, of
 
 SHORT = {"Gaussian": "G", "Bernoulli": "B", "categorical": "C"}
-SHOWN = {
-    "mnist": "MNIST",
-    "cifar10": "CIFAR-10",
-    "tiny_imagenet32": "Tiny-ImageNet 32x32",
-}
 
 
 def look(method: str) -> str:
@@ -56,14 +52,18 @@ def ceiling(results: Results, metric: str, **at: object) -> DataFrame:
     return rows[matches(rows, {"images": "evaluated", **at})].drop_duplicates("at")
 
 
+def families(frame: DataFrame) -> list[str]:
+    """Families of latents in the frame, those of the paper where it is empty."""
+    found = set(frame["family"])
+    return [name for name in methods.FAMILIES.values() if name in found] or [
+        "Gaussian",
+        "Bernoulli",
+    ]
+
+
 def compared(frame: DataFrame) -> DataFrame:
     """The frame with columns `method`, of each row's own estimator, and `family`."""
     return frame.assign(method=methods.label(frame), family=methods.family(frame))
-
-
-def shown(dataset: str) -> str:
-    """Name of a data set for people."""
-    return SHOWN.get(dataset, dataset.replace("_", " "))
 
 
 def setting(every: DataFrame) -> str:

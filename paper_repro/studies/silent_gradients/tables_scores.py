@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro.analysis import study_rows
 from paper_repro.analysis.files import MISSING
 from paper_repro.analysis.filters import matches
 from paper_repro.analysis.reach import SERIES, to_target
@@ -88,11 +89,9 @@ def scores(
     """Values of a metric in finished runs, at every mark and at the last step: one row per run,
     step and estimator. `at` are coordinates, "" for one that must be absent; ValueError where they
     leave several values."""
-    rows = results.frame(STUDY, experiment, metric)
-    rows = rows[matches(rows, {"status": "ok", "split": split, **at})]
-    gone = results.unfinished(STUDY, experiment)[["cell", "seed"]]
-    ended = ~pd.MultiIndex.from_frame(rows[["cell", "seed"]]).isin(pd.MultiIndex.from_frame(gone))
-    first = rows[ended].sort_values("kind", key=lambda kind: kind != "final", kind="stable")
+    rows = results.ended(STUDY, experiment, metric)
+    rows = rows[matches(rows, {"split": split, **at})]
+    first = rows.sort_values("kind", key=lambda kind: kind != "final", kind="stable")
     one = ["cell", "seed", "step", "estimator"]
     found = first.drop_duplicates([*one, "at"])
     if found.duplicated(one).any():
@@ -195,8 +194,8 @@ def paired(rows: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
     """Differences of the scores of runs that are pairs, indexed by what pairs share."""
     if rows.empty or other.empty:
         return pd.Series(dtype=float)
-    mine, theirs = (side.set_index(COMMON)["value"] for side in (rows, other))
-    return (mine - theirs).dropna()
+    mine, theirs = study_rows.paired(rows, other)
+    return mine - theirs
 
 
 def reached(
@@ -237,9 +236,8 @@ def said(setting: object) -> str:
 
 
 def made(columns: Sequence[str], rows: Sequence[Sequence[Entry]], *notes: str) -> Table:
-    """A table that says so where nothing was run; empty notes are left out."""
-    empty: list[Entry] = [NOT_RUN] * len(columns)
-    return Table(columns, rows or [empty], [note for note in notes if note])
+    """A table with these notes."""
+    return Table(columns, rows, notes)
 
 
 def origin(*frames: pd.DataFrame) -> str:

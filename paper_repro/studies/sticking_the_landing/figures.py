@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from pandas import DataFrame, concat
 
 from paper_repro.analysis import panels, style
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.studies.sticking_the_landing import (
@@ -25,7 +26,6 @@ from paper_repro.studies.sticking_the_landing import (
 )
 
 STUDY = "sticking_the_landing"
-TRACE = "trace of covariance (nats²)"
 BAND = "Lines: means over seeds of the logarithm; bands: their 95 % t intervals"
 
 
@@ -93,11 +93,10 @@ def _fit_row(
     """The two panels of Figure 1: KL and gradient variance against iteration."""
     where = f", {title}" if title else ""
     drawn = {"kl": "KL to the truth", "gradient_variance_trace": "Gradient variance"}
-    labels = ("KL(q ‖ truth) (nats)", TRACE)
-    for panel, (metric, name), label in zip(axes, drawn.items(), labels, strict=True):
+    for panel, (metric, name) in zip(axes, drawn.items(), strict=True):
         panel.set_title(name + where)
         if panels.curves(panel, pick(frame, metric=metric), estimators, what):
-            panel.set(xlabel="iteration", ylabel=label)
+            panel.set(xlabel="iteration", ylabel=METRICS[metric])
 
 
 def control_variate(results: Results) -> Figure:
@@ -136,7 +135,7 @@ def _weights(axes: Axes, weights: list[tuple[str, DataFrame, str]]) -> None:
     axes.set_yscale("log")
     axes.set_xticks(range(len(weights)), [text for text, _, _ in weights])
     axes.set(xlim=(-0.5, len(weights) - 0.5), xlabel="weight c of the score term")
-    axes.set(ylabel="final KL(q ‖ truth) (nats)", title="Between total and path, and beyond")
+    axes.set(ylabel=f"final {METRICS['kl']}", title="Between total and path, and beyond")
 
 
 def _text(frame: DataFrame, column: str) -> str:

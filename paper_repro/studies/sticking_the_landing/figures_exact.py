@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from paper_repro.analysis import panels, style
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 
 STUDY = "sticking_the_landing"
 Z_LIMIT = 4.5  # standard errors within which a mean counts as unbiased
-TRACE = "trace of covariance (nats²)"
+TRACE = METRICS["gradient_variance_trace"]
 Line = tuple[str, str, NDArray[np.float64]]  # label, estimator, values of the seeds
 
 
@@ -106,9 +107,7 @@ def _dots(axes: Axes, lines: list[Line], what: str, label: str, linear_below: fl
         look = style.look(name)
         where = np.full(len(values), place)
         axes.plot(np.abs(values), where, look.marker, color=look.colour, clip_on=False, zorder=4)
-    axes.set_yticks(range(len(lines)), [text for text, _, _ in lines])
-    axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    panels.listed(axes, [text for text, _, _ in lines])
     axes.set_xscale("symlog", linthresh=linear_below, linscale=0.4)
     top = max(float(np.abs(values).max()) for _, _, values in lines)
     decades = np.arange(np.ceil(np.log10(linear_below)), np.log10(max(top, 1e-9)) + 1)
