@@ -37,11 +37,11 @@ COLUMNS = (
     "repeats bitwise",
 )
 NOTES = (
-    "Two samples per gradient everywhere. Largest |z|: bias in standard errors over all parameters "
-    "of encoder and decoder; unbiased: below six in every seed. Bias, variance, noise / signal "
-    "(trace of covariance over squared length of the exact gradient), cosine (of single gradients "
-    "with the exact one) and SNR are those of the encoder. An unbiased estimator's bias column is "
-    "sampling error.",
+    "Two samples per gradient everywhere. Largest |z|: bias in standard errors over all "
+    "parameters of encoder and decoder; unbiased: below six in every seed. Bias, variance, noise "
+    "/ signal (trace of covariance over squared length of the exact gradient), cosine (of single "
+    "gradients with the exact one) and SNR are those of the encoder. An unbiased estimator's bias "
+    "column is sampling error.",
     "Seconds: one gradient of a VAE on digits, 64-128-128-16, batch of 100, on this machine; cost "
     "ratio: to exact_kl where there is one, else total, else score_function. Cost * noise/signal: "
     "what a gradient of given accuracy costs by averaging, for the unbiased ones.",

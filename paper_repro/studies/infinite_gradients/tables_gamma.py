@@ -134,8 +134,8 @@ def anneal(results: Results) -> Table:
     """How fast gamma falls, and what comes of it."""
     titles, rows = _grid(results, BOTH, SPEEDS, [GAMMA, RATIO, SSE, MMD, COUNTS[1]])
     notes = [
-        "Slowest first. On CelebA the usual rate of log gamma is twice that of the networks, as if "
-        "log sqrt(gamma) were learned.",
+        "Slowest first. On CelebA the usual rate of log gamma is twice that of the networks, as "
+        "if log sqrt(gamma) were learned.",
         f"{MMD_NOTE}.",
     ]
     return Table(titles, rows, notes)

@@ -59,9 +59,9 @@ def theory(results: Results) -> Table:
         ["quantity", "closed form", "measured", "largest difference"],
         rows,
         [
-            "Losses are those of eq. (3), twice the negative ELBO without constants, the KL "
-            "part times beta. Trained models are linear; below d/r their gamma is still "
-            "falling when they stop.",
+            "Losses are those of eq. (3), twice the negative ELBO without constants, the KL part "
+            "times beta. Trained models are linear; below d/r their gamma is still falling when "
+            "they stop.",
             origin(exact, trained, learned),
         ],
     )
@@ -85,9 +85,9 @@ def labyrinth(results: Results) -> Table:
         ["penalty", "constant", *(f"eps {side:g}" for side in sides)],
         rows,
         [
-            "Above 1 the labyrinth, one latent, is the cheaper code. Costs are taken above "
-            "that of an empty code. identity u, saturating u/(c + u), log1p log(1 + u/c), "
-            "power u^c, shifted_log log(u + c). Exact: one run is all there is.",
+            "Above 1 the labyrinth, one latent, is the cheaper code. Costs are taken above that "
+            "of an empty code. identity u, saturating u/(c + u), log1p log(1 + u/c), power u^c, "
+            "shifted_log log(u + c). Exact: one run is all there is.",
             origin(frame),
         ],
     )
@@ -116,10 +116,10 @@ def landscape(results: Results) -> Table:
         ],
         rows,
         [
-            "t = 0 is the optimal sparse representation. Panels: t = 1 reconstructs as well "
-            "with three latents; the numbers are the same for every rotation of the data. "
-            "Random slices: t = 1 is another decoder that reconstructs (rotated) or one that "
-            "does not (gaussian).",
+            "t = 0 is the optimal sparse representation. Panels: t = 1 reconstructs as well with "
+            "three latents; the numbers are the same for every rotation of the data. Random "
+            "slices: t = 1 is another decoder that reconstructs (rotated) or one that does not "
+            "(gaussian).",
             origin(frame),
         ],
     )

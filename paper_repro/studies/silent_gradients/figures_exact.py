@@ -17,9 +17,9 @@ from pandas import DataFrame
 from paper_repro.analysis import panels, style
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.studies.silent_gradients import methods
+from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.figures_rows import SHORT, compared, look
-from paper_repro.studies.silent_gradients.tables_scores import STUDY, lost
+from paper_repro.studies.silent_gradients.scores import STUDY
 
 EXACTNESS = "exactness"
 CLOSE = 0.05  # a measured variance may be off by so much of its formula
@@ -40,7 +40,7 @@ def exactness(results: Results) -> Figure:
     grid[1, 1].set_title("Closed forms")
     _closed_forms(grid[1, 1], pick(frame, metric="closed_form_relative_error"))
     style.legend(made, grid[0], 4)
-    where = style.mark(made, frame, lost(results, EXACTNESS))
+    where = style.mark(made, frame, scores.lost(results, EXACTNESS))
     text = f"""What holds exactly, on small models (float64, another model per seed). Top: distance
     of a mean of R single-sample gradients from the silent gradient, relative to its length: that of
     an unbiased estimator falls as the inverse root of R (dotted slope), that of a biased one levels

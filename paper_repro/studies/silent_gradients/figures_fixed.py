@@ -17,7 +17,7 @@ from paper_repro.analysis import panels, style, ticks
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows
-from paper_repro.studies.silent_gradients import figures_rows
+from paper_repro.studies.silent_gradients import figures_rows, scores
 from paper_repro.studies.silent_gradients.figures_rows import (
     SHORT,
     by_method,
@@ -28,16 +28,7 @@ from paper_repro.studies.silent_gradients.figures_rows import (
     setting,
     warn,
 )
-from paper_repro.studies.silent_gradients.tables_scores import (
-    FIXED,
-    STUDY,
-    VARIANCE,
-    bits,
-    judged_scores,
-    last,
-    lost,
-    tuned,
-)
+from paper_repro.studies.silent_gradients.scores import FIXED, STUDY, VARIANCE
 
 CEILING = "ceiling"
 GAP = 2.0  # percent of the gap that the silent gradient may leave by our claim
@@ -47,9 +38,10 @@ DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
 
 def fixed_variance_curves(results: Results) -> Figure:
     """ELBO of every method over training: below the ceiling, and on validation images."""
-    every = main(tuned(results, FIXED))
+    every = main(scores.tuned(results, FIXED))
     training, validation = (
-        of_cells(judged_scores(results, FIXED, split), every) for split in ("train", "validation")
+        of_cells(scores.judged(results, FIXED, split=split), every)
+        for split in ("train", "validation")
     )
     ceilings = _ceilings(results, every)
     shown = families(every)
@@ -65,7 +57,7 @@ def fixed_variance_curves(results: Results) -> Figure:
     ):  # fmt: skip
         axes.set_ylabel(text if axes.has_data() else "")
     style.legend(made, grid.flat, 4)
-    gone = of_cells(lost(results, FIXED), every)
+    gone = of_cells(scores.lost(results, FIXED), every)
     where = style.mark(made, concat([training, validation]), gone, setting(every))
     where = "; ".join(filter(None, (where, setting(every))))
     text = f"""First experiment (linear decoder, fixed variance): ELBO by its closed form, whatever
@@ -126,12 +118,12 @@ def _bits(axes: Axes, every: DataFrame, validation: DataFrame, ceilings: Series)
     """Nominal bits per dimension of each method over training."""
     limits = []
     for cell, rows in by_method(every, validation):
-        _curve(axes, bits(rows[rows["step"] > 0]), cell["method"], log=False)
+        _curve(axes, scores.bits(rows[rows["step"] > 0]), cell["method"], log=False)
         limits.append(rows.iloc[:1].assign(value=ceilings.get(cell["dim"], np.nan)))
     if not limits:
         style.not_run(axes, FIXED)
         return
-    level = float(bits(limits[0])["value"].iloc[0])
+    level = float(scores.bits(limits[0])["value"].iloc[0])
     if np.isfinite(level):
         axes.axhline(level, color="black", linewidth=0.8, linestyle=DASHED, zorder=1,
                      label="ceiling")  # fmt: skip
@@ -153,8 +145,8 @@ def _time(axes: Axes) -> None:
 
 def ceiling(results: Results) -> Figure:
     """The ceiling against the number of latents, every method's training ELBO, what is left."""
-    every = main(tuned(results, FIXED))
-    training = of_cells(last(judged_scores(results, FIXED, "train")), every)
+    every = main(scores.tuned(results, FIXED))
+    training = of_cells(scores.last(scores.judged(results, FIXED, split="train")), every)
     made, ((left, right),) = style.figure(1, 2, 3.1)
     left.set_title("Training ELBO and its ceiling")
     right.set_title("Gap left at the end")
@@ -165,7 +157,7 @@ def ceiling(results: Results) -> Figure:
         _under(left, ceilings, every, training)
     _left_over(right, ceilings, pick(every, family="Gaussian"), training)
     style.legend(made, [left], 3)
-    gone = concat([of_cells(lost(results, FIXED), every), lost(results, CEILING)])
+    gone = concat([of_cells(scores.lost(results, FIXED), every), scores.lost(results, CEILING)])
     where = style.mark(made, training, gone, setting(every))
     where = "; ".join(filter(None, (where, setting(every))))
     text = f"""The ceiling of the first experiment. Left, line: the largest mean log-likelihood of

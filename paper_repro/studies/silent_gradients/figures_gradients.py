@@ -12,9 +12,9 @@ from paper_repro.analysis import panels, style, ticks
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.data.names import shown
-from paper_repro.studies.silent_gradients import methods
+from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.figures_rows import compared, families, look
-from paper_repro.studies.silent_gradients.tables_scores import STUDY, lost
+from paper_repro.studies.silent_gradients.scores import STUDY
 
 GRADIENTS = "gradients"
 VARIANCE, BIAS, COSINE = (
@@ -38,7 +38,7 @@ def gradients(results: Results) -> Figure:
         _row(axes, pick(frame, family=family), family)
     style.legend(made, grid.flat, 4)
     datasets = ", ".join(shown(name) for name in dict.fromkeys(frame["dataset"]))
-    where = style.mark(made, frame, lost(results, GRADIENTS), datasets)
+    where = style.mark(made, frame, scores.lost(results, GRADIENTS), datasets)
     text = f"""Gradients of the encoder at the start, in the middle and at the end of one run
     (trained with the silent gradient), for all estimators at the same weights and on the same
     images. Left: trace of the covariance of one gradient over the squared length of the exact one

@@ -20,18 +20,9 @@ from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows
 from paper_repro.data.names import may_be_shown, shown
-from paper_repro.studies.silent_gradients import methods
+from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.figures_rows import by_method, main, of_cells, setting
-from paper_repro.studies.silent_gradients.tables_scores import (
-    FIXED,
-    LEARNED,
-    STUDY,
-    judged_scores,
-    last,
-    lost,
-    scores,
-    tuned,
-)
+from paper_repro.studies.silent_gradients.scores import FIXED, LEARNED, STUDY
 
 ERROR = """MSE: mean squared error per pixel of all {} images evaluated, mean over seeds ± half
         width of the 95 % t interval; the pictures are those of the first seed"""
@@ -59,7 +50,7 @@ SECOND = tuple(
 
 def f2_fixed_variance(results: Results) -> Figure:
     """Figure 2: validation images through the linear decoder of E1."""
-    every = main(tuned(results, FIXED))
+    every = main(scores.tuned(results, FIXED))
     data = setting(every) or "First experiment"
     made, where = _figure(results, FIXED, "validation", every, FIRST, data)
     text = f"""Reconstructions of validation images after training with each method (the rows are
@@ -87,7 +78,7 @@ def f5_cifar10(results: Results) -> Figure:
 
 
 def _second(results: Results, number: int, wanted: str, instead: str) -> Figure:
-    every = tuned(results, LEARNED)
+    every = scores.tuned(results, LEARNED)
     known = set(every["dataset"])
     dataset = instead if wanted not in known and instead in known else wanted
     data = shown(dataset)
@@ -116,8 +107,10 @@ def _figure(
 ) -> tuple[Figure, str]:
     """A strip of originals, where they may be shown, and one per method; also what `style.origin`
     says. `every` are the cells that stand for methods, of one data set."""
-    validation = last(of_cells(judged_scores(results, experiment, "validation"), every))
-    gone = of_cells(lost(results, experiment), every)
+    validation = scores.last(
+        of_cells(scores.judged(results, experiment, split="validation"), every)
+    )
+    gone = of_cells(scores.lost(results, experiment), every)
     drawn, saved = [], StudyRows(results, STUDY)
     runs = results.runs[results.runs["study"] == STUDY]
     if len(every) and may_be_shown(every["dataset"].iloc[0]):
@@ -128,10 +121,10 @@ def _figure(
         name = rows["method"].iloc[0] if len(rows) else strip.names[-1]
         mine = of_cells(runs, rows)
         pictures = saved.pictures(mine, f"pictures_{split}", strips.PICTURES)
-        errors = scores(results, experiment, "mse", split, z=Z.get(strip.family, "sampled"))
+        errors = scores.read(results, experiment, "mse", split, z=Z.get(strip.family, "sampled"))
         text = _lost(gone, strip)
         if len(pictures):
-            error = last(of_cells(errors, rows))["value"]
+            error = scores.last(of_cells(errors, rows))["value"]
             text = strips.number(error, "MSE {:.4f}", "{:.4f}")
         drawn.append(strips.Strip(f"{name}\n({strip.family})", pictures, text))
     made = strips.figure(drawn, f"{data}, {split} images")

@@ -11,8 +11,8 @@ from paper_repro.analysis import style
 from paper_repro.analysis.filters import matches
 from paper_repro.analysis.results import Results
 from paper_repro.data.names import shown
-from paper_repro.studies.silent_gradients import methods
-from paper_repro.studies.silent_gradients.tables_scores import STUDY, VARIANCE, in_order, of
+from paper_repro.studies.silent_gradients import methods, scores
+from paper_repro.studies.silent_gradients.scores import STUDY, VARIANCE
 
 SHORT = {"Gaussian": "G", "Bernoulli": "B", "categorical": "C"}
 
@@ -40,8 +40,8 @@ def _commonest(values: Series) -> object:
 
 def by_method(every: DataFrame, rows: DataFrame) -> Iterator[tuple[Series, DataFrame]]:
     """Cells that have rows, in the order of display, with them."""
-    for cell in in_order(every):
-        if len(found := of(rows, cell)):
+    for cell in scores.in_order(every):
+        if len(found := scores.of(rows, cell)):
             yield cell, found
 
 

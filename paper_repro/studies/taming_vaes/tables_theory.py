@@ -71,9 +71,9 @@ def propositions(results: Results) -> Table:
             "Propositions 2 to 6 of the paper were not available to us; these are ours, after the "
             "topics it reports. P2': the updates descend; P3': in the cold each point has a tile "
             "of its own; P4': a cluster splits where beta falls below the largest eigenvalue of "
-            "its covariance (expected: that eigenvalue just above the spike); P5': the first split "
-            "follows the centred Gram matrix; P6': lambda is minus the slope of the KL in the "
-            "summed squared error. Intervals are over seeds.",
+            "its covariance (expected: that eigenvalue just above the spike); P5': the first "
+            "split follows the centred Gram matrix; P6': lambda is minus the slope of the KL in "
+            "the summed squared error. Intervals are over seeds.",
             origin(frame, trained),
         ],
     )
