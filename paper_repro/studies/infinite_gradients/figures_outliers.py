@@ -64,9 +64,10 @@ def figure1(results: Results) -> Figure:
         bottom.set(xlim=(1e-6, 10), yticks=[])
         bottom.xaxis.set_major_locator(FixedLocator([1e-6, 1e-3, 1]))
         top.set_title(title, fontsize=7)
-    grid[0, 0].set_ylabel("in the inliers' plane")
-    grid[1, 0].set_ylabel("share of points")
-    grid[1, len(CURVE) // 2].set_xlabel("squared reconstruction error")
+    if all(axes.has_data() for axes in grid.flat):
+        grid[0, 0].set_ylabel("in the inliers' plane")
+        grid[1, 0].set_ylabel("share of points")
+        grid[1, len(CURVE) // 2].set_xlabel("squared reconstruction error")
     style.legend(made, grid.reshape(-1), 4)
     where = style.mark(made, area, gone, "three quarters of a circle in R^20" if len(area) else "")
     text = f"""Figure 1, a sketch in the paper, from runs of ours: inliers on a curve in a plane of
@@ -168,7 +169,7 @@ def _four_histograms(results: Results, four: Sequence[Axes], area: pd.DataFrame)
         _histograms(axes, found, f"{TITLES[run].format(dim)}\n{_area(rows)}")
         axes.set_xlabel(SCORE)
         axes.set_yticks([])
-    four[0].set_ylabel("share of images")
+    four[0].set_ylabel("share of images" if four[0].has_data() else "")
 
 
 def _against_dims(
@@ -177,7 +178,7 @@ def _against_dims(
     """A number of every kind of run against its dimensions."""
     present = [run for run in runs if len(of(frame, run))]
     if not present:
-        style.not_run(axes, f"screening ({name})")
+        style.not_run(axes, f"outlier screening ({name})")
         return
     for run in present:
         _line(axes, of(frame, run), run, log)

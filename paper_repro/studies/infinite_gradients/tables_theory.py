@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from pandas import DataFrame
 
+from paper_repro.analysis.labels import NOT_RUN
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import (
-    NONE,
-    NOT_RUN,
-    Entry,
-    Table,
-    estimate,
-    mean,
-    measured_at,
-    origin,
-)
+from paper_repro.analysis.tables import NONE, Entry, Table, estimate, mean, measured_at, origin
 
 STUDY = "infinite_gradients"
 

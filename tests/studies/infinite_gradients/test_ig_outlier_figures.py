@@ -127,10 +127,3 @@ def test_figures_and_tables_can_do_without_any_run(number: int, missing: Results
         made = FIGURES[number](missing)
     assert "not run" in made.get_label() or "missing" in made.get_label()
     assert "not run" in as_markdown(TABLES[number](missing))
-
-
-@pytest.mark.parametrize("draw", FIGURES)
-def test_captions_name_tier_and_seeds(draw, full: Results) -> None:
-    with style.settings():
-        label = draw(full).get_label()
-    assert "tier paper, n = 1-2 seeds" in label
