@@ -6,17 +6,14 @@ Data sets are called as `data.names.shown` says.
 NOT_RUN = "not run"
 METRICS = {
     "active_units": "active units",
-    "bits_per_dim": "bits/dim",
     "effective_rank": "effective rank",
     "elbo": "ELBO (nats/image)",
-    "gamma": r"$\gamma$",
     "gradient_variance": "variance (nats²)",
     "gradient_variance_trace": "trace of covariance (nats²)",
     "informative_units": "active dims",
     "kl": "KL(q ‖ truth) (nats)",
     "mmd": "MMD x 1000",
     "mse": "MSE per pixel",
-    "multiplier": r"multiplier $\lambda$",
     "nll": "test NLL (nats/image)",
     "rate": "KL (nats/image)",
     "rmse": "RMS error per pixel",

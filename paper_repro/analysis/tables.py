@@ -83,6 +83,9 @@ class Table:
         object.__setattr__(self, "notes", [" ".join(note.split()) for note in self.notes if note])
 
 
+Tables = dict[str, Callable[[Results], Table]]  # by id
+
+
 def estimate(values: ArrayLike, lost: Sequence[str] = ()) -> Entry:
     """Mean and interval of one number per seed; `lost` holds the status of each run that should
     have one and has not. "not run" or "diverged" where no number is left."""
@@ -103,13 +106,15 @@ def mean(rows: pd.DataFrame) -> str:
     return NOT_RUN if pd.isna(value) else f"{value:.4g}"
 
 
+def tables_of(study: str) -> Tables:
+    """The tables of a study by id."""
+    return dict(importlib.import_module(f"paper_repro.studies.{study}.tables").TABLES)
+
+
 def render_study(study: str, root: Path, out: Path) -> None:
     """Write every table of a study as ``out/<study>_<id>.{csv,md,tex}`` (`registry.product`)."""
     results = load(root)
-    tables: dict[str, Callable[[Results], Table]] = importlib.import_module(
-        f"paper_repro.studies.{study}.tables"
-    ).TABLES
-    for name, function in tables.items():
+    for name, function in tables_of(study).items():
         render(function(results), out / product(study, name))
 
 

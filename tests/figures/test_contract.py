@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import os
 import re
 import subprocess
@@ -16,16 +15,12 @@ from matplotlib.figure import Figure
 from paper_repro import registry
 from paper_repro.analysis import draw, style
 from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.tables import NOT_RUN, Table, as_csv, as_markdown
+from paper_repro.analysis.tables import NOT_RUN, as_csv, as_markdown, tables_of
 from tests import synthetic_results as synthetic
 from tests.figures.reading import require_labels_on_page, texts
 
 SHIPPED = registry.PACKAGE.parent / "results" / "published"
 STUDIES = sorted(path.parent.name for path in registry.STUDIES.glob("*/figures.py"))
-
-
-def tables_of(study: str) -> dict[str, Callable[[Results], Table]]:
-    return dict(importlib.import_module(f"paper_repro.studies.{study}.tables").TABLES)
 
 
 FIGURES = [(study, name) for study in STUDIES for name in draw.figures_of(study)]

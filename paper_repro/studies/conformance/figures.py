@@ -7,7 +7,6 @@ the estimator alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from paper_repro.analysis import panels, style, ticks
+from paper_repro.analysis.draw import Figures
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 
@@ -211,4 +211,4 @@ def _sweep(axes: Axes, rows: DataFrame, name: str, problem: str, dash: Any) -> N
               marker=look.marker, label=label, zorder=4)  # fmt: skip
 
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {"conformance": conformance}
+FIGURES: Figures = {"conformance": conformance}

@@ -6,14 +6,14 @@ Means over seeds (each another random problem) with the half width of their 95 %
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 from pandas import DataFrame, Series
 
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, Entry, Table, Tables, estimate
 from paper_repro.studies.conformance.figures import BLOCKS, Z_LIMIT, estimators
 
 STUDY, EXPERIMENT = "conformance", "estimators"
@@ -26,7 +26,7 @@ COLUMNS = (
     "unbiased",
     "largest |z|",
     "bias / exact gradient",
-    "variance (nats²)",
+    METRICS["gradient_variance"],
     "noise / signal",
     "cosine",
     "SNR",
@@ -95,4 +95,4 @@ def _encoder(found: DataFrame, metric: str) -> Series:
     return pick(found, metric=metric, group="encoder").set_index("seed")["value"]
 
 
-TABLES: dict[str, Callable[[Results], Table]] = {"conformance": conformance}
+TABLES: Tables = {"conformance": conformance}

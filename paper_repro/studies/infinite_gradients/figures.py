@@ -1,15 +1,8 @@
-"""Figures of Dai, Wenliang and Wipf, "On the Value of Infinite Gradients" (NeurIPS 2021).
-
-Every function takes the `Results` and returns a figure whose caption states what is drawn.
-"""
+"""Figures of Dai, Wenliang and Wipf, "On the Value of Infinite Gradients" (NeurIPS 2021)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from matplotlib.figure import Figure
-
-from paper_repro.analysis.results import Results
+from paper_repro.analysis.draw import Figures
 from paper_repro.studies.infinite_gradients import (
     figures_gamma,
     figures_informative,
@@ -19,7 +12,7 @@ from paper_repro.studies.infinite_gradients import (
     figures_theory,
 )
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {
+FIGURES: Figures = {
     "figure1": figures_outliers.figure1,
     "screening": figures_outliers.screening,
     "figure2": figures_theory.figure2,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from paper_repro.analysis import panels, style
 from paper_repro.analysis.filters import matches
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.results import Results
 from paper_repro.studies.infinite_gradients import outlier_rows
 from paper_repro.studies.infinite_gradients.outlier_rows import (
@@ -92,7 +93,7 @@ def screening(results: Results) -> Figure:
     _four_histograms(results, top, area)
     _against_dims(first, area, EVERY, "AUROC, error")
     _against_dims(second, bound, DENSE, r"AUROC, $-$ELBO")
-    _against_dims(third, active, DENSE, "active dims")
+    _against_dims(third, active, DENSE, METRICS["informative_units"])
     _against_dims(last, own, EVERY, "mean error", log=True)
     for run in EVERY:
         _line(last, of(other, run), run, log=True, faint=True)
@@ -192,7 +193,7 @@ def _against_dims(
     if log:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())
-    elif name == "active dims":
+    elif name == METRICS["informative_units"]:
         axes.set_ylim(bottom=0)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.spans import reduced
 from paper_repro.analysis.study_rows import paired
@@ -66,13 +67,13 @@ GAMMA = final("gamma", "gamma", "train")
 RATIO = final("mse of training images", "mse", "train", z="sampled")
 SSE = final("sum of squares", "sse", z="sampled")
 SSE_MEAN = final("sum of squares at the mean of z", "sse", z="mean")
-MMD = final("MMD x 1000", "mmd", times=gamma_rows.MILLI)
+MMD = final(METRICS["mmd"], "mmd", times=gamma_rows.MILLI)
 COUNTS = [
     final(f"active dims ({threshold:g})", "informative_units", threshold=threshold)
     for threshold in (0.1, 0.5, 0.9)
 ]
-RANK = final("effective rank", "effective_rank")
-UNITS = final("active units", "active_units")
+RANK = final(METRICS["effective_rank"], "effective_rank")
+UNITS = final(METRICS["active_units"], "active_units")
 
 
 def figure4(results: Results) -> Table:

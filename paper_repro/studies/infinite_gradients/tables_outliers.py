@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from paper_repro.analysis.filters import matches
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows
 from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
@@ -32,7 +33,7 @@ from paper_repro.studies.infinite_gradients.outlier_rows import (
 
 HEAD = (
     *("model", "dims", "AUROC (error)", "AUROC (negative ELBO)", "error, inliers"),
-    *("error, outliers", "active dims", "gamma"),
+    *("error, outliers", METRICS["informative_units"], "gamma"),
 )
 UNITS = (
     "AUROC: probability that an outlier scores above an inlier, of test images; 0.5 is chance. "

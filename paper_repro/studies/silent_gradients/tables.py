@@ -7,13 +7,12 @@ every method has the learning rate that is best on validation images. Difference
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from paper_repro.analysis.filters import matches
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, Tables, estimate
 from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.scores import FIXED, LEARNED, STUDY, VARIANCE
 from paper_repro.studies.silent_gradients.tables_ablations import (
@@ -68,8 +67,8 @@ def fixed_variance(results: Results) -> Table:
     return Table(
         [
             *("data set", "σ²", "latents", "number", "method", "learning rate"),
-            *("ELBO (nats/image)", "nominal bits/dim", "bits/dim - silent"),
-            *("MSE", "KL (nats/image)", "active units"),
+            *(METRICS["elbo"], "nominal bits/dim", "bits/dim - silent"),
+            *("MSE", METRICS["rate"], METRICS["active_units"]),
             *("training ELBO below ceiling (nats/image)", "gap closed"),
             *("silent as good after (of its run)", "seconds of silent / own"),
         ],
@@ -202,7 +201,7 @@ def _theory(results: Results) -> str:
     )
 
 
-TABLES: dict[str, Callable[[Results], Table]] = {
+TABLES: Tables = {
     "t1_fixed_variance": fixed_variance,
     "t2_continuous": continuous,
     "t3_discrete": discrete,

@@ -10,6 +10,7 @@ import math
 
 import pandas as pd
 
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Estimate, Table
 from paper_repro.studies.silent_gradients import methods, scores
@@ -135,7 +136,7 @@ def latent_size(results: Results) -> Table:
     return Table(
         [
             *("data set", "σ²", "latents", "number", "method", "learning rate"),
-            *("ELBO (nats/image)", "nominal bits/dim", "bits/dim - silent", "active units"),
+            *(METRICS["elbo"], "nominal bits/dim", "bits/dim - silent", METRICS["active_units"]),
         ],
         rows,
         [

@@ -2,13 +2,10 @@
 
 `fig1` repeats the paper's Figure 1; `mixture` and `flow` its extensions to richer posteriors;
 `control_variate` what lies between the two gradients. Variances at given points are drawn in
-`figures_variance`, exact facts in `figures_exact`, training on images in `figures_images`. Every
-function takes the `Results` and returns a figure whose caption states what is drawn.
+`figures_variance`, exact facts in `figures_exact`, training on images in `figures_images`.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +13,7 @@ from matplotlib.figure import Figure
 from pandas import DataFrame, concat
 
 from paper_repro.analysis import panels, style
+from paper_repro.analysis.draw import Figures
 from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
@@ -143,7 +141,7 @@ def _text(frame: DataFrame, column: str) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values) or "?"
 
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {
+FIGURES: Figures = {
     "fig1": fig1,
     "fig1_sgd": fig1_sgd,
     "poster_surface": figures_variance.poster_surface,

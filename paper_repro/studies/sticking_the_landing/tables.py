@@ -7,7 +7,6 @@ the two estimators share initial weights, data order and evaluation noise within
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import pandas as pd
 
@@ -15,14 +14,13 @@ from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.selection import COMMON
 from paper_repro.analysis.study_rows import reported_numbers
-from paper_repro.analysis.tables import NONE, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, Entry, Table, Tables, estimate
 
 STUDY = "sticking_the_landing"
 # The schedule of Burda et al. (2016): 8 stages of 3^i epochs, 3,280 in all, in minibatches of 20.
 FULL_STAGES, FULL_STEPS = 8, 8_000_000
 ROWS = [(layers, k) for layers in (1, 2) for k in (1, 5, 50)]
 MODELS = {"VAE": "elbo", "IWAE": "iwae"}
-KEY = ["layers", "objective", "k"]
 
 
 def table1(results: Results) -> Table:
@@ -168,7 +166,7 @@ def _sides(frame: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-TABLES: dict[str, Callable[[Results], Table]] = {
+TABLES: Tables = {
     "table1": table1,
     "exactness": exactness,
     "control_variate": control_variate,

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from paper_repro.analysis import panels, strips, style, ticks
-from paper_repro.analysis.labels import NOT_RUN
+from paper_repro.analysis.labels import METRICS, NOT_RUN
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import Setting, StudyRows, of
 from paper_repro.data.names import shown
@@ -110,7 +110,7 @@ def _progress(
     middle.set_ylim(*(end * factor for end, factor in zip(_drawn(middle), (0.5, 2), strict=True)))
     # An encoder that breaks for some steps has a KL thousands of times that of the others.
     right.set_yscale("symlog", linthresh=1)
-    right.set(ylabel="KL (nats/image)", ylim=(0, 2 * max(1, _drawn(right)[1])))
+    right.set(ylabel=METRICS["rate"], ylim=(0, 2 * max(1, _drawn(right)[1])))
     ticks.few(middle.yaxis, *middle.get_ylim())
     for axes in axes_row:
         axes.set(xlabel="iteration", xlim=(0, None))

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_repro.analysis import panels, style
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows
@@ -196,7 +197,7 @@ def step_size(results: Results) -> Figure:
     made, (row,) = style.figure(1, 2, 2.9)
     for axes, metric, name, log in (
         (row[0], "multiplier", r"$\lambda$", True),
-        (row[1], "rate", "KL (nats/image)", False),
+        (row[1], "rate", METRICS["rate"], False),
     ):
         axes.set_title(r"Multiplier $\lambda$" if log else "KL")
         exact = pick(frame, metric=f"water_filling_{metric}")
@@ -230,7 +231,7 @@ def water_filling(results: Results) -> Figure:
     frame, lost = StudyRows(results, STUDY).with_lost("linear")
     made, (row,) = style.figure(1, 2, 2.8)
     for axes, metric, name in (
-        (row[0], "rate", "KL (nats/image)"),
+        (row[0], "rate", METRICS["rate"]),
         (row[1], "multiplier", r"$\lambda$ (nats per unit of error)"),
     ):
         axes.set_title("Rate" if metric == "rate" else r"Multiplier $\lambda$")

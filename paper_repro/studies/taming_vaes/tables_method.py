@@ -7,6 +7,7 @@ means over the last 5 % of a run (`plane_rows.points`).
 from __future__ import annotations
 
 from paper_repro.analysis import style
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import of
@@ -35,7 +36,7 @@ def same_error(results: Results) -> Table:
         rows.append([str(setting), "GECO / ELBO, by seed", *ratios, NONE])
         difference = estimate((elbo["rate"] - geco["rate"]).dropna())
         rows.append([str(setting), "ELBO - GECO, by seed", NONE, NONE, difference])
-    titles = ["setting", "method", "MSE per pixel", "RMS error", "KL (nats/image)"]
+    titles = ["setting", "method", METRICS["mse"], "RMS error", METRICS["rate"]]
     notes = [
         "GECO's kappa is the RMS error with which the ELBO run of the same seed, with one learned "
         "variance, ended. That end is a stationary point of GECO: no difference in KL is the null."
@@ -94,7 +95,7 @@ def sensitivity(results: Results) -> Table:
     ]
     titles = [
         *("options", "RMS error / kappa", "largest lambda", "lambda at the end"),
-        "KL (nats/image)",
+        METRICS["rate"],
     ]
     notes = [f"{setting}. " if setting else ""]
     notes[0] += f"The first row is the sweep's. Unless a row says otherwise: {DEFAULTS}."

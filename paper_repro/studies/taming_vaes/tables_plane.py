@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paper_repro.analysis.along import height
+from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import RUN, Setting, of
@@ -130,7 +131,7 @@ def annealing(results: Results) -> Table:
             gap = estimate(finite) if len(finite) else NONE
             rows.append([str(setting), label, *numbers, gap, "; ".join(said) or NONE])
     titles = [
-        *("setting", "method", "RMS error", "KL (nats/image)"),
+        *("setting", "method", "RMS error", METRICS["rate"]),
         *("KL above GECO's at this error", "runs without one"),
     ]
     notes = [

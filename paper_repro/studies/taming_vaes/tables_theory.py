@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pandas import DataFrame
 
-from paper_repro.analysis.labels import NOT_RUN
+from paper_repro.analysis.labels import METRICS, NOT_RUN
 from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import NONE, Entry, Table, estimate, mean, measured_at, origin
@@ -116,7 +116,7 @@ def linear(results: Results) -> Table:
         rows.append(row)
     return Table(
         [
-            *("kappa", "RMS error per pixel", "KL (nats/image)", "KL, water-filling"),
+            *("kappa", METRICS["rmse"], METRICS["rate"], "KL, water-filling"),
             *("lambda", "lambda, water-filling", "largest relative difference"),
         ],
         rows,
