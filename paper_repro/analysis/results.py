@@ -97,13 +97,19 @@ class Results:
     def finals(self, study: str, experiment: str, metric: str | None = None) -> pd.DataFrame:
         """Final rows that stand for a run: of runs that ended well, and where a number was measured
         on the way too, the last one. Values may still be NaN."""
-        rows = self.frame(study, experiment, metric, "final")
+        rows = self.ended(study, experiment, metric, "final")
         series = ["cell", "seed", "metric", "split", "at", "estimator"]
-        rows = rows[rows["step"] == rows.groupby(series)["step"].transform("max")]
+        return rows[rows["step"] == rows.groupby(series)["step"].transform("max")]
+
+    @_remembered
+    def ended(
+        self, study: str, experiment: str, metric: str | None = None, kind: str | None = None
+    ) -> pd.DataFrame:
+        """The rows of `frame` of runs that ended well, those on the way included."""
+        rows = self.frame(study, experiment, metric, kind)
         lost = self.unfinished(study, experiment)
-        runs = pd.MultiIndex.from_frame(rows[["cell", "seed"]])
-        ended = ~runs.isin(pd.MultiIndex.from_frame(lost[["cell", "seed"]]))
-        return rows[ended & (rows["status"] == FINISHED)]
+        runs, gone = (pd.MultiIndex.from_frame(f[["cell", "seed"]]) for f in (rows, lost))
+        return rows[~runs.isin(gone) & (rows["status"] == FINISHED)]
 
     @_remembered
     def unfinished(self, study: str, experiment: str) -> pd.DataFrame:
