@@ -31,9 +31,14 @@ class Estimator(Protocol):
     """A gradient estimator: the values of a bound's three terms, with the gradient it stands for.
 
     OPTIONS are its settings with their defaults, STATE what it remembers from step to step and
-    where that starts (0-d), which `advance(terms, **state)` moves on, MIN_SAMPLES the least K.
+    where that starts (0-d), which `advance(terms, **state)` moves on, MIN_SAMPLES the least K,
+    OBJECTIVES those it serves, UNBIASED those of them whose gradient it estimates without bias (by
+    default all), SUPPORTS kinds of posterior.
     """
 
+    SUPPORTS: tuple[str, ...]
+    OBJECTIVES: tuple[str, ...]
+    UNBIASED: tuple[str, ...]
     OPTIONS: Mapping[str, Any]
     STATE: Mapping[str, float]
     MIN_SAMPLES: int
@@ -145,4 +150,6 @@ def _load(room: str, name: str) -> Any:
     module = registry.load(room, name)
     for key, value in DEFAULTS.get(room, {}).items():
         vars(module).setdefault(key, value)
+    if room == "estimators":
+        vars(module).setdefault("UNBIASED", module.OBJECTIVES)
     return module

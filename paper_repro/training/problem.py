@@ -96,7 +96,7 @@ class Problem:
 
 
 def check(problem: Problem) -> None:
-    """Make one step on the side and compare with what the problem promises.
+    """Make one throw-away step and compare with what the problem promises.
 
     Moves the problem's generators, which the loop sets anew. ValueError naming what is broken.
     """

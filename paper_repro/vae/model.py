@@ -164,12 +164,12 @@ class EncoderDecoder:
 
     def scalars(self, gamma: float) -> Tensors:
         """A likelihood's learned scalars; its variance starts at `gamma`."""
-        if gamma <= 0:  # NaN passes: it is what a run that diverged hands on
-            raise UserError(f"gamma: {gamma:g}, a variance is positive")
+        if gamma <= 0:  # NaN is allowed: the source run diverged
+            raise UserError(f"gamma: {gamma:g}, a variance must be positive")
         if found := self.likelihood.init_params():
             return found | {"log_gamma": torch.as_tensor(gamma).double().log().float()}
         if gamma != 1:
-            raise UserError("gamma: starts a learned variance, and this likelihood has none")
+            raise UserError("gamma: this likelihood has no learned variance to initialise")
         return {}
 
     def _call(self, name: str, weights: Weights, x: Tensor) -> Tensor:

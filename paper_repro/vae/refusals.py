@@ -3,7 +3,7 @@
 REFUSES = (
     (
         {"guide": {"const": "linear"}, "estimator": {"not": {"const": "annealed"}}},
-        "guide: serves estimator 'annealed' alone",
+        "guide: works with estimator 'annealed' only",
     ),
     (
         {"guide": {"const": "linear"}, "objective": {"const": "geco"}},
@@ -28,11 +28,11 @@ REFUSES = (
     ),
     (
         {"objective": {"not": {"const": "geco"}}, "constraints": {"minProperties": 1}},
-        "constraints: objective 'geco' alone takes them",
+        "constraints: only objective 'geco' takes them",
     ),
     (
         {"objective": {"not": {"const": "geco"}}, "kappa": {"not": {"const": 0}}},
-        "kappa: objective 'geco' alone takes constraints",
+        "kappa: only objective 'geco' takes constraints",
     ),
     (
         {
@@ -63,11 +63,11 @@ REFUSES = (
     ),
     (
         {"prior": {"const": "flow"}, "latent": {"not": {"const": "gaussian"}}},
-        "prior: 'flow' serves latent 'gaussian' alone",
+        "prior: 'flow' works with latent 'gaussian' only",
     ),
     (
         {"prior": {"const": "flow"}, "layers": {"const": 2}},
-        "prior: 'flow' serves one stochastic layer alone",
+        "prior: 'flow' works with one stochastic layer only",
     ),
     (
         {"model": {"const": "convdraw"}, "prior": {"not": {"const": "standard"}}},
@@ -92,7 +92,7 @@ REFUSES = (
     ),
     (
         {"layers": {"const": 2}, "model": {"not": {"const": "burda"}}},
-        "layers: model 'burda' alone has two",
+        "layers: only model 'burda' has two",
     ),
     (
         {"model": {"const": "burda"}, "latent": {"not": {"const": "gaussian"}}},
@@ -104,11 +104,11 @@ REFUSES = (
     ),
     (
         {"protocol": {"const": "importance"}, "model": {"not": {"const": "burda"}}},
-        "protocol: 'importance' measures model 'burda' alone",
+        "protocol: 'importance' measures model 'burda' only",
     ),
     (
         {"gamma": {"not": {"const": 1}}, "likelihood": {"not": {"const": "gaussian_gamma"}}},
-        "gamma: starts a learned variance, which likelihood 'gaussian_gamma' alone has",
+        "gamma: only likelihood 'gaussian_gamma' has a learned variance to initialise",
     ),
     (
         {
@@ -116,7 +116,7 @@ REFUSES = (
             "compare": {"minItems": 1},
             "gradient_draws": {"maximum": 1},
         },
-        "gradient_draws: 2 or more go with `compare`",
+        "gradient_draws: at least 2 with `compare`",
     ),
     (
         {
@@ -124,7 +124,14 @@ REFUSES = (
             "compare": {"maxItems": 0},
             "gradient_draws": {"minimum": 1},
         },
-        "gradient_draws: 0 without `compare`",
+        "gradient_draws: must be 0 without `compare`",
+    ),
+    (
+        {
+            "protocol": {"const": "plane"},
+            "objective": {"not": {"enum": ["geco", "elbo", "beta_elbo", "gqn"]}},
+        },
+        "objective: protocol 'plane' measures geco, elbo, beta_elbo and gqn alone",
     ),
     (
         {"protocol": {"const": "plane"}, "compare": {"minItems": 1}},

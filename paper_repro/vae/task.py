@@ -205,7 +205,7 @@ def _rehearse(
     shapes: Mapping[str, tuple[int, ...]],
     *settings: Settings,
 ) -> None:
-    """Differentiate the loss of two images: what the parts refuse, they refuse before training.
+    """One trial step on two images, so that parts which do not fit fail before training.
 
     UserError also where a parameter is not trained at all, as a likelihood's in an objective
     that has no likelihood.

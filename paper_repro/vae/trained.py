@@ -1,6 +1,6 @@
 """A VAE at fixed weights, as a density model of images that it was not trained on.
 
-What training takes from the minibatch is settled once, on training images: the variance of a
+What training takes from the minibatch is fitted once, to training images: the variance of a
 likelihood that solves for it (Dai, Wenliang and Wipf, NeurIPS 2021, equation 6; BAGGINS), and the
 prior that BILBO fits (Fyffe, arXiv 1912.10309). A minibatch of the test images would flatter both.
 """
@@ -64,7 +64,7 @@ class Trained:
         return torch.cat([self.model.mean(self.weights, part) for part in z.split(self.limit)])
 
     def settle(self, objective: Objective, train: Tensor, noise: Generator) -> Tensor:
-        """Settle variance and prior on training images [N, pixels]; returns their mean squared
+        """Fit variance and prior to training images [N, pixels]; returns their mean squared
         error per pixel, 0-d, at one draw of z each."""
         posterior, options = self.posterior(train), self.model.likelihood_options
         z = posterior.sample(standard_normal(posterior, 1, noise)).squeeze(0)
@@ -120,7 +120,7 @@ class Trained:
     def _log_joint(
         self, x: Tensor, posterior: Any
     ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """z and the decoder's output there -> (log p(x|z), log p(z)), with what is settled."""
+        """z and the decoder's output there -> (log p(x|z), log p(z)), using the fitted variance and prior."""
         model, variance, prior = self.model, self.variance, self.prior
         scalars = entries("likelihood", self.weights)
         log_prior = model.log_prior(self.weights, posterior)

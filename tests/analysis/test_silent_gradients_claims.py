@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -25,7 +24,7 @@ from paper_repro.analysis.tuning import chosen
 from paper_repro.analysis.verdicts import evaluate
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
-from tests.analysis.made_runs import results
+from tests.analysis.made_runs import noise, results
 
 STUDY = "silent_gradients"
 FOLDER = registry.STUDIES / STUDY
@@ -60,11 +59,6 @@ LEFT_OUT = {
 }
 RELAXED = ("gumbel_softmax", "gumbel_softmax_st", "straight_through")
 Change = Callable[[Row, Cell, int], Row | None]
-
-
-def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone: common random numbers."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
 
 
 def curve(cell: Cell, metric: str, unit: str, at: str, value: Callable[[float, str], float]):

@@ -20,16 +20,11 @@ from paper_repro.analysis.tables import render_study
 from paper_repro.analysis.verdicts import evaluate, judge_study
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
-from tests.analysis.made_runs import results
+from tests.analysis.made_runs import noise, results
 
 STUDY = "sticking_the_landing"
 FOLDER = registry.STUDIES / STUDY
 SWAP = {"total": "path", "path": "total"}
-
-
-def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone: common random numbers."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
 
 
 def fit_rows(cell: Cell, seed: int) -> Iterator[Row]:

@@ -15,20 +15,20 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training.run import train_cell
 from tests.test_record import SAID
-from tests.training import composed
+from tests.vae import tiny
 
 GAMMA = {"likelihood": "gaussian_gamma", "estimator": "exact_kl"}
 
 
 def expanded(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> list[Cell]:
     """Two learned cells, and two that take their gamma."""
-    params = {**composed.TINY, **GAMMA, "steps": 4}
+    params = {**tiny.TINY, **GAMMA, "steps": 4}
     dims = {"dim": [2, 3]}
     grid_ = {
         "experiments": {
-            "learned": {"task": "composed_vae", "seeds": 2, "params": params, "axes": dims},
+            "learned": {"task": "vae", "seeds": 2, "params": params, "axes": dims},
             "fixed": {
-                "task": "composed_vae",
+                "task": "vae",
                 "seeds": 2,
                 "params": {**params, "gamma": given, "rates": {"likelihood": 0}},
                 "axes": {**dims, "batch_size": [4]},
@@ -147,10 +147,10 @@ def test_who_was_handed_the_number_of_a_diverged_run_diverges_too(
 
 def test_seeds_that_train_together_keep_a_number_each() -> None:
     problems = [
-        composed.build(seed, **GAMMA, gamma=gamma, rates={"likelihood": 0})
+        tiny.build(seed, **GAMMA, gamma=gamma, rates={"likelihood": 0})
         for seed, gamma in enumerate((0.1, 0.3))
     ]
-    live = composed.steps(composed.bundle(*problems, stacked=True), 3)
+    live = tiny.steps(tiny.bundle(*problems, stacked=True), 3)
     found = live.params["likelihood.log_gamma"].exp()
     torch.testing.assert_close(found.detach(), torch.tensor([0.1, 0.3]))
 
@@ -168,4 +168,4 @@ def test_gamma_and_rates_that_mean_nothing_are_refused(
     changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        composed.build(**GAMMA | changes)
+        tiny.build(**GAMMA | changes)

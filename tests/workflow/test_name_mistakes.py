@@ -11,13 +11,13 @@ import yaml
 
 from paper_repro import grid, naming, registry
 from paper_repro.errors import UserError, nearest, unknown
-from tests.workflow.grids import COMPOSED
+from tests.workflow.grids import VAE
 
 BAD = [
     *("a b", "it's", "a/b", "..", ".", "-rf", "a;touch PWNED", "$(id)", "naïve", "2fast", ""),
     *("a\nb", "a.b", "a-b", "x" * 61, "a*", "a\\b", "~", "a:b", '"a"', "A%20"),
 ]
-EXPERIMENT = {"task": "composed_vae", "title": "t", "seeds": 1, "params": COMPOSED}
+EXPERIMENT = {"task": "vae", "title": "t", "seeds": 1, "params": VAE}
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def _guided(
     )
     gone = pd.concat([lost(results, name) for name in names])
     stages = [last(test), at_best(test, validation)]
+    own = own.sort_values(varied, kind="stable")  # not by what their cells are called
     every = pd.concat([usual[usual["baseline"].isin(own["baseline"])], own])
     every = every[every["baseline"] != ""]
 

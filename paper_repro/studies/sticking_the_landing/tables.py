@@ -23,7 +23,6 @@ REPORTED = Path(__file__).with_name("reported.csv")
 FULL_STAGES, FULL_STEPS = 8, 8_000_000
 ROWS = [(layers, k) for layers in (1, 2) for k in (1, 5, 50)]
 MODELS = {"VAE": "elbo", "IWAE": "iwae"}
-KEY = ["layers", "objective", "k"]
 
 
 def table1(results: Results) -> Table:

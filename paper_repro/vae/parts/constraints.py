@@ -53,7 +53,7 @@ def constraint(
     name, kappa = spec.get("name"), spec.get("kappa")
     rest = {key: value for key, value in spec.items() if key not in ("name", "kappa")}
     if isinstance(kappa, bool) or not isinstance(kappa, int | float) or kappa <= 0:
-        # NaN passes: it is what a run that diverged hands on
+        # NaN is allowed: the source run diverged
         raise UserError(f"constraints: kappa of {name!r} must be a positive number, got {kappa!r}")
     if unknown := sorted(rest.keys() - set(PATCHES if name == "PNCC" else ())):
         raise UserError(f"constraints: {name} does not take {', '.join(unknown)}")
@@ -141,7 +141,7 @@ class Lagrangian:
         state: Tensors,
     ) -> geco.ConstrainedJoint:
         """The log joint of images x [B, D], with one-hot labels where there is a classifier, whose
-        energy is that of the violations at `mean`, z -> E[x|z]."""
+        log-likelihood is -sum_c lambda_c violation_c(mean(z)); `mean` is z -> E[x|z]."""
         seen = Seen(x, labels)
 
         def violations(z: Any) -> Tensor:

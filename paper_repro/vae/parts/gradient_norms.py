@@ -1,4 +1,4 @@
-"""Gradient norms on the way of a run: of the latent variable, the decoder and the encoder.
+"""Gradient norms during training: of the latent variable, the decoder and the encoder.
 
 Dai, Wenliang and Wipf, "On the Value of Infinite Gradients in VAE Models" (NeurIPS 2021), Figure
 4(b), plot ||dL/dz||_2 over training without saying which norm. Logged are all that it may be:

@@ -10,31 +10,31 @@ estimator, whose own bias is then zero by construction and means nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
-from itertools import islice
-from types import ModuleType
-from typing import Any
+from functools import partial, reduce
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor
 
-from paper_repro import registry
+from paper_repro import contracts
+from paper_repro.contracts import Estimator
+from paper_repro.distributions.posterior import Noise
 from paper_repro.errors import UserError
 from paper_repro.estimators import silent
 from paper_repro.estimators.terms import Terms
-from paper_repro.metrics.gradient_stats import chunks, covariance_trace, moments
+from paper_repro.gradients.draws import Gradients, chunks, settled, standard_normal, unbiased
+from paper_repro.gradients.moments import MeanCosine, covariance_trace, moments, relative
 from paper_repro.rows import Row, coordinates
+from paper_repro.training.memory import Memory
 from paper_repro.training.streams import stream
 from paper_repro.vae.data import Pixels
-from paper_repro.vae.interface import naming
+from paper_repro.vae.interface import VAE, naming
 from paper_repro.vae.model import EncoderDecoder
 
-Noise = dict[str, Tensor]
 COMPONENT = "part"
 NAMED_BY = ("compare",)
-WARM_UP = 50  # draws that settle a running baseline
 CHUNK = 8  # gradients held at a time
 
 
@@ -72,6 +72,29 @@ def check(model: EncoderDecoder, data: Pixels, p: Mapping[str, Any]) -> None:
         )
 
 
+def gradient_variance(
+    model: VAE,
+    weights: Mapping[str, Tensor],
+    x: Tensor,
+    p: Mapping[str, Any],
+    generator: Generator,
+    memory: Memory,
+) -> list[Row]:
+    """Trace of the covariance of the encoder's gradient, in nats^2, for each of `compare`, from
+    `gradient_draws` draws for one fixed batch x [B, pixels]; rows of kind "curve"."""
+    batch = _Minibatch(model, weights, {}, x, p["compare"], generator)
+
+    def trace_of(name: str) -> float:
+        batches = batch.batches(name, p["gradient_draws"])
+        return covariance_trace(moments({"": {"": draws}} for draws in batches)[""])
+
+    traces = {n: memory.part(f"gradient {n}", partial(trace_of, n)) for n in p["compare"]}
+    return [
+        Row("encoder_gradient_variance", trace, "nats^2", estimator=name, kind="curve")
+        for name, trace in traces.items()
+    ]
+
+
 def compare(
     model: EncoderDecoder,
     params: Mapping[str, Tensor],
@@ -89,113 +112,102 @@ def compare(
     overflows. The model is in training mode; `params` and `buffers` stay as they are. UserError
     where nothing among `names` is exact or unbiased.
     """
-    batch = _Minibatch(model, params, buffers, x)
-    modules = {name: registry.load("estimators", name) for name in names}
-    most = max(_samples(module) for module in modules.values())
-    shapes = model.noise_shapes(most, len(x))
-
-    def draw() -> Noise:
-        return {
-            name: torch.randn(shape, generator=generator, device=x.device)
-            for name, shape in shapes.items()
-        }
-
-    options = {name: _options(batch, module, draw) for name, module in modules.items()}
-    start = generator.get_state()
-
-    def gradients(name: str) -> Iterator[Tensor]:
-        generator.set_state(start)
-        for _ in range(draws):
-            yield batch.gradient(modules[name], draw(), options[name])
-
-    if batch.has_closed_form():
-        exact, at = batch.gradient(silent, {}, {}), coordinates(exact="closed_form")
+    batch = _Minibatch(model, params, buffers, x, names, generator)
+    if _has_closed_form(model, batch.posterior):
+        exact = batch.gradient(cast(Estimator, silent), {}, {})
+        at = coordinates(exact="closed_form")
     else:
-        exact = reduce(torch.add, gradients(_unbiased(modules))) / draws
+        exact = batch.mean(_first_unbiased(names), draws)
         at = coordinates(exact="mean")
     return [
         Row(f"encoder_gradient_{metric}", value, "1", "train", at, name)
         for name in names
-        for metric, value in _statistics(gradients(name), exact, draws).items()
+        for metric, value in _statistics(batch.batches(name, draws), exact).items()
     ]
 
 
 class _Minibatch:
-    """The mean ELBO of images x, as a function of the encoder's weights alone."""
+    """The mean ELBO of images x [B, pixels] as a function of the encoder's weights alone, and draws
+    of its gradient, the same for every named estimator."""
 
     def __init__(
         self,
-        model: EncoderDecoder,
+        model: VAE,
         params: Mapping[str, Tensor],
         buffers: Mapping[str, Tensor],
         x: Tensor,
+        names: Sequence[str],
+        generator: Generator,
     ) -> None:
         self.weights = {name: t.detach().clone() for name, t in {**params, **buffers}.items()}
-        encoder = [self.weights[name] for name in params if name.startswith("encoder.")]
+        encoder = [self.weights[name] for name in params if name.startswith("encoder")]
         self.encoder = [weight.requires_grad_() for weight in encoder]
-        self.model, self.x = model, x
-        self.head = model.encode(self.weights, x)  # every draw shares it and its graph
+        self.model, self.x, self.generator = model, x, generator
+        self.posterior = model.posterior(self.weights, x)  # every draw shares it and its graph
+        self.estimators = {name: contracts.estimator(name) for name in names}
+        most = max(estimator.MIN_SAMPLES for estimator in self.estimators.values())
+        self.shapes = model.noise_shapes(most, len(x))
+        self.options = {
+            name: settled(estimator, partial(self._new_terms, estimator), x)
+            for name, estimator in self.estimators.items()
+        }
+        self.start = generator.get_state()
 
-    def has_closed_form(self) -> bool:
-        """Whether `silent` is exact here; EXP2, and SQ of a discrete z, are surrogates."""
-        model, exact = self.model, ["fixed", "L0", "EXP"]
-        if model.family_of(self.head).kind == "gaussian":
-            exact.append("SQ")
-        return model.has_linear_joint and model.form in exact and not model.has_flow
+    def batches(self, name: str, draws: int) -> Iterator[Tensor]:
+        """`draws` gradients of an estimator, at most CHUNK at a time, [S, weights] in float64."""
+        self.generator.set_state(self.start)
+        for count in chunks(draws, CHUNK):
+            yield torch.stack([self._draw(name) for _ in range(count)])
 
-    def terms(self, estimator: ModuleType, noise: Noise, options: Mapping[str, Any]) -> Terms:
-        posterior = self.model.family_of(self.head)
-        joint = self.model.log_joint(self.weights, self.x, posterior)
-        own = {name: draws[: _samples(estimator)] for name, draws in noise.items()}
-        found: Terms = estimator.terms(posterior, joint, own, **options)
-        return found
+    def mean(self, name: str, draws: int) -> Tensor:
+        """Their mean, summed one by one."""
+        return reduce(torch.add, (g for batch in self.batches(name, draws) for g in batch)) / draws
 
-    def gradient(self, estimator: ModuleType, noise: Noise, options: Mapping[str, Any]) -> Tensor:
-        """One draw of the encoder's gradient, [weights] in float64."""
-        terms = self.terms(estimator, noise, options)
+    def gradient(self, estimator: Estimator, noise: Noise, options: Mapping[str, Any]) -> Tensor:
+        """The encoder's gradient at this noise, [weights] in float64."""
+        terms = self._terms(estimator, noise, options)
         elbo = (terms.log_likelihood + terms.log_prior - terms.log_posterior).mean()
         found = torch.autograd.grad(elbo, self.encoder, retain_graph=True)
         return torch.cat([g.double().flatten() for g in found])
 
+    def _draw(self, name: str) -> Tensor:
+        return self.gradient(self.estimators[name], self._noise(), self.options[name])
 
-def _statistics(found: Iterator[Tensor], exact: Tensor, draws: int) -> dict[str, float]:
-    """From single draws of a gradient, by name as in `Row.metric`."""
-    length, cosines = float(exact.norm()), []
+    def _noise(self) -> Noise:
+        return standard_normal(self.shapes, self.generator, dtype=self.x.dtype)
 
-    def errors() -> Iterator[dict[str, Tensor]]:
-        for count in chunks(draws, CHUNK):
-            part = torch.stack(list(islice(found, count)))
-            cosines.append(part @ exact / (part.norm(dim=1) * length))
-            yield {"error": part - exact}
+    def _new_terms(self, estimator: Estimator, **options: Any) -> Terms:
+        return self._terms(estimator, self._noise(), options)
 
-    stats = moments(errors())
-    trace, bias = covariance_trace(stats), float(stats["error"].mean.norm())
-    values = {
-        "relative_variance": (trace, length**2),
-        "relative_bias": (bias, length),
-        "relative_bias_noise": ((trace / draws) ** 0.5, length),
-    }
-    ratios = {name: a / b if b else float("nan") for name, (a, b) in values.items()}
-    return ratios | {"cosine": float(torch.cat(cosines).mean())}
+    def _terms(self, estimator: Estimator, noise: Noise, options: Mapping[str, Any]) -> Terms:
+        joint = self.model.log_joint(self.weights, self.x, self.posterior)
+        own = {name: draws[: estimator.MIN_SAMPLES] for name, draws in noise.items()}
+        return estimator.terms(self.posterior, joint, own, **options)
 
 
-def _options(batch: _Minibatch, estimator: ModuleType, draw: Callable[[], Noise]) -> dict[str, Any]:
-    """An estimator's own OPTIONS and its running state, settled on the minibatch."""
-    options = dict(getattr(estimator, "OPTIONS", {}))
-    device = batch.x.device
-    state = {n: torch.tensor(v, device=device) for n, v in getattr(estimator, "STATE", {}).items()}
-    with torch.no_grad():
-        for _ in range(WARM_UP if state else 0):
-            state = estimator.advance(batch.terms(estimator, draw(), options | state), **state)
-    return options | state
+def _has_closed_form(model: EncoderDecoder, posterior: Any) -> bool:
+    """Whether `silent` is exact here; EXP2, and SQ of a discrete z, are surrogates."""
+    exact = ("fixed", "L0", "EXP", "SQ") if posterior.kind == "gaussian" else ("fixed", "L0", "EXP")
+    return model.has_linear_joint and model.form in exact and not model.has_flow
 
 
-def _samples(estimator: ModuleType) -> int:
-    return int(getattr(estimator, "MIN_SAMPLES", 1))
+def _statistics(batches: Iterable[Tensor], exact: Tensor) -> dict[str, float]:
+    """From draws of a gradient, [S, weights] at a time, by name as in `Row.metric`."""
+    cosine = MeanCosine({"": exact}, [""])
+
+    def errors() -> Iterator[Gradients]:
+        for batch in batches:
+            cosine.watch({"draw": {"": batch}})
+            yield {"error": {"": batch - exact}}
+
+    found = moments(errors())["error"]
+    bias, length, count = found[""].mean.norm(), exact.norm(), found[""].count
+    numbers = relative(covariance_trace(found), float(bias), float(length), count)
+    return numbers | {"cosine": cosine.mean("draw")}
 
 
-def _unbiased(modules: Mapping[str, ModuleType]) -> str:
-    for name, module in modules.items():
-        if name != "silent" and "elbo" in getattr(module, "UNBIASED", module.OBJECTIVES):
+def _first_unbiased(names: Sequence[str]) -> str:
+    for name in names:
+        if name != "silent" and unbiased(name, "elbo"):
             return name
     raise UserError("compare: without a closed form one of the estimators must be unbiased")

@@ -40,7 +40,7 @@ PARAMS = {
         "uniqueItems": True,
         "default": ["test"],
     },
-    "samples": {"type": "integer", "minimum": 1, "default": 16},  # of z for an image
+    "samples": {"type": "integer", "minimum": 1, "default": 16},  # of z per image, in evaluation
     "test_images": {"type": "integer", "minimum": 2, "default": 10000},  # of validation too
     "train_images": {"type": "integer", "minimum": 2, "default": 10000},
     "gradient_draws": {"type": "integer", "minimum": 0, "default": 0},  # of each of `compare`
@@ -78,7 +78,7 @@ def curves(step: Step) -> Tensors:
 def check(subject: Subject, p: Mapping[str, Any]) -> None:
     """UserError for what cannot be measured of this model."""
     if bool(p["compare"]) != (p["gradient_draws"] >= 2):
-        raise UserError("gradient_draws: 2 or more go with `compare`, and 0 without")
+        raise UserError("gradient_draws: at least 2 with `compare`, else 0")
     if p["compare"]:
         registry.load("parts", "gradients").check(subject.model, subject.data, p)
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from paper_repro import contracts
+from paper_repro import registry
 from paper_repro.contracts import Objective, Tensors
 from paper_repro.data import batches
 from paper_repro.metrics.importance import log_likelihood_bound
@@ -71,7 +71,8 @@ def evaluate(
         device = data.train.device
         generator = stream(seed, "gradient", data.name, device=device)
         x = data.seen(data.train[: p["batch_size"]], generator)
-        rows += gradient_variance(model, weights, x, p, generator, memory)
+        compared = registry.load("parts", "gradients").gradient_variance
+        rows += compared(model, weights, x, p, generator, memory)
     if step == p["steps"]:
         with model.evaluating():
             rows += final_rows(model, weights, subject, p, seed, memory)
@@ -156,49 +157,6 @@ def rate_distortion(model: Layered, weights: Weights, x: Tensor, seed: int, name
             distortion -= float(likelihood.double().sum())
     values = {"elbo": -(rate + distortion), "rate": rate, "distortion": distortion}
     return [Row(metric, v / len(x), "nats/image", "test") for metric, v in values.items()]
-
-
-def gradient_variance(
-    model: Layered,
-    params: Weights,
-    x: Tensor,
-    p: Mapping[str, Any],
-    generator: Generator,
-    memory: Memory,
-) -> list[Row]:
-    """Trace of the covariance of the ELBO's encoder gradient, in nats^2, for each of `compare`.
-
-    One fixed binarised batch x [B, pixels], `gradient_draws` independent latent draws, the same
-    draws for each; the gradient is that of the batch mean with one sample an image.
-    """
-    leaves = {name: weight.detach().requires_grad_() for name, weight in params.items()}
-    names = [name for name in leaves if name.startswith("encoder")]
-    encoder = [leaves[name] for name in names]
-    start = generator.get_state()
-
-    def trace_of(name: str) -> float:
-        estimator = contracts.estimator(name)
-        generator.set_state(start)
-        mean = [torch.zeros_like(weight, dtype=torch.float64) for weight in encoder]
-        square = torch.zeros((), dtype=torch.float64, device=x.device)
-        draws = p["gradient_draws"]
-        for _ in range(draws):
-            posterior = model.posterior(leaves, x)
-            log_joint = model.log_joint(leaves, x, posterior)
-            noise = standard_normal(posterior, 1, generator)
-            terms = estimator.terms(posterior, log_joint, noise)
-            elbo = (terms.log_likelihood + terms.log_prior - terms.log_posterior).mean()
-            for total_, g in zip(mean, torch.autograd.grad(elbo, encoder), strict=True):
-                total_ += g
-                square += g.double().square().sum()
-        of_mean = sum(m.div(draws).square().sum() for m in mean)
-        return float((square / draws - of_mean) * draws / (draws - 1))
-
-    traces = {n: memory.part(f"gradient {n}", partial(trace_of, n)) for n in p["compare"]}
-    return [
-        Row("encoder_gradient_variance", trace, "nats^2", estimator=name, kind="curve")
-        for name, trace in traces.items()
-    ]
 
 
 def log_weights(model: Layered, weights: Weights) -> Callable[[Tensor, int, Generator], Tensor]:

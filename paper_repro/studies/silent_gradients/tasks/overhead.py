@@ -1,15 +1,13 @@
 """Time of a training step with the guide over that without: claim C11, measured side by side.
 
 Shao, Liu and Van den Broeck, "Silent Gradients" (arXiv 2508.03587) train a linear decoder beside
-the nonlinear one. Both runs of a pair take turns in one process, a few steps each, so that whatever
-else the machine does falls on both alike; the ratio is that of a round, and the median of the
-rounds counts.
+the nonlinear one. Both runs of a pair take turns in one process, a few steps each
+(`gradients.timing`).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch
 
 from paper_repro import parameters
 from paper_repro.cell import Cell
+from paper_repro.gradients.timing import in_turns
 from paper_repro.rows import Row
 from paper_repro.training import checkpoint
 from paper_repro.training.bundle import Bundle
@@ -75,18 +74,21 @@ def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
 
 def times(problems: list[Problem], rounds: int) -> list[list[float]]:
     """Seconds per step of every problem in each round."""
-    bundles = [Bundle([made], [checkpoint.fresh(made)], stacked=False) for made in problems]
-    steps = [stepper(bundle) for bundle in bundles]
-    found: list[list[float]] = [[] for _ in problems]
-    for _ in range(rounds + WARM_UP):
-        for step, bundle, seconds in zip(steps, bundles, found, strict=True):
-            start = time.perf_counter()
-            for _ in range(STEPS):
-                step()
-            if bundle.sums.is_cuda:
-                torch.cuda.synchronize()
-            seconds.append((time.perf_counter() - start) / STEPS)
-    return [seconds[WARM_UP:] for seconds in found]
+    turns = {str(i): _turn(problem) for i, problem in enumerate(problems)}
+    return [[s / STEPS for s in seconds] for seconds in in_turns(turns, rounds, WARM_UP).values()]
+
+
+def _turn(problem: Problem) -> Callable[[], None]:
+    bundle = Bundle([problem], [checkpoint.fresh(problem)], stacked=False)
+    step = stepper(bundle)
+
+    def turn() -> None:
+        for _ in range(STEPS):
+            step()
+        if bundle.sums.is_cuda:
+            torch.cuda.synchronize()
+
+    return turn
 
 
 def _run(p: Mapping[str, Any], own: Mapping[str, Any], seed: int, device: str) -> Problem:

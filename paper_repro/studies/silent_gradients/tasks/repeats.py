@@ -15,6 +15,7 @@ from torch import Tensor
 
 from paper_repro import parameters
 from paper_repro.cell import Cell
+from paper_repro.gradients.draws import repeats
 from paper_repro.rows import Row, coordinates
 from paper_repro.training.problem import Problem
 from paper_repro.vae import task as vae
@@ -39,20 +40,16 @@ def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
             yield Row("repeat_max_difference", difference, "1", at=at, estimator=name)
 
 
-def repeat(problem: Problem, repeats: int) -> tuple[bool, float]:
-    """Whether `repeats` gradients on the first batch's images are equal, and by how much not."""
-    images = problem.draw(0)["x"]
-    first, identical, difference = _gradient(problem, images), True, 0.0
-    for _ in range(repeats - 1):
-        for mine, other in zip(first, _gradient(problem, images), strict=True):
-            identical &= torch.equal(mine, other)
-            difference = max(difference, float((mine - other).abs().max()))
-    return identical, difference
+def repeat(problem: Problem, times: int) -> tuple[bool, float]:
+    """Whether `times` gradients on the first batch's images are equal, and by how much not."""
+    batch = problem.draw(0)
+    images = {name: t for name, t in batch.items() if name in {"rows", "uniform"}}
 
+    def take() -> tuple[Tensor, ...]:
+        loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), **images})
+        return torch.autograd.grad(loss, list(problem.params.values()))
 
-def _gradient(problem: Problem, images: Tensor) -> tuple[Tensor, ...]:
-    loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), "x": images})
-    return torch.autograd.grad(loss, list(problem.params.values()))
+    return repeats(take, times)
 
 
 def _run(p: Mapping[str, Any], latent: str, estimator: str) -> Cell:

@@ -8,16 +8,20 @@ import pytest
 import torch
 
 from paper_repro.errors import UserError
-from paper_repro.training import composed_gradients
+from paper_repro.estimators import path, total
+from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
-from tests.training import composed
+from paper_repro.vae.interface import Images
+from paper_repro.vae.layered import Layered
+from paper_repro.vae.parts import gradients
+from tests.vae import tiny
 
 DISCRETE = ["silent", "gumbel_softmax", "reinforce", "score_function", "rloo"]
 LINEAR = {"decoder": "linear", "likelihood_options": {"variance": 0.05}, "centre": True}
 
 
 def built(draws: int = 200, **changes: Any) -> Problem:
-    return composed.build(**({"gradient_draws": draws, "latent": "bernoulli"} | changes))
+    return tiny.build(**({"gradient_draws": draws, "latent": "bernoulli"} | changes))
 
 
 def measured(problem: Problem, step: int = 20) -> dict[tuple[str, str], float]:
@@ -82,7 +86,7 @@ def test_statistics_are_those_of_the_draws() -> None:
     generator = torch.Generator().manual_seed(0)
     draws = torch.randn(21, 5, dtype=torch.float64, generator=generator) + 1
     exact = torch.ones(5, dtype=torch.float64)
-    found = composed_gradients._statistics(iter(draws), exact, 21)
+    found = gradients._statistics(draws.split(8), exact)
     trace = draws.var(0).sum()
     expected = {
         "relative_variance": trace / 5,
@@ -93,8 +97,33 @@ def test_statistics_are_those_of_the_draws() -> None:
     assert found == pytest.approx({name: float(v) for name, v in expected.items()}, rel=1e-12)
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_variance_is_the_trace_of_the_covariance_of_stored_gradients(layers: int) -> None:
+    p = {"layers": layers, "dim": 4, "sizes": {"width": 16}, "likelihood": "bernoulli"}
+    images = Images((1, 8, 8), torch.full((64,), 0.3), 0.1)
+    model = Layered(p, images, lambda *part: torch.Generator().manual_seed(0))
+    weights = model.parameters_by_name()
+    x = (torch.rand(20, 64, generator=torch.Generator().manual_seed(1)) > 0.7).float()
+    asked = {"compare": ["total", "path"], "gradient_draws": 40}
+    noise = torch.Generator().manual_seed(5)
+    rows = gradients.gradient_variance(model, weights, x, asked, noise, Memory())
+    encoder = [w for name, w in weights.items() if name.startswith("encoder")]
+    for row, estimator in zip(rows, (total, path), strict=True):
+        noise.manual_seed(5)
+        stored = []
+        for _ in range(40):
+            posterior = model.posterior(weights, x)
+            shapes = posterior.noise_shapes(1).items()
+            draw = {name: torch.randn(shape, generator=noise) for name, shape in shapes}
+            terms = estimator.terms(posterior, model.log_joint(weights, x, posterior), draw)
+            elbo = (terms.log_likelihood + terms.log_prior - terms.log_posterior).mean()
+            found = torch.autograd.grad(elbo, encoder)
+            stored.append(torch.cat([g.double().flatten() for g in found]))
+        assert row.value == pytest.approx(float(torch.stack(stored).var(0).sum()), rel=1e-9)
+
+
 def test_measuring_moves_no_batch_statistics_and_no_weights() -> None:
-    problem = built(4, **composed.BATCH_NORM, estimator="rloo", k=2, compare=["rloo"])
+    problem = built(4, **tiny.BATCH_NORM, estimator="rloo", k=2, compare=["rloo"])
     tensors = {**problem.params, **problem.state}
     before = {name: t.detach().clone() for name, t in tensors.items()}
     assert measured(problem)["rloo", "relative_variance"] > 0
@@ -114,4 +143,4 @@ def test_measuring_moves_no_batch_statistics_and_no_weights() -> None:
 )
 def test_what_cannot_be_compared_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        composed.build(**changes)
+        tiny.build(**changes)

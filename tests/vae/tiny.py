@@ -1,4 +1,4 @@
-"""Small composed cells for the tests, and a way to take a few steps with them."""
+"""Small cells of task vae for the tests, and a way to take a few steps with them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from paper_repro.training.tasks import composed_vae
 from torch import Tensor
 
-from paper_repro import parameters
+from paper_repro import fits, parameters
 from paper_repro.cell import Cell
 from paper_repro.data import catalogue
 from paper_repro.training import checkpoint
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.loop import stepper
 from paper_repro.training.problem import Problem
+from paper_repro.vae import data as images
+from paper_repro.vae import task
 
 TINY = {
     "dataset": "digits",
@@ -33,7 +34,7 @@ TINY = {
     "train_images": 16,
 }
 BATCH_NORM = {"model": "infogan", "sizes": {"base_dim": 2, "fc_dim": 8, "norm_decay": 0.9}}
-GECO = {"objective": "geco", "constraints": [{"name": "RE", "kappa": 0.2}]}
+GECO = {"objective": "geco", "kappa": 0.2}
 ALPHA = {"schedule": "linear", "from": 1.0, "to": 0.0, "start": 0.05, "end": 0.2}
 GUIDED = {
     "guide": "linear",
@@ -45,13 +46,25 @@ GUIDED = {
 
 def cell(seeds: tuple[int, ...] = (0,), **changes: Any) -> Cell:
     """A cell of the task with the task's defaults filled in."""
-    params = parameters.complete("sticking_the_landing", "composed_vae", TINY | changes, "test")
-    return Cell("tests", "composed", "composed-tiny", "smoke", "composed_vae", params, seeds)
+    params = parameters.complete("sticking_the_landing", "vae", TINY | changes, "test")
+    return Cell("tests", "tiny", "tiny", "smoke", "vae", params, seeds)
+
+
+def checked(made: Cell) -> Cell:
+    """The cell itself, judged as the grid judges it: its parts, their options and its data."""
+    fits.check_parts(made, "test")
+    return made
 
 
 def build(seed: int = 0, **changes: Any) -> Problem:
     """The run of one seed."""
-    return composed_vae.build(cell(**changes), seed, "cpu")
+    return task.build(cell(**changes), seed, "cpu")
+
+
+def seen(batch: dict[str, Tensor], dataset: str = "digits", preprocessing: str = "unit") -> Tensor:
+    """The training images of a batch as the model sees them, [B, pixels]."""
+    data = images.load(dataset, preprocessing, "cpu")
+    return data.seen_with(data.train[batch["rows"]], batch.get("uniform"))
 
 
 def bundle(*problems: Problem, stacked: bool = False) -> Bundle:
@@ -77,11 +90,11 @@ def whole_and_resumed(build: Callable[[], Problem], folder: Path) -> tuple[Bundl
     return whole, steps(Bundle([build()], [loaded], stacked=False), 3)
 
 
-def is_one_epoch(draw: Callable[[int], dict[str, Tensor]], first: int, count: int) -> bool:
-    """Whether `count` batches from step `first` on hold every training image of `digits` once and
-    nothing else; for pixels in [0, 1]."""
+def is_one_epoch(images: Callable[[int], Tensor], first: int, count: int) -> bool:
+    """Whether the images [B, pixels] in [0, 1] of `count` batches from step `first` on hold every
+    training image of `digits` once and nothing else."""
     train = catalogue.load("digits").train.flatten(1)
-    seen = (torch.cat([draw(first + i)["x"] for i in range(count)]) * 16).round().int()
+    seen = (torch.cat([images(first + i) for i in range(count)]) * 16).round().int()
     return Counter(map(tuple, seen.tolist())) == Counter(map(tuple, train.tolist()))
 
 

@@ -1,4 +1,4 @@
-"""Small cells of task `constrained_vae`, its parts in float64, and its MLP written by hand."""
+"""Small cells of task vae with constraints, in float64, and their MLP written by hand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 from paper_repro import parameters
 from paper_repro.cell import Cell
 from paper_repro.data import catalogue
-from paper_repro.studies.taming_vaes.tasks import constrained_vae
 from paper_repro.training.problem import Problem
+from paper_repro.vae import task
+from tests.vae import tiny
 
-STUDY, TASK = "taming_vaes", "constrained_vae"
 Tensors = dict[str, Tensor]
 
 TINY: dict[str, Any] = {
@@ -23,11 +23,15 @@ TINY: dict[str, Any] = {
     "model": "mlp",
     "sizes": {"hidden": [8], "activation": "tanh"},
     "dim": 2,
+    "centre": True,
+    "likelihood": "gaussian",
+    "likelihood_options": {"link": "sigmoid"},
     "objective": "geco",
     "kappa": 0.25,
     "estimator": "total",
     "steps": 20,
     "batch_size": 8,
+    "protocol": "plane",
     "test_images": 12,
 }
 DRAW: dict[str, Any] = {
@@ -42,13 +46,13 @@ ELBO = {"objective": "elbo", "kappa": 0}
 
 def cell(**changes: Any) -> Cell:
     """A cell of the task with the task's defaults filled in."""
-    params = parameters.complete(STUDY, TASK, TINY | changes, "test")
-    return Cell(STUDY, "tests", "tests-tiny", "smoke", TASK, params, (0,))
+    params = parameters.complete("taming_vaes", "vae", TINY | changes, "test")
+    return Cell("taming_vaes", "tests", "tests-tiny", "smoke", "vae", params, (0,))
 
 
 def build(seed: int = 0, **changes: Any) -> Problem:
     """The run of one seed."""
-    return constrained_vae.build(cell(**changes), seed, "cpu")
+    return task.build(cell(**changes), seed, "cpu")
 
 
 def rows_of(problem: Problem, **weights: Tensor) -> dict[tuple[str, str, str], float]:
@@ -99,7 +103,7 @@ def by_hand(params: Tensors, batch: Tensors) -> Seen:
         hidden = torch.tanh(x @ w["body.0.weight"].T + w["body.0.bias"])
         return hidden @ params[f"{part}.head.weight"].T + params[f"{part}.head.bias"]
 
-    head = net("encoder", batch["x"] - centre)
+    head = net("encoder", tiny.seen(batch).double() - centre)
     mu, log_sigma = head[:, :2], head[:, 2:]
     z = mu + log_sigma.exp() * batch["z"][0]
     divergence = 0.5 * (mu**2 + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum(1)

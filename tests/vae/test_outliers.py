@@ -16,10 +16,12 @@ from paper_repro.cell import Cell
 from paper_repro.data import names, search
 from paper_repro.errors import UserError
 from paper_repro.metrics.score_histogram import EDGES, histograms
-from paper_repro.training import composed_data, composed_outliers, run
+from paper_repro.training import run
 from paper_repro.training.problem import Problem
-from paper_repro.vae.model import VAE
-from tests.training import composed
+from paper_repro.vae import data as pixels
+from paper_repro.vae.model import EncoderDecoder
+from paper_repro.vae.parts import outliers
+from tests.vae import tiny
 
 SCREEN = {"outliers": "manifold", "likelihood": "gaussian_gamma", "estimator": "exact_kl"}
 PLAIN = {
@@ -48,8 +50,8 @@ def flat(problem: Problem, level: float) -> dict[str, Tensor]:
 
 
 def images(name: str) -> Tensor:
-    data = composed_data.load(name, "unit", "cpu")
-    return data.seen(data.test[: composed.TINY["test_images"]], torch.Generator())
+    data = pixels.load(name, "unit", "cpu")
+    return data.seen(data.test[: tiny.TINY["test_images"]], torch.Generator())
 
 
 def pairs(own: Tensor, other: Tensor) -> float:
@@ -61,7 +63,7 @@ def pairs(own: Tensor, other: Tensor) -> float:
 def wrong_about_a_flat_decoder(evaluate: Callable[..., Any] | None = None) -> bool:
     """With a decoder of one grey level both scores have closed forms: the distances of the images
     from it, ||x - c||^2, and half of that over gamma, since the rate is zero."""
-    problem = composed.build(**SCREEN)
+    problem = tiny.build(**SCREEN)
     if evaluate:
         problem.evaluate = evaluate(problem)
     found = measured(problem, **flat(problem, 0.3))
@@ -83,7 +85,7 @@ def test_scores_of_a_flat_decoder_are_the_closed_forms() -> None:
 
 
 def test_wrong_scores_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = composed_outliers._seen
+    right = outliers._seen
 
     def training_images(data: Any, outliers: Any, count: int) -> list[Tensor]:
         """Inliers that the model has seen."""
@@ -107,13 +109,13 @@ def test_wrong_scores_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         ("_elbo", elbo_of_the_mean),
     ):
         with monkeypatch.context() as patched:
-            patched.setattr(composed_outliers, name, wrong)
+            patched.setattr(outliers, name, wrong)
             assert wrong_about_a_flat_decoder(), name
 
 
 def test_the_elbo_score_contains_the_rate() -> None:
     """A flat decoder and an encoder whose posterior mean is far from the prior for every image."""
-    problem = composed.build(**SCREEN)
+    problem = tiny.build(**SCREEN)
     weights = flat(problem, 0.3)
     last = max(n for n in weights if n.startswith("encoder") and n.endswith("bias"))
     weights[last] = torch.tensor([3.0, 0, 0, 0])
@@ -125,44 +127,43 @@ def test_the_elbo_score_contains_the_rate() -> None:
 
 
 def test_nothing_is_scored_before_the_end_or_without_outliers() -> None:
-    assert not any(metric == "auroc" for metric, _ in measured(composed.build(**SCREEN), step=10))
-    without = composed.build(likelihood="gaussian_gamma", estimator="exact_kl")
+    assert not any(metric == "auroc" for metric, _ in measured(tiny.build(**SCREEN), step=10))
+    without = tiny.build(likelihood="gaussian_gamma", estimator="exact_kl")
     found = measured(without)
     assert not any("outlier" in metric or metric == "auroc" for metric, _ in found)
     assert without.arrays is None
-    with_outliers = measured(composed.build(**SCREEN))
+    with_outliers = measured(tiny.build(**SCREEN))
     assert found.items() <= with_outliers.items()  # no other number depends on them
 
 
 def test_divergence_is_a_result() -> None:
-    problem = composed.build(**SCREEN)
+    problem = tiny.build(**SCREEN)
     broken = {n: p.detach() * torch.nan for n, p in problem.params.items()}
     assert np.isnan(measured(problem, **broken)["auroc", "score=sse"])
 
 
 def test_a_plain_autoencoder_learns_errors_and_has_no_elbo_score() -> None:
-    problem = composed.build(**PLAIN, lr=3e-3)
-    live = composed.bundle(problem)
+    problem = tiny.build(**PLAIN, lr=3e-3)
+    live = tiny.bundle(problem)
     batch = problem.draw(0)
     loss = problem.loss(problem.params, problem.state, batch)[0]
     found = measured(problem)
     assert not any(at == "score=elbo" for _, at in found)
     with torch.no_grad():
-        p = parameters.complete(
-            "sticking_the_landing", "composed_vae", composed.TINY | PLAIN, "test"
-        )
-        data = composed_data.load("digits", "unit", "cpu")
-        model = VAE(p, data.images, lambda part: torch.Generator())
-        z = model.posterior(problem.params, batch["x"]).mean_z()
-        mse = (batch["x"] - model.mean(problem.params, z)).square().mean()
+        p = parameters.complete("sticking_the_landing", "vae", tiny.TINY | PLAIN, "test")
+        data = pixels.load("digits", "unit", "cpu")
+        model = EncoderDecoder(p, data.images, lambda part: torch.Generator())
+        x = tiny.seen(batch)
+        z = model.posterior(problem.params, x).mean_z()
+        mse = (x - model.mean(problem.params, z)).square().mean()
     assert float(loss.detach()) == pytest.approx(float(mse), rel=1e-5)  # and no penalty on z
-    after = composed.steps(live, STEPS).snapshot(0)
+    after = tiny.steps(live, STEPS).snapshot(0)
     problem.params = after.params
     assert measured(problem)["sse", "z=mean"] < found["sse", "z=mean"]
 
 
 def test_arrays_hold_small_histograms_and_pictures_of_the_outliers() -> None:
-    problem = composed.build(**SCREEN, pictures=3)
+    problem = tiny.build(**SCREEN, pictures=3)
     assert problem.arrays is not None
     found = problem.arrays({n: p.detach() for n, p in problem.params.items()})
     assert found["pictures_outliers"].shape == found["originals_outliers"].shape == (3, 1, 8, 8)
@@ -187,21 +188,21 @@ def test_histograms_lose_no_score_but_those_that_are_not_finite() -> None:
 
 def test_outliers_must_be_another_set_of_the_same_shape() -> None:
     with pytest.raises(UserError, match=r"outliers: images of 'faces' are \[1, 24, 24\]"):
-        composed.build(outliers="faces")
+        tiny.build(outliers="faces")
     with pytest.raises(UserError, match="outliers: 'digits' is the data set of the run"):
-        composed.build(outliers="digits")
-    cell = composed.cell(outliers="mnits")
+        tiny.build(outliers="digits")
+    cell = tiny.cell(outliers="mnits")
     with pytest.raises(UserError, match="here: outliers: 'mnits' is not one of digits"):
         fits.check_parts(cell, "here")
 
 
 def test_the_key_of_a_run_covers_both_sets() -> None:
-    alone, both = composed.build(), composed.build(outliers="manifold")
+    alone, both = tiny.build(), tiny.build(outliers="manifold")
     assert alone.fingerprint == names.DATASETS["digits"]["fingerprint"]
     assert both.fingerprint != alone.fingerprint
     read = registry.PACKAGE / "data" / "procedural.py"
-    assert read in grid.sources(composed.cell(outliers="manifold"))
-    assert read not in grid.sources(composed.cell())
+    assert read in grid.sources(tiny.cell(outliers="manifold"))
+    assert read not in grid.sources(tiny.cell())
 
 
 def folders(path: Path, *held: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a composed run measures and shows: splits, pictures, and how gradients are clipped."""
+"""What a run measures and shows: splits, pictures, and how gradients are clipped."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from paper_repro.training.tasks import composed_vae
 
 from paper_repro.rows import Row
-from paper_repro.training import composed_data
 from paper_repro.training.problem import Problem
+from paper_repro.vae import data as pixels
+from paper_repro.vae import task
 from paper_repro.vae.data import Pixels, as_pictures
-from tests.training import composed, problems
+from paper_repro.vae.model import EncoderDecoder
+from tests.training import problems
+from tests.vae import tiny
 
 ALL = ["train", "validation", "test"]
 SOLVED = {"likelihood": "gaussian_closed_form", "preprocessing": "dequantised"}
@@ -29,19 +31,19 @@ def rows_of(problem: Problem) -> list[Row]:
 @pytest.fixture
 def digits(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes the task see `digits` with some fields replaced."""
-    data = composed_data.load("digits", "unit", "cpu")
+    data = pixels.load("digits", "unit", "cpu")
 
     def replaced(**fields: Any) -> Pixels:
         changed = replace(data, **fields)
-        monkeypatch.setattr(composed_data, "load", lambda *_: changed)
+        monkeypatch.setattr(pixels, "load", lambda *_: changed)
         return changed
 
     return replaced
 
 
 def test_other_splits_change_no_number_of_the_test_images() -> None:
-    alone = rows_of(composed.build(**SOLVED))
-    together = rows_of(composed.build(**SOLVED, splits=ALL))
+    alone = rows_of(tiny.build(**SOLVED))
+    together = rows_of(tiny.build(**SOLVED, splits=ALL))
     assert alone == [row for row in together if row.split == "test"]
     kinds = {split: {(r.metric, r.at) for r in together if r.split == split} for split in ALL}
     assert kinds["train"] == kinds["validation"] == kinds["test"] - {("mmd", "")}
@@ -58,17 +60,17 @@ def test_a_split_s_rows_are_those_of_its_images(digits: Any, split: str, count: 
         found = {(r.metric, r.at): r.value for r in rows if r.split == split}
         return [found[key] for key in exact]
 
-    found = rows_of(composed.build(splits=ALL))
-    images = getattr(composed_data.load("digits", "unit", "cpu"), split)
+    found = rows_of(tiny.build(splits=ALL))
+    images = getattr(pixels.load("digits", "unit", "cpu"), split)
     digits(test=images[:count])
-    moved = rows_of(composed.build(test_images=count))
+    moved = rows_of(tiny.build(test_images=count))
     assert values(moved, "test") == pytest.approx(values(found, split), rel=1e-6)
     assert values(found, split) != pytest.approx(values(found, "test"), rel=1e-6)
 
 
 @pytest.mark.parametrize("preprocessing", ["unit", "dequantised"])
 def test_pictures_of_perfect_means_are_the_originals(preprocessing: str) -> None:
-    data = composed_data.load("digits", preprocessing, "cpu")
+    data = pixels.load("digits", preprocessing, "cpu")
     images = data.test[:50]
     offset, levels = (0.5, 17) if preprocessing == "dequantised" else (0, 16)
     shown = data.shown((images + offset) / levels)
@@ -82,18 +84,16 @@ def test_pictures_of_perfect_means_are_the_originals(preprocessing: str) -> None
 def test_pictures_are_reconstructions_at_the_mean_or_at_hard_samples(
     latent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from paper_repro.vae.model import VAE
-
-    problem = composed.build(latent=latent, estimator="rloo", k=2, pictures=3, centre=True)
+    problem = tiny.build(latent=latent, estimator="rloo", k=2, pictures=3, centre=True)
     assert problem.arrays is not None
-    decoded, decode = [], VAE.decode
+    decoded, decode = [], EncoderDecoder.decode
     monkeypatch.setattr(
-        VAE, "decode", lambda self, w, z: (decoded.append(z), decode(self, w, z))[1]
+        EncoderDecoder, "decode", lambda self, w, z: (decoded.append(z), decode(self, w, z))[1]
     )
     arrays = problem.arrays({name: p.detach() for name, p in problem.params.items()})
     assert set(arrays) == {f"{what}_{s}" for what in ("pictures", "originals") for s in ALL[1:]}
     assert {(a.shape, a.dtype) for a in arrays.values()} == {((3, 1, 8, 8), np.dtype("uint8"))}
-    data = composed_data.load("digits", "unit", "cpu")
+    data = pixels.load("digits", "unit", "cpu")
     original = as_pictures(data.test[:3] / 16, (1, 8, 8)).numpy()
     np.testing.assert_array_equal(arrays["originals_test"], original)
     hard = all(bool((z.abs() == 1).all()) for z in decoded)
@@ -103,17 +103,17 @@ def test_pictures_are_reconstructions_at_the_mean_or_at_hard_samples(
 @pytest.mark.parametrize("name", ["celeba", "celeba_half_64", "tiny_imagenet32"])
 def test_photographs_that_are_not_ours_are_not_saved(digits: Any, name: str) -> None:
     digits(name=name)
-    problem = composed.build(pictures=2)
+    problem = tiny.build(pictures=2)
     assert problem.arrays is not None
     arrays = problem.arrays({name: p.detach() for name, p in problem.params.items()})
     assert set(arrays) == {"pictures_test", "pictures_validation"}
 
 
 def test_pictures_of_a_run_are_made_with_its_running_averages(tmp_path: Path) -> None:
-    cell = composed.cell(**composed.BATCH_NORM, pictures=2, steps=20, lr=0.05)
-    out = problems.train(cell, tmp_path, build=composed_vae.build)
-    problem = composed_vae.build(cell, 0, "cpu")
-    live = composed.steps(composed.bundle(problem), 20)
+    cell = tiny.cell(**tiny.BATCH_NORM, pictures=2, steps=20, lr=0.05)
+    out = problems.train(cell, tmp_path, build=task.build)
+    problem = task.build(cell, 0, "cpu")
+    live = tiny.steps(tiny.bundle(problem), 20)
     assert problem.arrays is not None
     ended = live.member(0, {**live.state, **live.params})
     with np.load(out / "seed0" / "arrays.npz") as saved:
@@ -125,10 +125,10 @@ def test_pictures_of_a_run_are_made_with_its_running_averages(tmp_path: Path) ->
 
 
 def test_clipping_binds_each_part_of_a_guided_model_in_a_bundle_as_alone() -> None:
-    changes = composed.GUIDED | {"preprocessing": "dequantised"}
-    assert composed.agrees_with_its_members(lambda s: composed.build(s, **changes, clip=1.0))
+    changes = tiny.GUIDED | {"preprocessing": "dequantised"}
+    assert tiny.agrees_with_its_members(lambda s: tiny.build(s, **changes, clip=1.0))
     free, loose, tight = (
-        composed.steps(composed.bundle(composed.build(**changes, clip=clip)), 3).params
+        tiny.steps(tiny.bundle(tiny.build(**changes, clip=clip)), 3).params
         for clip in (0, 1e9, 1.0)
     )
     assert all(torch.equal(free[name], loose[name]) for name in free)

@@ -1,4 +1,4 @@
-"""Final rows of task `constrained_vae` at weights whose results are known by hand."""
+"""Protocol plane: final rows at weights whose results are known by hand."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from paper_repro.data import catalogue
-from paper_repro.studies.taming_vaes import measure
-from paper_repro.training import classifier
-from tests.studies.taming_vaes import tv_cells as tv
+from paper_repro.vae.parts import classifier
+from paper_repro.vae.protocols import plane
+from tests.vae import constrained
 
 Rows = dict[tuple[str, str, str], float]
 
@@ -29,10 +29,12 @@ def mean_image(name: str) -> Tensor:
     return pixels(name, "train").mean(0).clamp(0.001, 0.999)
 
 
-@pytest.mark.parametrize("changes", [{}, tv.FLOW, tv.DRAW, {"model": "conv", "sizes": {}}])
+@pytest.mark.parametrize(
+    "changes", [{}, constrained.FLOW, constrained.DRAW, {"model": "conv", "sizes": {}}]
+)
 def test_error_is_one_number_in_every_unit(changes: dict[str, Any]) -> None:
     targets = [0.1, 0.4]
-    found = tv.rows_of(tv.build(targets=targets, **changes))
+    found = constrained.rows_of(constrained.build(targets=targets, **changes))
     for split in ("train", "test"):
         sse, mse, rmse = (found[name, split, "z=sampled"] for name in ("sse", "mse", "rmse"))
         assert mse == pytest.approx(sse / 64, rel=1e-12)
@@ -49,14 +51,14 @@ def test_error_is_one_number_in_every_unit(changes: dict[str, Any]) -> None:
     assert found["rmse", "test", "z=sampled"] != found["rmse", "train", "z=sampled"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"dataset": "color_digits"}, tv.DRAW])
+@pytest.mark.parametrize("changes", [{}, {"dataset": "color_digits"}, constrained.DRAW])
 def test_a_silenced_model_has_no_rate_and_the_error_of_the_mean_image(
     changes: dict[str, Any],
 ) -> None:
-    problem = tv.build(test_images=300, patch={"patch": 5, "stride": 3}, **changes)
-    name = (tv.TINY | changes)["dataset"]
+    problem = constrained.build(test_images=300, patch={"patch": 5, "stride": 3}, **changes)
+    name = (constrained.TINY | changes)["dataset"]
     shape = catalogue.load(name).shape
-    found = tv.rows_of(problem, **tv.silenced(problem))
+    found = constrained.rows_of(problem, **constrained.silenced(problem))
     shown = mean_image(name)
     for split in ("train", "test"):
         x = pixels(name, split)[:300]
@@ -68,8 +70,8 @@ def test_a_silenced_model_has_no_rate_and_the_error_of_the_mean_image(
         patches = [
             correlation(image, other, shape) for image, other in ((x[:20], shown), (x[:20], x[:20]))
         ]
-        few = tv.build(test_images=20, patch={"patch": 5, "stride": 3}, **changes)
-        some = tv.rows_of(few, **tv.silenced(few))
+        few = constrained.build(test_images=20, patch={"patch": 5, "stride": 3}, **changes)
+        some = constrained.rows_of(few, **constrained.silenced(few))
         assert some["patch_correlation", split, ""] == pytest.approx(patches[0], abs=1e-5)
         assert some["patch_limit", split, ""] == pytest.approx(patches[1], abs=1e-5)
     assert some["patch_limit", "test", ""] > some["patch_correlation", "test", ""]
@@ -89,33 +91,33 @@ def correlation(x: Tensor, other: Tensor, shape: tuple[int, ...]) -> float:
 
 
 def test_the_rate_of_a_gaussian_posterior_is_its_closed_form() -> None:
-    problem = tv.build()
-    weights = tv.silenced(problem)
+    problem = constrained.build()
+    weights = constrained.silenced(problem)
     mean, log_scale = torch.tensor([0.5, -1.0]), torch.tensor([-0.3, 0.2])
     weights["encoder.head.bias"] = torch.cat([mean, log_scale])
     expected = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum()
-    found = tv.rows_of(problem, **weights)
+    found = constrained.rows_of(problem, **weights)
     for split in ("train", "test"):
         assert found["rate", split, ""] == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_the_rate_under_a_flow_is_sampled() -> None:
     """A flow of zeros is the standard normal: the sampled rate is about the closed form."""
-    problem = tv.build(test_images=300, **tv.FLOW)
-    weights = tv.silenced(problem)
+    problem = constrained.build(test_images=300, **constrained.FLOW)
+    weights = constrained.silenced(problem)
     weights["encoder.head.bias"] = torch.tensor([0.5, -1.0, -0.3, 0.2])
     exact = 0.5 * (0.25 + 1 + math.exp(-0.6) + math.exp(0.4) - 2 + 0.2)
     # log q - log p of a draw has, per dimension, variance (s^2 - 1)^2 / 2 + m^2 s^2
     scales = (math.exp(-0.6), math.exp(0.4))
     variance = sum((s - 1) ** 2 / 2 + m * s for s, m in zip(scales, (0.25, 1), strict=True))
-    found = tv.rows_of(problem, **weights)["rate", "test", ""]
+    found = constrained.rows_of(problem, **weights)["rate", "test", ""]
     assert abs(found - exact) < 6 * math.sqrt(variance / 300)
     assert found != pytest.approx(exact, abs=1e-6)
 
 
 def test_the_frozen_classifier_looks_at_reconstructions_and_at_the_images() -> None:
-    problem = tv.build(classifier_steps=200, test_images=300)
-    found = tv.rows_of(problem, **tv.silenced(problem))
+    problem = constrained.build(classifier_steps=200, test_images=300)
+    found = constrained.rows_of(problem, **constrained.silenced(problem))
     network, labels = classifier.trained("digits", 200, "cpu"), catalogue.labels("digits")
     shown = mean_image("digits").float()
     p, features = network.probabilities(shown[None])[0], network.features(shown[None])
@@ -132,46 +134,47 @@ def test_the_frozen_classifier_looks_at_reconstructions_and_at_the_images() -> N
         for name, value in expected.items():
             assert found[name, split, ""] == pytest.approx(float(value), rel=1e-4), name
         assert real > 0.9
-    plain = tv.rows_of(tv.build())
+    plain = constrained.rows_of(constrained.build())
     assert not {name for name, _, _ in plain} & {"accuracy", "feature_error", "class_probability"}
 
 
 def test_violations_of_the_end_are_rows_against_their_thresholds() -> None:
     """The rows are in the units of the constraints: kappa of FRE is squared, others are not."""
     changes = {"kappa": 0, "constraints": {"FRE": 0.5}, "classifier_steps": 20}
-    problem = tv.build(test_images=8, batch_size=8, **changes)
-    weights = tv.silenced(problem)
-    x = pixels("digits", "train")[:8].float()
-    batch = problem.draw(0) | {"x": x}
+    problem = constrained.build(test_images=8, batch_size=8, **changes)
+    weights = constrained.silenced(problem)
+    batch = problem.draw(0) | {"rows": torch.arange(8)}
     _, _, logs = problem.loss(weights, problem.state, batch)
-    found = tv.rows_of(problem, **weights)["feature_error", "train", ""]
+    found = constrained.rows_of(problem, **weights)["feature_error", "train", ""]
     assert found - 0.25 == pytest.approx(float(logs["violation_FRE"]), rel=1e-5)
 
 
 def test_coverage_is_nothing_within_a_tiny_radius_and_everything_within_a_huge_one() -> None:
     targets = [1e-6, 0.15, 10.0]
-    found = tv.rows_of(tv.build(prior_samples=40, targets=targets))
+    found = constrained.rows_of(constrained.build(prior_samples=40, targets=targets))
     at = [found["coverage", "test", f"radius={r}"] for r in ("2e-06", "0.3", "20")]
     assert at[0] == 0
     assert at[2] == 1
     assert at[0] <= at[1] <= at[2]
     assert ("coverage", "train", "radius=20") not in found
-    assert not any(name == "coverage" for name, _, _ in tv.rows_of(tv.build(targets=targets)))
+    assert not any(
+        name == "coverage" for name, _, _ in constrained.rows_of(constrained.build(targets=targets))
+    )
 
 
-@pytest.mark.parametrize("changes", [{}, tv.FLOW, tv.DRAW])
+@pytest.mark.parametrize("changes", [{}, constrained.FLOW, constrained.DRAW])
 def test_the_nearest_training_image_is_that_of_the_mean_image(changes: dict[str, Any]) -> None:
-    name = (tv.TINY | changes)["dataset"]
+    name = (constrained.TINY | changes)["dataset"]
     distance = (pixels(name, "train") - mean_image(name)).square().mean(1).sqrt().min()
     below, above = float(distance) / 2 * 0.999, float(distance) / 2 * 1.001
-    problem = tv.build(prior_samples=30, targets=[below, above], **changes)
-    found = tv.rows_of(problem, **tv.silenced(problem))
+    problem = constrained.build(prior_samples=30, targets=[below, above], **changes)
+    found = constrained.rows_of(problem, **constrained.silenced(problem))
     assert found["nearest", "test", ""] == pytest.approx(float(distance), rel=1e-4)
     covered = [value for (metric, _, _), value in found.items() if metric == "coverage"]
     assert covered == [0, 1]
 
 
-@pytest.mark.parametrize("changes", [{}, tv.DRAW])
+@pytest.mark.parametrize("changes", [{}, constrained.DRAW])
 def test_how_many_images_are_decoded_at_a_time_changes_nothing(
     changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,29 +183,29 @@ def test_how_many_images_are_decoded_at_a_time_changes_nothing(
     def without(posterior: Any, k: int, generator: torch.Generator) -> dict[str, Tensor]:
         return {name: torch.zeros(shape) for name, shape in posterior.noise_shapes(k).items()}
 
-    monkeypatch.setattr(measure, "standard_normal", without)
-    problem = tv.build(**changes)
-    whole = tv.rows_of(problem)
-    monkeypatch.setattr(measure, "BLOCK", 5)
-    parts = tv.rows_of(problem)
+    monkeypatch.setattr(plane, "standard_normal", without)
+    problem = constrained.build(**changes)
+    whole = constrained.rows_of(problem)
+    monkeypatch.setattr(plane, "BLOCK", 5)
+    parts = constrained.rows_of(problem)
     assert parts == pytest.approx(whole, rel=1e-5)
 
-    def first(self: measure.Subject, split: str, rows: slice) -> dict[str, Tensor]:
+    def first(self: plane.Subject, split: str, rows: slice) -> dict[str, Tensor]:
         """Wrong: every block is given the conditions of the first."""
         return condition(self, split, slice(0, rows.stop - rows.start))
 
-    condition = measure.Subject.condition
-    monkeypatch.setattr(measure.Subject, "condition", first)
-    assert (tv.rows_of(problem) == pytest.approx(whole, rel=1e-5)) == (not changes)
+    condition = plane.Subject.condition
+    monkeypatch.setattr(plane.Subject, "condition", first)
+    assert (constrained.rows_of(problem) == pytest.approx(whole, rel=1e-5)) == (not changes)
 
 
-@pytest.mark.parametrize("changes", [{}, {"dataset": "color_digits"}, tv.DRAW])
+@pytest.mark.parametrize("changes", [{}, {"dataset": "color_digits"}, constrained.DRAW])
 def test_pictures_are_bytes_of_what_the_model_shows(changes: dict[str, Any]) -> None:
-    problem = tv.build(pictures=6, **changes)
-    name = (tv.TINY | changes)["dataset"]
+    problem = constrained.build(pictures=6, **changes)
+    name = (constrained.TINY | changes)["dataset"]
     data = catalogue.load(name)
     assert problem.arrays is not None
-    found = problem.arrays(tv.silenced(problem))
+    found = problem.arrays(constrained.silenced(problem))
     conditional = {"conditions_test"} if data.conditions else set()
     assert found.keys() == {"pictures_test", "samples", "originals_test"} | conditional
     for array in found.values():
@@ -223,17 +226,17 @@ def test_originals_that_may_not_be_shown_are_not_saved(monkeypatch: pytest.Monke
     from paper_repro.data import names
 
     monkeypatch.setattr(names, "may_be_shown", lambda name: False)
-    for changes in ({}, tv.DRAW):
-        problem = tv.build(pictures=3, **changes)
+    for changes in ({}, constrained.DRAW):
+        problem = constrained.build(pictures=3, **changes)
         assert problem.arrays is not None
-        assert problem.arrays(tv.silenced(problem)).keys() == {"pictures_test", "samples"}
-    assert tv.build().arrays is None
+        assert problem.arrays(constrained.silenced(problem)).keys() == {"pictures_test", "samples"}
+    assert constrained.build().arrays is None
 
 
 def test_measuring_twice_gives_the_same_numbers_and_changes_no_weight() -> None:
-    problem = tv.build(prior_samples=10, targets=[0.1], **tv.DRAW)
+    problem = constrained.build(prior_samples=10, targets=[0.1], **constrained.DRAW)
     before = {name: p.detach().clone() for name, p in problem.params.items()}
-    first, second = tv.rows_of(problem), tv.rows_of(problem)
+    first, second = constrained.rows_of(problem), constrained.rows_of(problem)
     assert first == second
     assert all(torch.equal(before[name], p) for name, p in problem.params.items())
     count = sum(p.numel() for p in problem.params.values())

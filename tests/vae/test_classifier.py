@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from paper_repro.data import catalogue
 from paper_repro.errors import UserError
-from paper_repro.training import classifier
+from paper_repro.vae.parts import classifier
 from paper_repro.vae.parts.classifier import Classifier
 
 SETS = ["digits", "color_digits"]

@@ -1,18 +1,20 @@
-"""What task `constrained_vae` trains on, against its definitions written by hand in float64."""
+"""What task vae trains on under constraints, against definitions written by hand in float64."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from torch import Tensor
 
 from paper_repro.data import catalogue
-from paper_repro.training import classifier
 from paper_repro.training.problem import Problem, Tensors
-from tests.studies.taming_vaes import tv_cells as tv
+from paper_repro.vae.data import Pixels
+from paper_repro.vae.parts import classifier
+from tests.vae import constrained, tiny
 
 F64 = torch.float64
 CLASSIFIED = {"classifier_steps": 20, "kappa": 0}
@@ -23,30 +25,40 @@ LISTED = {
     "CLA": CLASSIFIED | {"constraints": {"CLA": 0.9}},
     "RE,CLA": CLASSIFIED | {"kappa": 0.25, "constraints": {"CLA": 0.9}},
 }
+HALF = {"likelihood_options": {"link": "sigmoid", "variance": 0.5}}
 LOG_MULTIPLIERS = (math.log(3.0), math.log(0.5))  # a start at which no two terms are alike
 
 
 def first_step(problem: Problem) -> tuple[Tensors, Tensors, Tensors]:
-    """Parameters, state and first batch in float64, the multipliers at 3 and 1/2."""
-    state = tv.double(problem.state)
+    """Parameters, state and first batch in float64, as the loss computes from now on; the
+    multipliers at 3 and 1/2."""
+    loss, seen_with = problem.loss, Pixels.seen_with
+
+    def seen_in_float64(*arguments: Any) -> Tensor:
+        return seen_with(*arguments).double()
+
+    def in_float64(*arguments: Any) -> Any:
+        with mock.patch.object(Pixels, "seen_with", seen_in_float64):
+            return loss(*arguments)
+
+    problem.loss = in_float64
+    state = constrained.double(problem.state)
     if "objective.log_multiplier" in state:
         count = len(state["objective.log_multiplier"])
         state["objective.log_multiplier"] = torch.tensor(LOG_MULTIPLIERS[:count], dtype=F64)
         state["objective.kappa"] = state["objective.kappa"].mul(1e6).round().div(1e6)
-    return tv.double(problem.params), state, tv.double(problem.draw(0))
+    return constrained.double(problem.params), state, constrained.double(problem.draw(0))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def doubled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The classifier in float64, as everything else of `first_step`."""
-    trained = classifier.trained
+    """The classifier in the precision of what it looks at."""
+    forward = classifier.forward
 
-    def in_float64(name: str, steps: int, device: str) -> classifier.Classifier:
-        found = trained(name, steps, device)
-        weights = {n: w.double() for n, w in found.weights.items()}
-        return classifier.Classifier(weights, found.shape, found.scales)
+    def in_its_precision(weights: Tensors, x: Tensor) -> Any:
+        return forward({name: w.to(x) for name, w in weights.items()}, x)
 
-    monkeypatch.setattr(classifier, "trained", in_float64)
+    monkeypatch.setattr(classifier, "forward", in_its_precision)
 
 
 def digits_of(x: Tensor) -> Tensor:
@@ -80,17 +92,16 @@ def violations(x: Tensor, mean: Tensor) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("estimator", ["total", "exact_kl"])
 @pytest.mark.parametrize("names", LISTED)
-@pytest.mark.usefixtures("doubled")
 def test_the_first_loss_is_the_kl_and_each_violation_times_its_multiplier(
     names: str, estimator: str
 ) -> None:
-    problem = tv.build(estimator=estimator, **LISTED[names])
+    problem = constrained.build(estimator=estimator, **LISTED[names])
     params, state, batch = first_step(problem)
     loss, _, logs = problem.loss(params, state, batch)
-    seen = tv.by_hand(params, batch)
+    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
 
     def energy(mean: Tensor) -> Tensor:
-        found = violations(batch["x"], mean)
+        found = violations(x, mean)
         pairs = zip(names.split(","), LOG_MULTIPLIERS, strict=False)
         return torch.stack([math.exp(at) * found[name] for name, at in pairs]).sum()
 
@@ -113,17 +124,16 @@ def test_the_first_loss_is_the_kl_and_each_violation_times_its_multiplier(
 
 
 @pytest.mark.parametrize("names", LISTED)
-@pytest.mark.usefixtures("doubled")
 def test_the_logs_are_rate_error_multipliers_and_violations_of_the_draw(names: str) -> None:
-    problem = tv.build(**LISTED[names])
+    problem = constrained.build(**LISTED[names])
     params, state, batch = first_step(problem)
     _, _, logs = problem.loss(params, state, batch)
-    seen = tv.by_hand(params, batch)
-    mse = (batch["x"] - seen.mean).square().mean()
+    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    mse = (x - seen.mean).square().mean()
     expected = {"rate": seen.log_ratio.mean(), "mse": mse}
     units = {"bound": "nats/image", "rate": "nats/image", "mse": "mse/pixel"}
     for name, log_multiplier in zip(names.split(","), LOG_MULTIPLIERS, strict=False):
-        expected[f"violation_{name}"] = violations(batch["x"], seen.mean)[name]
+        expected[f"violation_{name}"] = violations(x, seen.mean)[name]
         expected[f"multiplier_{name}"] = torch.tensor(log_multiplier, dtype=F64).exp()
         units[f"violation_{name}"] = "sse/image" if name == "RE" else "1"
         units[f"multiplier_{name}"] = "1"
@@ -136,14 +146,13 @@ def test_the_logs_are_rate_error_multipliers_and_violations_of_the_draw(names: s
         assert not logs[name].requires_grad
 
 
-@pytest.mark.usefixtures("doubled")
 def test_a_step_moves_each_multiplier_by_its_violation_over_its_threshold() -> None:
     """log lambda += clip(5e-3 C / scale, -0.02, 0.02), scale D kappa^2 of RE and kappa of CLA."""
-    problem = tv.build(**LISTED["RE,CLA"])
+    problem = constrained.build(**LISTED["RE,CLA"])
     params, state, batch = first_step(problem)
     _, after, _ = problem.loss(params, state, batch)
-    seen = tv.by_hand(params, batch)
-    found = violations(batch["x"], seen.mean)
+    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    found = violations(x, seen.mean)
     changes = [5e-3 * found["RE"] / (64 * 0.25**2), 5e-3 * found["CLA"] / 0.9]
     assert all(1e-4 < abs(float(change.detach())) < 0.02 for change in changes)
     expected = state["objective.log_multiplier"] + torch.stack(changes)
@@ -158,7 +167,7 @@ def test_a_step_moves_each_multiplier_by_its_violation_over_its_threshold() -> N
     ("changes", "weight", "precision", "normaliser"),
     [
         ({"objective": "elbo"}, 1.0, 1.0, 1.0),
-        ({"objective": "elbo", "variance": 0.5}, 1.0, 2.0, 1.0),
+        ({"objective": "elbo", **HALF}, 1.0, 2.0, 1.0),
         ({"objective": "beta_elbo", "objective_options": {"beta": 0.1}}, 0.1, 1.0, 1.0),
         ({"objective": "gqn", "objective_options": {"precision": 0.25}}, 1.0, 0.25, 0.25),
     ],
@@ -166,13 +175,13 @@ def test_a_step_moves_each_multiplier_by_its_violation_over_its_threshold() -> N
 def test_the_baselines_are_elbos_of_the_same_decoder(
     changes: dict[str, Any], weight: float, precision: float, normaliser: float
 ) -> None:
-    problem = tv.build(**tv.ELBO | changes)
+    problem = constrained.build(**constrained.ELBO | changes)
     params, state, batch = first_step(problem)
     assert state == {}
     loss, _, logs = problem.loss(params, state, batch)
-    seen = tv.by_hand(params, batch)
-    sse = (batch["x"] - seen.mean).square().sum(1).mean()
-    variance = changes.get("variance", 1)
+    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    sse = (x - seen.mean).square().sum(1).mean()
+    variance = changes.get("likelihood_options", {}).get("variance", 1)
     constant = normaliser * 32 * math.log(2 * math.pi * variance)
     expected = 0.5 * precision * sse + constant + weight * seen.log_ratio.mean()
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)
@@ -180,13 +189,14 @@ def test_the_baselines_are_elbos_of_the_same_decoder(
     torch.testing.assert_close(logs["mse"], sse.detach() / 64)
 
 
-def test_a_learned_variance_starts_at_one_and_moves_ten_times_as_fast() -> None:
-    problem = tv.build(**tv.ELBO, likelihood="gaussian_gamma")
+def test_a_learned_variance_starts_at_one_and_moves_at_its_own_rate() -> None:
+    learned = {"likelihood": "gaussian_gamma", "rates": {"likelihood": 10}}
+    problem = constrained.build(**constrained.ELBO, **learned)
     params, _, batch = first_step(problem)
     params["likelihood.log_gamma"] = torch.tensor(-2.0, dtype=F64, requires_grad=True)
     loss, _, logs = problem.loss(params, {}, batch)
-    seen = tv.by_hand(params, batch)
-    sse, gamma = (batch["x"] - seen.mean).square().sum(1).mean(), math.exp(-2)
+    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    sse, gamma = (x - seen.mean).square().sum(1).mean(), math.exp(-2)
     expected = sse / (2 * gamma) + 32 * math.log(2 * math.pi * gamma) + seen.log_ratio.mean()
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)
     assert float(logs["gamma"]) == pytest.approx(gamma)
@@ -197,11 +207,12 @@ def test_a_learned_variance_starts_at_one_and_moves_ten_times_as_fast() -> None:
 
 def test_a_fixed_beta_of_variance_one_half_is_geco_at_the_multiplier_one_over_beta() -> None:
     """Gradients: beta KL + ||x - g||^2 = beta (KL + ||x - g||^2 / beta)."""
-    options = {"objective_options": {"beta": 0.2}, "variance": 0.5}
-    fixed = tv.build(**tv.ELBO | {"objective": "beta_elbo"} | options)
-    free = tv.build()
+    options = {"objective_options": {"beta": 0.2}, **HALF}
+    fixed = constrained.build(**constrained.ELBO | {"objective": "beta_elbo"} | options)
+    free = constrained.build()
     params, state, batch = first_step(free)
     state["objective.log_multiplier"] = torch.tensor([math.log(5.0)], dtype=F64)
+    first_step(fixed)
     ours = torch.autograd.grad(fixed.loss(params, {}, batch)[0], list(params.values()))
     theirs = torch.autograd.grad(free.loss(params, state, batch)[0], list(params.values()))
     for a, b in zip(ours, theirs, strict=True):

@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from paper_repro.errors import UserError
-from paper_repro.training import watched
 from paper_repro.training.problem import check
-from tests.training import composed
+from paper_repro.vae.parts import gradient_norms
+from tests.vae import tiny
 
 GAMMA = {"likelihood": "gaussian_gamma", "estimator": "exact_kl"}
 
 
 def image_by_image(k: int) -> dict[str, float]:
     """The norms from one backward pass per draw of z and image, by the likelihood's formula."""
-    problem = composed.build(**GAMMA, k=k)
+    problem = tiny.build(**GAMMA, k=k)
     batch = problem.draw(0)
     params = problem.params
-    x, gamma = batch["x"], params["likelihood.log_gamma"].detach().exp()
+    x, gamma = tiny.seen(batch), params["likelihood.log_gamma"].detach().exp()
 
     def layers(part: str, value: Tensor) -> Tensor:
         """The tiny MLP: one hidden tanh layer."""
@@ -44,8 +44,8 @@ def image_by_image(k: int) -> dict[str, float]:
     return {"grad_z": own, "grad_z_eq3": 2 * own, "grad_z_batch": batch_norm}
 
 
-def misses(k: int, norms: Callable[..., Any] = watched.norms) -> bool:
-    problem = composed.build(**GAMMA, k=k, watch=True)
+def misses(k: int, norms: Callable[..., Any] = gradient_norms.norms) -> bool:
+    problem = tiny.build(**GAMMA, k=k, watch=True)
     leaves = {n: p.detach().clone().requires_grad_() for n, p in problem.params.items()}
     problem.loss(leaves, problem.state, problem.draw(0))[0].backward()
     found = norms(leaves.items())({n: p.grad for n, p in leaves.items()})
@@ -63,7 +63,7 @@ def test_wrong_norms_are_caught() -> None:
         """The mean over the batch taken before the norm."""
 
         def watch(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
-            probe = gradients[watched.PROBE]
+            probe = gradients[gradient_norms.PROBE]
             own = probe.sum((0, 1)).norm()
             return {"grad_z": own, "grad_z_eq3": 2 * own, "grad_z_batch": probe.norm()}
 
@@ -73,7 +73,7 @@ def test_wrong_norms_are_caught() -> None:
 
 
 def test_other_gradients_are_those_of_the_first_decoder_and_last_encoder_weight() -> None:
-    problem = composed.build(**GAMMA, watch=True)
+    problem = tiny.build(**GAMMA, watch=True)
     leaves = {n: p.detach().clone().requires_grad_() for n, p in problem.params.items()}
     problem.loss(leaves, problem.state, problem.draw(0))[0].backward()
     gradients = {n: p.grad for n, p in leaves.items() if p.grad is not None}
@@ -85,31 +85,30 @@ def test_other_gradients_are_those_of_the_first_decoder_and_last_encoder_weight(
     assert found["grad_encoder"] == gradients[last].norm()
 
 
-@pytest.mark.parametrize("changes", [GAMMA, {**GAMMA, **composed.BATCH_NORM}])
+@pytest.mark.parametrize("changes", [GAMMA, {**GAMMA, **tiny.BATCH_NORM}])
 def test_watching_changes_no_parameter(changes: dict[str, Any]) -> None:
     plain, seen = (
-        composed.steps(composed.bundle(composed.build(**changes, watch=watch)), 5)
-        for watch in (False, True)
+        tiny.steps(tiny.bundle(tiny.build(**changes, watch=watch)), 5) for watch in (False, True)
     )
     assert all(torch.equal(seen.params[name], p) for name, p in plain.params.items())
-    assert not seen.params[watched.PROBE].any()
+    assert not seen.params[gradient_norms.PROBE].any()
 
 
 def test_a_bundle_logs_what_its_members_log_alone() -> None:
-    assert composed.agrees_with_its_members(lambda seed: composed.build(seed, **GAMMA, watch=True))
+    assert tiny.agrees_with_its_members(lambda seed: tiny.build(seed, **GAMMA, watch=True))
 
 
 def test_what_is_promised_is_logged() -> None:
-    problem = composed.build(**GAMMA, watch=True)
+    problem = tiny.build(**GAMMA, watch=True)
     check(problem)
-    assert watched.UNITS.items() <= dict(problem.log_units).items()
+    assert gradient_norms.UNITS.items() <= dict(problem.log_units).items()
 
 
 def test_there_must_be_a_sampled_z_and_a_network_behind_it() -> None:
     for changes in (
         {"decoder": "linear", "estimator": "silent"},
         {"latent": "bernoulli", "estimator": "reinforce"},
-        composed.GECO,
+        tiny.GECO,
     ):
-        with pytest.raises(UserError, match=r"^watch: "):
-            composed.build(**changes, watch=True)
+        with pytest.raises(UserError, match=r"^test: watch: "):
+            tiny.checked(tiny.cell(**changes, watch=True))
