@@ -221,8 +221,9 @@ def test_no_claim_about_seeds_is_decided_with_a_seed_missing(tmp_path):
 
 
 def test_the_published_levels_are_judged_only_after_the_full_schedule(tmp_path):
+    whole = {"lr": {"schedule": "burda", "stages": 8}, "steps": 9_774_400}
     cells = [
-        Cell(**{**vars(c), "params": {**c.params, "stages": 8, "steps": 9_774_400}})
+        Cell(**{**vars(c), "params": {**c.params, **whole}})
         for c in grid.expand(STUDY, "paper")
         if c.experiment == "table1"
     ]

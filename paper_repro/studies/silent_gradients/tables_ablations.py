@@ -87,6 +87,7 @@ def _guided(
     )
     gone = scores.lost(results, *names)
     stages = [scores.last(test), scores.at_best(test, validation)]
+    own = own.sort_values(varied, kind="stable")  # not by what their cells are called
     every = pd.concat([usual[usual["baseline"].isin(own["baseline"])], own])
 
     def differences(cell: pd.Series) -> list[Entry]:

@@ -79,7 +79,7 @@ def _notes(frame: pd.DataFrame, marked: bool) -> list[str]:
             "file is another one than torchvision's (their Omniglot numbers are from memory)."
         )
     if len(frame):
-        for names, group in frame.groupby(["dataset", "tier", "steps", "stages"]):
+        for names, group in frame.groupby(["dataset", "tier", "steps", "lr.stages"]):
             dataset, tier, steps, stages = map(str, names)
             whole = "full" if _full(group).all() else "reduced"
             notes.append(
@@ -91,7 +91,7 @@ def _notes(frame: pd.DataFrame, marked: bool) -> list[str]:
 
 def _full(frame: pd.DataFrame) -> pd.Series:
     """Which rows were trained by the whole schedule."""
-    return (frame["stages"] >= FULL_STAGES) & (frame["steps"] >= FULL_STEPS)
+    return (frame["lr.stages"] >= FULL_STAGES) & (frame["steps"] >= FULL_STEPS)
 
 
 def exactness(results: Results) -> Table:
