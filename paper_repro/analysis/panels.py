@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from paper_repro.analysis import style
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.statistics import t_interval
 from paper_repro.analysis.style import Look
 
@@ -162,12 +163,3 @@ def ratio(rows: DataFrame, other: DataFrame, x: str) -> DataFrame:
     """`rows` over `other`, paired by seed and column `x`: columns `x`, `seed` and `value`."""
     sides = [side.set_index([x, "seed"])["value"] for side in (rows, other)]
     return (sides[0] / sides[1]).dropna().rename("value").reset_index()
-
-
-def pick(frame: DataFrame, **wanted: object) -> DataFrame:
-    """Rows of `frame` whose columns equal `wanted`; none where a column does not exist."""
-    for column, value in wanted.items():
-        if column not in frame:
-            return frame.iloc[:0]
-        frame = frame[frame[column] == value]
-    return frame

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from paper_repro import registry
 from paper_repro.analysis import reported
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import matches, pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.selection import COMMON
 from paper_repro.data.names import holds_vectors, shown

@@ -290,8 +290,8 @@ def shown(name: str) -> str:
 
 
 def holds_vectors(name: str) -> bool:
-    """Whether data set `name` holds real vectors, not images."""
-    return bool(DATASETS[name]["module"] == "paper_repro.data.vectors")
+    """Whether data set `name` is known to hold real vectors, not images."""
+    return bool(DATASETS.get(name, {}).get("module") == "paper_repro.data.vectors")
 
 
 def may_be_shown(name: str) -> bool:

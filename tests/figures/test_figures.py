@@ -16,6 +16,7 @@ import pytest
 from paper_repro import registry
 from paper_repro.analysis import draw, panels, style
 from paper_repro.analysis import drawn as drawn_as
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results, load
 from paper_repro.studies.infinite_gradients import gamma_rows, outlier_rows
 from paper_repro.studies.taming_vaes import constraint_rows, plane_rows
@@ -240,13 +241,11 @@ def test_diverged_and_missing_runs_are_counted_in_footer_and_caption(tmp_path: P
 def test_forest_plot_shows_path_minus_total_over_common_seeds(results: Results) -> None:
     with style.settings():
         made = FIGURES["table1_differences"](results)
-    frame = panels.pick(
+    frame = pick(
         results.frame(STUDY, "table1", "nll"),
         binarisation="fixed", dataset="mnist", layers=1, objective="elbo", k=1,
     )  # fmt: skip
-    path, total = (
-        panels.pick(frame, estimator=e).set_index("seed")["value"] for e in ("path", "total")
-    )
+    path, total = (pick(frame, estimator=e).set_index("seed")["value"] for e in ("path", "total"))
     first = next(axes for axes in made.axes if axes.get_title(loc="left") == "mnist")
     marks = [c for c in first.containers if c.lines[0].get_ydata()[0] == 0]
     assert next(t.get_text() for t in first.get_yticklabels()) == "1 layer, VAE k = 1"

@@ -17,7 +17,7 @@ from pandas import DataFrame
 
 from paper_repro.analysis import panels, style, ticks
 from paper_repro.analysis.draw import Figures
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 
 STUDY, EXPERIMENT = "conformance", "estimators"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from paper_repro.analysis import style
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows
 from paper_repro.studies.infinite_gradients.figures_theory import GAMMA, STUDY

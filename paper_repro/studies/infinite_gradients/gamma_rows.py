@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from paper_repro.analysis import study_rows, style
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import Setting, StudyRows
 from paper_repro.analysis.style import Look

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paper_repro.analysis import style
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows
 from paper_repro.analysis.style import Look

@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator
 from pandas import DataFrame
 
 from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.figures_rows import SHORT, compared, look

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame, Series, concat
 
 from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows
 from paper_repro.studies.silent_gradients import figures_rows, scores

@@ -9,7 +9,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from pandas import DataFrame
 
 from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 from paper_repro.data.names import shown
 from paper_repro.studies.silent_gradients import methods, scores

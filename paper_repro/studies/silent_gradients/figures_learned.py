@@ -14,8 +14,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from pandas import DataFrame
 
 from paper_repro.analysis import panels, style
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import NOT_RUN
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.data.names import shown
 from paper_repro.studies.silent_gradients import methods, scores

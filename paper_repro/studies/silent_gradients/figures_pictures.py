@@ -15,8 +15,8 @@ from pandas import DataFrame
 
 from paper_repro.analysis import strips, style
 from paper_repro.analysis.files import MISSING
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import NOT_RUN
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows
 from paper_repro.data.names import may_be_shown, shown

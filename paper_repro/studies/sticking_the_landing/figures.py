@@ -14,8 +14,8 @@ from pandas import DataFrame, concat
 
 from paper_repro.analysis import panels, style
 from paper_repro.analysis.draw import Figures
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.studies.sticking_the_landing import (
     figures_exact,

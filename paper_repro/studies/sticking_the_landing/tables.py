@@ -10,7 +10,7 @@ import itertools
 
 import pandas as pd
 
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.selection import COMMON
 from paper_repro.analysis.study_rows import reported_numbers

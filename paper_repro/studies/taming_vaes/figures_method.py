@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from paper_repro.analysis import panels, style, ticks
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.spans import reduced
 from paper_repro.analysis.study_rows import Setting, of

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from paper_repro.analysis import panels, style, ticks
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import Setting, of
 from paper_repro.data.names import shown

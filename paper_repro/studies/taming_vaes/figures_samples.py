@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_repro.analysis import panels, strips, style
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import NOT_RUN
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import StudyRows, of
 from paper_repro.data.names import shown

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from paper_repro.analysis import study_rows, style
-from paper_repro.analysis.panels import pick
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.spans import reduced
 from paper_repro.analysis.study_rows import RUN, Setting, StudyRows, of

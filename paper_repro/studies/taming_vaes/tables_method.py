@@ -7,8 +7,8 @@ means over the last 5 % of a run (`plane_rows.points`).
 from __future__ import annotations
 
 from paper_repro.analysis import style
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import of
 from paper_repro.analysis.tables import NONE, Entry, Table, estimate

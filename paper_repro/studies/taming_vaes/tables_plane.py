@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paper_repro.analysis.along import height
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import RUN, Setting, of
 from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pandas import DataFrame
 
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import METRICS, NOT_RUN
-from paper_repro.analysis.panels import pick
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.tables import NONE, Entry, Table, estimate, mean, measured_at, origin
 
