@@ -1,4 +1,5 @@
-"""How figures and tables call what was measured, with its unit where the name does not hold it.
+"""How figures and tables call what was measured, with its unit where the name does not hold it, and
+what stands where nothing was.
 
 Data sets are called as `data.names.shown` says.
 """

@@ -130,10 +130,10 @@ def rows(
                   color=look.colour, label=label or look.label, **BARS)  # fmt: skip
 
 
-def listed(axes: Axes, names: Sequence[str], above: float = 0.5, below: float = 0.5) -> None:
+def listed(axes: Axes, names: Sequence[str], room: float = 0.5) -> None:
     """Names of the rows of a panel, the first on top, with room above and below them."""
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 1 + below, -above)
+    axes.set_ylim(len(names) - 1 + room, -room)
     axes.tick_params(axis="y", length=0)
 
 

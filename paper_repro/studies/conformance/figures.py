@@ -123,7 +123,7 @@ def _block(axes: np.ndarray, frame: DataFrame, block: Block, names: list[str]) -
         bias.annotate(_sizes(frame, block, name), (0.99, place), ha="right", va="center",
                       xycoords=("axes fraction", "data"), fontsize=5)  # fmt: skip
     for panel in axes:
-        panels.listed(panel, [""] * len(names), 0.6, 0.6)
+        panels.listed(panel, [""] * len(names), 0.6)
         panel.tick_params(axis="x", which="both", labelbottom=False, length=0)
     bias.set_yticks(range(len(names)), [style.look(name).label for name in names])
     bias.tick_params(axis="y", labelsize=6)

@@ -15,21 +15,10 @@ import pandas as pd
 from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.spans import reduced
-from paper_repro.analysis.study_rows import paired
+from paper_repro.analysis.study_rows import Setting, paired
 from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
 from paper_repro.studies.infinite_gradients import gamma_rows
-from paper_repro.studies.infinite_gradients.gamma_rows import (
-    CLOSED,
-    FIXED,
-    LEARNED,
-    MMD_NOTE,
-    NAMES,
-    PAIR,
-    SIZES,
-    SPEEDS,
-    UNITS_NOTE,
-    Setting,
-)
+from paper_repro.studies.infinite_gradients.gamma_rows import CLOSED, FIXED, LEARNED, PAIR, SIZES
 
 GRADIENTS = {
     "grad_z": "d/dz",
@@ -94,8 +83,8 @@ def figure4(results: Results) -> Table:
     notes = [
         "Squared errors are summed over the pixels of an image in [0, 1]; gamma is compared with "
         "the mean squared error per pixel of training images at a sampled z, equation (6).",
-        f"{MMD_NOTE}.",
-        f"{UNITS_NOTE}.",
+        f"{gamma_rows.MMD_NOTE}.",
+        f"{gamma_rows.UNITS_NOTE}.",
     ]
     return Table(titles, rows, notes)
 
@@ -133,11 +122,11 @@ def active_dims(results: Results) -> Table:
 
 def anneal(results: Results) -> Table:
     """How fast gamma falls, and what comes of it."""
-    titles, rows = _grid(results, BOTH, SPEEDS, [GAMMA, RATIO, SSE, MMD, COUNTS[1]])
+    titles, rows = _grid(results, BOTH, gamma_rows.SPEEDS, [GAMMA, RATIO, SSE, MMD, COUNTS[1]])
     notes = [
         "Slowest first. On CelebA the usual rate of log gamma is twice that of the networks, as "
         "if log sqrt(gamma) were learned.",
-        f"{MMD_NOTE}.",
+        f"{gamma_rows.MMD_NOTE}.",
     ]
     return Table(titles, rows, notes)
 
@@ -146,7 +135,7 @@ def over_regularised(results: Results) -> Table:
     """Gamma fixed at its optimum and far above it."""
     columns = [GAMMA, SSE, SSE_MEAN, MMD, COUNTS[1], RANK]
     titles, rows = _grid(results, BOTH, SIZES, columns)
-    return Table(titles, rows, [f"{MMD_NOTE}."])
+    return Table(titles, rows, [f"{gamma_rows.MMD_NOTE}."])
 
 
 def miniature(results: Results) -> Table:
@@ -159,7 +148,7 @@ def miniature(results: Results) -> Table:
     notes = [
         f"Vectors of 100 numbers with {gamma_rows.TRUE_DIMS} true dimensions; our construction. "
         "Gradients are means over the first 1 % and last 4 % of the steps.",
-        f"{MMD_NOTE}.",
+        f"{gamma_rows.MMD_NOTE}.",
     ]
     return Table(titles, rows, notes)
 
@@ -178,7 +167,7 @@ def _grid(
                 found = [gamma_rows.of(frame, setting, name)["value"] for frame in frames]
                 if gone or any(map(len, found)):
                     entries = [estimate(v, gone) if len(v) or gone else NONE for v in found]
-                    rows.append([str(setting), NAMES[name], *entries])
+                    rows.append([str(setting), gamma_rows.NAMES[name], *entries])
     return ["data", "run", *(title for title, _ in columns)], rows
 
 

@@ -82,7 +82,7 @@ def _ratios(axes: Axes, frame: DataFrame) -> None:
         rows = pick(frame, family=family, method=method, parameter=parameter)
         panels.rows(axes, [place], rows["value"].to_numpy(float)[None], look(method))
         names.append(f"{SHORT[family]}: {method}, {parameter.replace('_', ' ')}")
-    panels.listed(axes, names, 0.6, 0.6)
+    panels.listed(axes, names, 0.6)
     axes.tick_params(axis="y", labelsize=6)
     axes.set_xlabel("ratio")
 
@@ -97,7 +97,7 @@ def _closed_forms(axes: Axes, frame: DataFrame) -> None:
         values = np.clip(pick(frame, formula=formula)["value"].to_numpy(float), FLOOR, None)
         axes.plot(values, np.full(len(values), place), "o", color=style.look("silent").colour,
                   markersize=2.5, alpha=0.6, clip_on=False, zorder=4)  # fmt: skip
-    panels.listed(axes, names, 0.6, 0.6)
+    panels.listed(axes, names, 0.6)
     axes.tick_params(axis="y", labelsize=6)
     axes.axvline(LIMIT, color=style.GREY, linewidth=0.8, linestyle=DOTTED)
     axes.set(xscale="log", xlabel="relative error")

@@ -208,7 +208,7 @@ def _left_over(axes: Axes, ceilings: Series, every: DataFrame, training: DataFra
     if not names:
         style.not_run(axes, f"{FIXED} and {CEILING}")
         return
-    panels.listed(axes, names, 0.6, 0.6)
+    panels.listed(axes, names, 0.6)
     axes.axvline(GAP, color=style.GREY, linewidth=0.8, linestyle=DOTTED)
     axes.set(xscale="log", xlabel="share of the gap left (%)")
     ticks.plain(axes.xaxis, 1, 2, 5)
