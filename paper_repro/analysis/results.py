@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paper_repro.analysis import sound
-from paper_repro.analysis.files import COLUMNS, NAMES, array_path, load_arrays, paths
+from paper_repro.analysis.files import COLUMNS, NAMES, array_path, load_arrays, parts, paths
 from paper_repro.errors import UserError
 
 NUMBERS = {
@@ -116,8 +116,8 @@ class Results:
 
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
-        path = array_path(self.root, (study, cell, str(seed)))
-        return load_arrays(path) if path.is_file() else {}
+        places = (array_path(part, (study, cell, str(seed))) for part in parts(self.root))
+        return next((load_arrays(path) for path in places if path.is_file()), {})
 
     @cached_property
     def _params(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -152,10 +152,16 @@ class Results:
 
 
 def load(root: Path) -> Results:
-    """Read the tables of a results folder; UserError names what is missing or was changed."""
-    sound.verify(root, paths(root))
-    frames = {table: _read(root / name, COLUMNS[table]) for table, name in NAMES.items()}
-    return Results(root, **frames)
+    """Read the tables of a results folder, of one study or of several (`parts`); UserError names
+    what is missing or was changed."""
+    for part in parts(root):
+        sound.verify(part, paths(part))
+    return Results(root, **{table: _joined(root, table) for table in NAMES})
+
+
+def _joined(root: Path, table: str) -> pd.DataFrame:
+    frames = [_read(part / NAMES[table], COLUMNS[table]) for part in parts(root)]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:

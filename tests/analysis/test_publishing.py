@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from paper_repro.analysis import sound
 from paper_repro.analysis.archive import pack
 from paper_repro.analysis.collect import collect
 from paper_repro.analysis.files import NAMES, read_tables
 from paper_repro.analysis.published import import_results
 from paper_repro.analysis.results import load
+from paper_repro.cli import main
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from tests.analysis.made_runs import cell, write_run
 
-STUDY, EXPERIMENT, TASK = (
-    "taming_vaes",
-    "sweep",
-    "constrained_vae",
-)  # rows of others are not imported
+STUDY, EXPERIMENT, TASK = "taming_vaes", "sweep", "vae"  # rows of others are not imported
+HOME = f"studies/{STUDY}"  # below a folder of published rows
 
 
 def machine(
-    root, tier, seeds, planned=None, value=1.0, name="c", arrays=True, params=None, **changed
+    root,
+    tier,
+    seeds,
+    planned=None,
+    value=1.0,
+    name="c",
+    arrays=True,
+    params=None,
+    study=STUDY,
+    experiment=EXPERIMENT,
+    **changed,
 ):
     """A results folder with one cell `name`, whose runs `seeds` are there."""
     one = cell(
-        EXPERIMENT,
+        experiment,
         name,
-        study=STUDY,
+        study=study,
         task=TASK,
         tier=tier,
         seeds=planned or len(seeds),
@@ -66,7 +77,7 @@ def test_an_import_into_nothing_is_the_export_itself(tmp_path):
     report = carry(source, tmp_path / "published")
     assert report == ["taming_vaes/c: paper (2 runs) added"]
     for name in NAMES.values():
-        assert (tmp_path / "published" / name).read_bytes() == (source / name).read_bytes()
+        assert (tmp_path / "published" / HOME / name).read_bytes() == (source / name).read_bytes()
     assert load(tmp_path / "published").arrays(STUDY, "c", 1)["x"].tolist() == [1.0, 1.0]
 
 
@@ -169,9 +180,10 @@ def test_the_order_of_imports_of_different_tiers_changes_no_byte(tmp_path):
     for name, order in {"x": sources, "y": sources[::-1]}.items():
         for source in order:
             carry(source, tmp_path / name)
-    assert read_tables(tmp_path / "x") == read_tables(tmp_path / "y")
+    one, other = tmp_path / "x" / HOME, tmp_path / "y" / HOME
+    assert read_tables(one) == read_tables(other)
     for name in NAMES.values():
-        assert (tmp_path / "x" / name).read_bytes() == (tmp_path / "y" / name).read_bytes()
+        assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
 def test_exports_of_equal_rows_are_equal_bytes_and_a_folder_imports_like_a_zip(tmp_path):
@@ -181,7 +193,77 @@ def test_exports_of_equal_rows_are_equal_bytes_and_a_folder_imports_like_a_zip(t
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     import_results(source, tmp_path / "x")
     import_results(tmp_path / "one.zip", tmp_path / "y")
-    assert read_tables(tmp_path / "x") == read_tables(tmp_path / "y")
+    assert read_tables(tmp_path / "x" / HOME) == read_tables(tmp_path / "y" / HOME)
+
+
+def test_an_import_writes_the_folders_of_the_studies_whose_rows_it_changes_alone(tmp_path):
+    """And whoever reads the results folder has the rows of all."""
+    published = tmp_path / "published"
+    theirs = machine(
+        tmp_path / "a", "paper", (0,), study="silent_gradients", experiment="gradients"
+    )
+    carry(theirs, published)
+    carry(machine(tmp_path / "b", "paper", (0, 1)), published)
+    one, other = (published / "studies" / name for name in ("silent_gradients", STUDY))
+    for path in (*one.rglob("*"), *other.rglob("*")):
+        os.utime(path, (0, 0))
+    carry(machine(tmp_path / "c", "paper", (0,), name="d"), published)
+    assert {path.stat().st_mtime for path in one.rglob("*")} == {0}
+    assert min((other / name).stat().st_mtime for name in NAMES.values()) > 0
+    os.utime(other / "metrics.csv", (0, 0))
+    assert carry(tmp_path / "c" / "out", published) == []  # known already
+    assert (other / "metrics.csv").stat().st_mtime == 0
+    found = load(published)
+    assert list(found.cells["study"]) == ["silent_gradients", STUDY, STUDY]
+    assert found.arrays("silent_gradients", "c", 0)["x"].tolist() == [1.0, 1.0]
+    assert found.arrays(STUDY, "d", 0)["x"].tolist() == [1.0, 1.0]
+
+
+def test_what_is_published_is_joined_and_exported_like_the_rows_of_a_tier(tmp_path):
+    published = tmp_path / "published"
+    theirs = machine(
+        tmp_path / "a", "paper", (0,), study="silent_gradients", experiment="gradients"
+    )
+    ours = machine(tmp_path / "b", "paper", (0, 1))
+    for source in (theirs, ours):
+        carry(source, published)
+    assert main(["merge", "--out", str(tmp_path / "all"), str(theirs), str(ours)]) == 0
+    pack(tmp_path / "all", tmp_path / "one.zip")
+    pack(published, tmp_path / "two.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    import_results(tmp_path / "two.zip", tmp_path / "again")
+    for path in (path for path in published.rglob("*") if path.is_file()):
+        again = tmp_path / "again" / path.relative_to(published)
+        assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_study_of_which_nothing_is_published_has_tables_without_rows(tmp_path):
+    nothing = tmp_path / "published" / HOME
+    assert main(["merge", "--out", str(nothing)]) == 0
+    assert load(nothing).finals(STUDY, EXPERIMENT).empty
+    theirs = machine(
+        tmp_path / "a", "paper", (0,), study="silent_gradients", experiment="gradients"
+    )
+    carry(theirs, tmp_path / "published")
+    assert set(load(tmp_path / "published").metrics["study"]) == {"silent_gradients"}
+    carry(machine(tmp_path / "b", "paper", (0, 1)), tmp_path / "published")
+    assert values(tmp_path / "published") == ({0: 1.0, 1: 2.0}, {"paper"})
+
+
+def test_joined_tables_and_rows_in_the_folder_of_another_study_are_not_imported_into(tmp_path):
+    source, published = machine(tmp_path / "a", "paper", (0,)), tmp_path / "published"
+    shutil.copytree(source, published)
+    with pytest.raises(UserError, match="published: holds joined tables"):
+        carry(source, published)
+    shutil.rmtree(published)
+    shutil.copytree(source, published / "studies/silent_gradients")
+    theirs = machine(
+        tmp_path / "b", "paper", (0,), study="silent_gradients", experiment="gradients"
+    )
+    pattern = "cells.csv, line 2: a cell of 'taming_vaes' in the folder of 'silent_gradients'"
+    for use in (lambda: carry(theirs, published), lambda: sound.read(published)):
+        with pytest.raises(UserError, match=pattern):
+            use()
 
 
 def test_what_is_no_export_is_refused_in_one_line(tmp_path):
@@ -197,7 +279,7 @@ def test_what_is_no_export_is_refused_in_one_line(tmp_path):
 
 def test_published_rows_keep_their_provenance(tmp_path):
     carry(machine(tmp_path / "a", "paper", (0,)), tmp_path / "published")
-    row = pd.read_csv(tmp_path / "published" / "metrics.csv", keep_default_na=False).iloc[0]
+    row = pd.read_csv(tmp_path / "published" / HOME / "metrics.csv", keep_default_na=False).iloc[0]
     assert (row["tier"], row["device"], row["steps"], row["torch"]) == ("paper", "cpu", 5, "2.11.0")
 
 
@@ -228,7 +310,7 @@ def test_pictures_are_shipped_of_the_first_seed_that_has_some_alone(tmp_path):
     assert set(load(published).runs.query("status == 'ok'")["seed"]) == {1, 2, 3}
     carry(pictures(tmp_path / "b", (0,)), published)  # an earlier seed, from another machine
     assert with_arrays(published) == {0: ["pictures_test", "samples"]}
-    files = [path for path in (published / "arrays").rglob("*") if path.is_file()]
+    files = [path for path in (published / HOME / "arrays").rglob("*") if path.is_file()]
     assert len(files) == 1  # and no other left on the disk
 
 
