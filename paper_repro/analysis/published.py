@@ -25,6 +25,7 @@ from paper_repro.analysis.files import (
     COLUMNS,
     MISSING,
     NAMES,
+    RANK,
     STUDIES,
     RunKey,
     Tables,
@@ -37,7 +38,6 @@ from paper_repro.analysis.files import (
 )
 from paper_repro.errors import UserError
 
-RANK = {"reduced": 0, "paper": 1}
 PER_RUN = ("metrics", "curves", "runs")
 
 
@@ -96,12 +96,7 @@ def import_results(source: Path, published: Path) -> list[str]:
             root, names = stack.enter_context(archive.opened(source))
         tables = _tables(root, names)
         incoming = _cells(tables, root)
-        for cell in incoming.values():
-            if cell.tier not in RANK:
-                raise UserError(
-                    f"{source}: rows of tier {cell.tier!r} are not published; "
-                    f"only {' and '.join(RANK)} train on real data"
-                )
+        _check_tiers(incoming, source)
         stack.enter_context(staged.held(published))
         mended = staged.settle(published)
         report = ["finished an import that had been interrupted"] if mended else []
@@ -112,6 +107,7 @@ def import_results(source: Path, published: Path) -> list[str]:
             there = paths(home) or (home / sums.NAME).is_file()
             known = sound.read(home, study) if there else {table: [] for table in COLUMNS}
             cells = _cells(known, home)
+            _check_tiers(cells, home)
             for key, cell in sorted(incoming.items()):
                 if key[0] == study:
                     cells[key], done = merge_cell(cells.get(key), cell)
@@ -122,6 +118,15 @@ def import_results(source: Path, published: Path) -> list[str]:
         if content:
             staged.replace(content, published)
     return report
+
+
+def _check_tiers(cells: dict[tuple[str, str], _Cell], where: Path) -> None:
+    for cell in cells.values():
+        if cell.tier not in RANK:
+            raise UserError(
+                f"{where}: rows of tier {cell.tier!r} are not published; "
+                f"only {' and '.join(RANK)} train on real data"
+            )
 
 
 def _latest(published: Path) -> str:

@@ -41,7 +41,7 @@ from typing import Any
 import pandas as pd
 
 from paper_repro import atomic, registry
-from paper_repro.analysis import claim_names
+from paper_repro.analysis import claim_names, overwriting
 from paper_repro.analysis.checks import (
     CONTRADICTED,
     FUNCTIONS,
@@ -64,7 +64,9 @@ SHOWN = 4  # cells, gaps and checks that a row names before it only counts them
 
 
 def judge_study(study: str, root: Path, out: Path) -> None:
-    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`."""
+    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`.
+    UserError if that holds something else than verdicts."""
+    overwriting.check_csv(out, CLAIM_COLUMNS)
     found = evaluate(load(root), study, registry.STUDIES / study)
     records = [[_text(row[name]) for name in CLAIM_COLUMNS] for row in found.to_dict("records")]
     atomic.write_text(out, csv_text(CLAIM_COLUMNS, records))

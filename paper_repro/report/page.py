@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pandas import DataFrame
 
 from paper_repro import atomic, grid
+from paper_repro.analysis import overwriting
 from paper_repro.analysis.draw import CAPTIONS, captions_of
 from paper_repro.analysis.results import Results, load
 from paper_repro.errors import UserError
@@ -32,6 +33,7 @@ def build(root: Path, figures: Path, out: Path) -> None:
     tiers = [path.resolve().name for path in (root, figures)]
     if tiers[0] != tiers[1] and set(tiers) <= {*grid.TIERS, "published"}:
         raise UserError(f"{root}, {figures}: rows and figures of different tiers")
+    overwriting.check_file(out, lambda text: text.lower().startswith(b"<!doctype html"), "a page")
     results = load(root)
     if not (root / "claims.csv").is_file():
         raise UserError(
