@@ -28,6 +28,7 @@ from paper_repro.registry import drawing
 
 CAPTIONS = "captions.json"
 DRAWN = "drawn.json"
+MANIFEST = "manifest.json"
 HASH = re.compile("[0-9a-f]{64}")
 
 

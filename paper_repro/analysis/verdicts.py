@@ -92,19 +92,28 @@ def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
             numbers = {"rule": describe(check), "p_holm": p, **_columns(finding)}
             rows.append(_row(study, claim, name, numbers, [used]))
         if not alone:
-            verdicts = {
+            found = {
                 check["name"]: finding.verdict
                 for check, (finding, _, _) in zip(claim["checks"], parts, strict=True)
-                if check.get("decides", True)
             }
+            verdicts = _deciding(claim, found)
             whole: dict[str, Any] = {
                 "rule": f"all of {', '.join(verdicts)}",
-                "verdict": combine(list(verdicts.values()), _conditions(claim, verdicts)),
+                "verdict": combined(claim, found),
                 "note": _summary(verdicts),
             }
             whole["n"] = max(finding.n for finding, _, _ in parts)
             rows.append(_row(study, claim, claim["id"], whole, [used for _, _, used in parts]))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
+
+
+def combined(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> str:
+    """Verdict of a claim of several checks from theirs, by name."""
+    return combine(list(_deciding(claim, verdicts).values()), _conditions(claim, verdicts))
+
+
+def _deciding(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> dict[str, str]:
+    return {c["name"]: verdicts[c["name"]] for c in claim["checks"] if c.get("decides", True)}
 
 
 def combine(verdicts: list[str], conditions: Sequence[str] = ()) -> str:
