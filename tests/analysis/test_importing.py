@@ -102,11 +102,11 @@ def test_an_export_without_hashes_is_refused(tmp_path, export):
 def test_a_cell_is_not_imported_under_a_second_name(tmp_path):
     """Whether the first is published already or in the same export."""
     published = tmp_path / "published"
-    carry(machine(tmp_path / "a", "paper", (0,)), published)
+    carry(machine(tmp_path / "a", "paper", (0,), params={"steps": 5}), published)
     before = (published / HOME / "cells.csv").read_bytes()
     said = "cell d would have the very settings of c, under a second name"
     with pytest.raises(UserError, match=said):
-        carry(machine(tmp_path / "b", "paper", (0,), name="d"), published)
+        carry(machine(tmp_path / "b", "paper", (0,), name="d", params={"steps": 5}), published)
     assert (published / HOME / "cells.csv").read_bytes() == before
     both = [cell("sweep", name, study="taming_vaes", task="vae", seeds=1, steps=5) for name in "cd"]
     for one in both:
