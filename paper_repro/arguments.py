@@ -113,3 +113,10 @@ def zip_to_write(text: str) -> Path:
     if Path(text).suffix != ".zip":
         raise argparse.ArgumentTypeError(f"{text!r} does not end in .zip")
     return file_to_write(text)
+
+
+def log_to_write(text: str) -> Path:
+    """A file for lines of text that may be written or made: no table and no record of a run."""
+    if Path(text).suffix in (".csv", ".gz", ".json"):
+        raise argparse.ArgumentTypeError(f"{text!r} is the name of a table, not of a log")
+    return file_to_write(text)

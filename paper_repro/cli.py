@@ -198,7 +198,7 @@ def parser() -> arguments.Parser:
     sub.add_argument("--threads", type=arguments.whole(1, 1024), default=1)
     sub.add_argument("--data-dir", type=reads)
     sub.add_argument("--no-download", action="store_true")
-    sub.add_argument("--log", type=arguments.file_to_write, help="file for the progress lines")
+    sub.add_argument("--log", type=arguments.log_to_write, help="file for the progress lines")
 
     sub = of_grid(command(collect))
     sub.add_argument("--runs", type=reads, required=True, help="results/<tier>/runs")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro import record
-from paper_repro.analysis import csvfile, measured, sound
+from paper_repro.analysis import csvfile, measured, overwriting, sound
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import COLUMNS, MISSING, RunKey, Tables, arrays_of, csv_text
 from paper_repro.analysis.keeping import write_csv
@@ -30,15 +30,19 @@ ROW_COLUMNS = ("split", "step", "metric", "value", "unit", "at", "estimator", "k
 def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> None:
     """Gather ``runs_root/<study>/<cell>/seed<k>/`` of every cell and seed into tables under `out`.
 
-    UserError for a run whose files are damaged or that lies in the folder of another, and for
-    cells of another tier.
+    UserError for a run whose files are damaged or that lies in the folder of another, for a cell
+    whose seeds were trained by different code or on different data, for cells of another tier, and
+    for an `out` that holds other rows (`overwriting`).
     """
+    overwriting.check_folder(out, {(cell.study, tier) for cell in cells})
     tables: Tables = {table: [] for table in COLUMNS}
     arrays: dict[RunKey, Readable] = {}
     for cell in sorted(cells, key=lambda cell: (cell.study, cell.experiment, cell.id)):
         if cell.tier != tier:
             raise UserError(f"cell {cell.id}: of tier {cell.tier!r}, not {tier!r}")
         runs = [_read_run(cell, seed, runs_root) for seed in sorted(cell.seeds)]
+        if fault := record.mixed([run.record for run in runs if run.record]):
+            raise UserError(f"{runs[0].folder.parent}: {fault}; snakemake, called again, mends it")
         for run in runs:
             final, curves = _rows(run)
             tables["metrics"] += final
@@ -57,7 +61,8 @@ def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> Non
 def merge(roots: Sequence[Path], out: Path) -> None:
     """Join collected folders of different studies into one.
 
-    UserError for a folder that is not there or damaged, and for two that hold the same cell.
+    UserError for a folder that is not there or damaged, for two that hold the same study, for rows
+    of different tiers, and for an `out` that holds other rows (`overwriting`).
     """
     tables: Tables = {table: [] for table in COLUMNS}
     arrays: dict[RunKey, Readable] = {}
@@ -71,15 +76,20 @@ def merge(roots: Sequence[Path], out: Path) -> None:
         for table, records in found.items():
             tables[table] += records
         arrays |= arrays_of(root, found)
+    owners = overwriting.owners_of(tables)
+    overwriting.check_tiers(owners, *roots)
+    overwriting.check_folder(out, owners, roots)
     write_results(tables, arrays, out)
 
 
 def concatenate(files: Sequence[Path], out: Path) -> None:
-    """Join CSV files; UserError where one cannot be read or stands there twice, or their columns
-    differ. The file there stays if it says the same (`keeping`)."""
+    """Join CSV files; UserError where one cannot be read or is named twice, their columns differ, a
+    line or a verdict stands there twice, or `out` is one of them or holds something else. The file
+    there stays if it says the same (`keeping`)."""
     columns: Record = ()
     records: list[Record] = []
     seen = set[Path]()
+    places: dict[Record, str] = {}
     for path in files:
         if path.resolve() in seen:
             raise UserError(f"{path}: named twice")
@@ -88,7 +98,14 @@ def concatenate(files: Sequence[Path], out: Path) -> None:
         if columns and head != columns:
             raise UserError(f"{path}: its columns differ from those of {files[0]}")
         columns = head
+        for line, row in enumerate(rest, start=2):
+            key = row[:2] if columns[:2] == ("study", "claim") else row
+            if key in places:
+                what = " ".join(key) if len(key) < len(row) else "the line"
+                raise UserError(f"{path}, line {line}: {what} is in {places[key]} too")
+            places[key] = f"{path}, line {line},"
         records += rest
+    overwriting.check_csv(out, columns, files)
     write_csv(out, csv_text(columns, records))
 
 

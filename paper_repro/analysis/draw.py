@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from paper_repro import atomic
-from paper_repro.analysis import drawn, style
+from paper_repro.analysis import drawn, overwriting, style
 from paper_repro.analysis.keeping import keep
 from paper_repro.analysis.results import Results, load
 from paper_repro.errors import UserError
@@ -28,6 +29,8 @@ from paper_repro.registry import drawing
 Figures = dict[str, Callable[[Results], Figure]]  # by id
 CAPTIONS = "captions.json"
 DRAWN = "drawn.json"
+MANIFEST = "manifest.json"
+HASH = re.compile("[0-9a-f]{64}")
 
 
 def figures_of(study: str) -> Figures:
@@ -84,8 +87,10 @@ def captions_of(folder: Path) -> dict[str, str]:
 
 def write_manifest(figures: Path, out: Path) -> Path:
     """Write to `out` the SHA-256 of the files of every figure under `figures` by their path there;
-    files that no study drew are not listed. UserError where nothing was drawn, or a file is gone.
+    files that no study drew are not listed. UserError where nothing was drawn, a file is gone, or
+    `out` holds something else.
     """
+    overwriting.check_file(out, lambda text: manifest_of(out), "a list of figures")
     files = []
     for captions in figures.glob(f"*/{CAPTIONS}"):
         names = captions_of(captions.parent)
@@ -101,6 +106,14 @@ def write_manifest(figures: Path, out: Path) -> Path:
     }
     _write_json(out, hashes)
     return out
+
+
+def manifest_of(path: Path) -> dict[str, str]:
+    """The hashes of figures that `write_manifest` wrote to a file, by their paths; empty where it
+    is none of that kind."""
+    found = _read_json(path)
+    hashes = all(isinstance(hash, str) and HASH.fullmatch(hash) for hash in found.values())
+    return found if hashes else {}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

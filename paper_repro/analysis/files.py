@@ -56,6 +56,7 @@ NAMES = {
 }
 ARRAYS = "arrays"
 STUDIES = "studies"
+RANK = {"reduced": 0, "paper": 1}  # tiers whose rows are published; the higher replaces the lower
 MISSING = "missing"  # status of a run that the grid asks for and nobody made
 LARGEST_ARRAYS = 2**28  # bytes of all arrays of a run; the largest published has 4e5
 

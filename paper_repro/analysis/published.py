@@ -13,6 +13,7 @@ changes.
 from __future__ import annotations
 
 import dataclasses
+import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from paper_repro.analysis.files import (
     COLUMNS,
     MISSING,
     NAMES,
+    RANK,
     STUDIES,
     RunKey,
     Tables,
@@ -37,7 +39,6 @@ from paper_repro.analysis.files import (
 )
 from paper_repro.errors import UserError
 
-RANK = {"reduced": 0, "paper": 1}
 PER_RUN = ("metrics", "curves", "runs")
 
 
@@ -96,12 +97,7 @@ def import_results(source: Path, published: Path) -> list[str]:
             root, names = stack.enter_context(archive.opened(source))
         tables = _tables(root, names)
         incoming = _cells(tables, root)
-        for cell in incoming.values():
-            if cell.tier not in RANK:
-                raise UserError(
-                    f"{source}: rows of tier {cell.tier!r} are not published; "
-                    f"only {' and '.join(RANK)} train on real data"
-                )
+        _check_tiers(incoming, source)
         stack.enter_context(staged.held(published))
         mended = staged.settle(published)
         report = ["finished an import that had been interrupted"] if mended else []
@@ -112,16 +108,38 @@ def import_results(source: Path, published: Path) -> list[str]:
             there = paths(home) or (home / sums.NAME).is_file()
             known = sound.read(home, study) if there else {table: [] for table in COLUMNS}
             cells = _cells(known, home)
+            _check_tiers(cells, home)
             for key, cell in sorted(incoming.items()):
                 if key[0] == study:
                     cells[key], done = merge_cell(cells.get(key), cell)
                     report += [f"{'/'.join(key)}: {done}"] if done else []
+            _check_settings(cells, source)
             part = _part(cells)
             if part[0] != known:
                 content[f"{STUDIES}/{study}"] = part
         if content:
             staged.replace(content, published)
     return report
+
+
+def _check_tiers(cells: dict[tuple[str, str], _Cell], where: Path) -> None:
+    for cell in cells.values():
+        if cell.tier not in RANK:
+            raise UserError(
+                f"{where}: rows of tier {cell.tier!r} are not published; "
+                f"only {' and '.join(RANK)} train on real data"
+            )
+
+
+def _check_settings(cells: dict[tuple[str, str], _Cell], source: Path) -> None:
+    """UserError for two cells of an experiment that compute the same, as a grid has none."""
+    found: dict[tuple[str, str, str], str] = {}
+    for _, experiment, id, _, task, params in (cell.address for cell in cells.values()):
+        settings = (experiment, task, json.dumps(json.loads(params), sort_keys=True))
+        if (same := found.setdefault(settings, id)) != id:
+            raise UserError(
+                f"{source}: cell {id} would have the very settings of {same}, under a second name"
+            )
 
 
 def _latest(published: Path) -> str:
@@ -171,8 +189,9 @@ def _join(old: _Cell, new: _Cell) -> tuple[_Cell, str]:
 
 
 def _tables(root: Readable, names: list[str]) -> Tables:
-    """The tables of `root`, which holds the files `names`. An older version listed no hashes."""
-    if (root / sums.NAME).is_file():
+    """The tables of `root`, which holds the files `names`. Where it lists no hashes, what its rows
+    say goes first."""
+    if listed := (root / sums.NAME).is_file():
         sound.verify(root, names)
     tables = read_tables(root)
     sound.check(tables, root)
@@ -183,6 +202,11 @@ def _tables(root: Readable, names: list[str]) -> Tables:
             raise UserError(f"{root / name}: belongs to no run in runs.csv")
     for path in arrays.values():
         load_arrays(path)
+    if not listed:
+        raise UserError(
+            f"{root / sums.NAME}: not there, so nothing tells whether the rows are as they were "
+            "written; export them again where they were made"
+        )
     return tables
 
 

@@ -41,7 +41,7 @@ from typing import Any
 import pandas as pd
 
 from paper_repro import atomic, registry
-from paper_repro.analysis import claim_names
+from paper_repro.analysis import claim_names, overwriting
 from paper_repro.analysis.checks import (
     CONTRADICTED,
     FUNCTIONS,
@@ -64,7 +64,9 @@ SHOWN = 4  # cells, gaps and checks that a row names before it only counts them
 
 
 def judge_study(study: str, root: Path, out: Path) -> None:
-    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`."""
+    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`.
+    UserError if that holds something else than verdicts."""
+    overwriting.check_csv(out, CLAIM_COLUMNS)
     found = evaluate(load(root), study, registry.STUDIES / study)
     records = [[_text(row[name]) for name in CLAIM_COLUMNS] for row in found.to_dict("records")]
     atomic.write_text(out, csv_text(CLAIM_COLUMNS, records))
@@ -90,19 +92,28 @@ def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
             numbers = {"rule": describe(check), "p_holm": p, **_columns(finding)}
             rows.append(_row(study, claim, name, numbers, [used]))
         if not alone:
-            verdicts = {
+            found = {
                 check["name"]: finding.verdict
                 for check, (finding, _, _) in zip(claim["checks"], parts, strict=True)
-                if check.get("decides", True)
             }
+            verdicts = _deciding(claim, found)
             whole: dict[str, Any] = {
                 "rule": f"all of {', '.join(verdicts)}",
-                "verdict": combine(list(verdicts.values()), _conditions(claim, verdicts)),
+                "verdict": combined(claim, found),
                 "note": _summary(verdicts),
             }
             whole["n"] = max(finding.n for finding, _, _ in parts)
             rows.append(_row(study, claim, claim["id"], whole, [used for _, _, used in parts]))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
+
+
+def combined(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> str:
+    """Verdict of a claim of several checks from theirs, by name."""
+    return combine(list(_deciding(claim, verdicts).values()), _conditions(claim, verdicts))
+
+
+def _deciding(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> dict[str, str]:
+    return {c["name"]: verdicts[c["name"]] for c in claim["checks"] if c.get("decides", True)}
 
 
 def combine(verdicts: list[str], conditions: Sequence[str] = ()) -> str:

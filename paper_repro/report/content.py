@@ -74,13 +74,6 @@ class Claim:
     commands: list[str]
 
 
-def read_text_table(path: Path) -> DataFrame:
-    """A CSV as text; empty if it is not there."""
-    if not path.is_file():
-        return DataFrame()
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
 def table(frame: DataFrame, names: dict[str, str] | None = None) -> Table:
     """`frame` as a printable table; `names` picks and renames columns."""
     if names:

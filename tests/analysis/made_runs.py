@@ -65,6 +65,7 @@ def write_run(
         "status": status,
         "cell": json.loads(cell.as_json()),
         "seed": seed,
+        "sources": "c0de",
         "fingerprint": "0123456789abcdef" if cell.params.get("dataset") else "",
         "device": "cpu",
         "device_name": "a cpu",

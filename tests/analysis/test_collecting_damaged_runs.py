@@ -62,6 +62,21 @@ def test_a_run_that_diverged_has_a_row_that_says_so(tmp_path):
         measured.rows_of_run(path.read_bytes(), ROW_COLUMNS, "diverged", path)
 
 
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [("sources", "trained by different code"), ("fingerprint", "trained on different data")],
+)
+def test_seeds_of_one_cell_that_differ_in_code_or_data_are_not_collected(tmp_path, what, words):
+    one = cell(seeds=2, dataset="digits")
+    write_run(tmp_path / "runs", one, 0, ROWS)
+    write_run(tmp_path / "runs", one, 1, ROWS, **{what: "other"})
+    with pytest.raises(UserError, match=rf"runs/made/{one.id}: its seeds were {words}; snakemake"):
+        collect([one], tmp_path / "runs", tmp_path / "out", "paper")
+    assert not (tmp_path / "out").exists()
+    write_run(tmp_path / "runs", one, 0, ROWS, **{what: "other"}, torch="2.13.0")
+    collect([one], tmp_path / "runs", tmp_path / "out", "paper")
+
+
 def test_a_run_ends_well_or_diverged(tmp_path):
     write_run(tmp_path / "runs", cell(seeds=1), 0, ROWS, status="done")
     with pytest.raises(UserError, match=r"seed0/metrics\.csv: status of the run: 'done' is not"):

@@ -16,11 +16,14 @@ import numpy as np
 import pytest
 
 from paper_repro.analysis import archive, csvfile, files, staged
+from paper_repro.analysis.collect import collect
 from paper_repro.analysis.files import read_tables
 from paper_repro.analysis.published import import_results
 from paper_repro.analysis.results import load
 from paper_repro.cli import main
 from paper_repro.errors import UserError
+from paper_repro.rows import Row
+from tests.analysis.made_runs import cell, write_run
 from tests.analysis.test_damaged_tables import NAMES, PUBLISHED, SUMS, folder, lines
 from tests.analysis.test_publishing import HOME, carry, machine
 
@@ -87,6 +90,31 @@ def test_a_member_that_no_export_holds_is_named_with_the_users_zip(tmp_path, exp
         del members[name]
     line = refused(pack(tmp_path / "bad.zip", members), tmp_path / "published")
     assert expected in line
+
+
+def test_an_export_without_hashes_is_refused(tmp_path, export):
+    del export[SUMS]
+    line = refused(pack(tmp_path / "bad.zip", export), tmp_path / "published")
+    assert "bad.zip/SHA256SUMS: not there" in line
+    assert "export them again" in line
+
+
+def test_a_cell_is_not_imported_under_a_second_name(tmp_path):
+    """Whether the first is published already or in the same export."""
+    published = tmp_path / "published"
+    carry(machine(tmp_path / "a", "paper", (0,), params={"steps": 5}), published)
+    before = (published / HOME / "cells.csv").read_bytes()
+    said = "cell d would have the very settings of c, under a second name"
+    with pytest.raises(UserError, match=said):
+        carry(machine(tmp_path / "b", "paper", (0,), name="d", params={"steps": 5}), published)
+    assert (published / HOME / "cells.csv").read_bytes() == before
+    both = [cell("sweep", name, study="taming_vaes", task="vae", seeds=1, steps=5) for name in "cd"]
+    for one in both:
+        write_run(tmp_path / "runs", one, 0, [Row("nll", 1.0, "nats/image")])
+    collect(both, tmp_path / "runs", tmp_path / "out", "paper")
+    with pytest.raises(UserError, match=said):
+        carry(tmp_path / "out", tmp_path / "new")
+    carry(machine(tmp_path / "c", "paper", (0,), name="d", params={"steps": 6}), published)
 
 
 def test_a_row_that_was_edited_in_the_zip_is_named_by_its_line(tmp_path, export):

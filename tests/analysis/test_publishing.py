@@ -42,7 +42,7 @@ def machine(
         task=TASK,
         tier=tier,
         seeds=planned or len(seeds),
-        **(params or {"steps": len(tier)}),
+        **(params or {"steps": len(tier), "of": name}),
     )
     for seed in seeds:
         rows = [
