@@ -17,12 +17,13 @@ import pandas as pd
 from paper_repro.analysis import study_rows
 from paper_repro.analysis.files import MISSING
 from paper_repro.analysis.filters import matches
+from paper_repro.analysis.labels import NOT_RUN
 from paper_repro.analysis.reach import SERIES, to_target
 from paper_repro.analysis.results import FINISHED, Results
 from paper_repro.analysis.selection import COMMON
 from paper_repro.analysis.study_rows import StudyRows
 from paper_repro.analysis.style import seeds_text
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, estimate
+from paper_repro.analysis.tables import NONE, Entry, estimate
 from paper_repro.analysis.tuning import chosen
 from paper_repro.data.names import DATASETS
 from paper_repro.studies.silent_gradients import methods

@@ -17,7 +17,7 @@ from paper_repro.analysis.filters import pick
 from paper_repro.analysis.labels import METRICS
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.spans import reduced
-from paper_repro.analysis.study_rows import Setting, of
+from paper_repro.analysis.study_rows import RUN, Setting, of
 from paper_repro.data.names import shown
 from paper_repro.studies.taming_vaes import plane_rows
 from paper_repro.studies.taming_vaes.plane_rows import LOOKS
@@ -45,14 +45,14 @@ def variants(results: Results) -> tuple[list[tuple[str, pd.DataFrame]], Setting 
             reduced(plane_rows.curves(results, name, "multiplier_RE"), {}, "highest")
             for name in ("sweep", "sensitivity")
         ]
-    )[[*plane_rows.RUN, "value"]].rename(columns={"value": "peak"})
+    )[[*RUN, "value"]].rename(columns={"value": "peak"})
     named = _named_variants(other)
     if len(usual):
         named.insert(0, (f"{variant(usual.iloc[0].to_dict()) or DEFAULT} (sweep)", usual))
     found = [
         (
             name,
-            frame.merge(peaks, on=plane_rows.RUN, how="left").assign(ratio=frame["rmse"] / kappa),
+            frame.merge(peaks, on=RUN, how="left").assign(ratio=frame["rmse"] / kappa),
         )
         for name, frame in ((name, frame.reset_index(drop=True)) for name, frame in named)
         if len(frame)

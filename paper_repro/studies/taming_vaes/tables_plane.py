@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from paper_repro.analysis.along import height
 from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
+from paper_repro.analysis.labels import METRICS, NOT_RUN
 from paper_repro.analysis.results import Results
 from paper_repro.analysis.study_rows import RUN, Setting, of
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, Entry, Table, estimate
 from paper_repro.data.names import shown
 from paper_repro.studies.taming_vaes import plane_rows
 from paper_repro.studies.taming_vaes.plane_rows import LOOKS, METHODS
