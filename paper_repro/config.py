@@ -26,11 +26,10 @@ def tier_of(config: dict[str, Any], files: Iterable[str | Path] = ()) -> str:
     """The tier asked for, before its file is read by Snakemake; UserError names the tiers.
 
     That file and `files`, those of --configfile, are read strictly here: Snakemake's own reading
-    passes over a key that stands twice.
+    passes over a key that stands twice. JSON is YAML too.
     """
     for file in files:
-        if Path(file).suffix != ".json":
-            read_yaml(Path(file))
+        read_yaml(Path(file))
     tier = config.get("tier")
     tier = str("quick" if tier is None else tier)
     known = schema("config")["properties"]["tier"]["enum"]
