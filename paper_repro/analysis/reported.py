@@ -97,6 +97,8 @@ def _fault(row: dict[str, str], study: str) -> str:
     for name in ("value", "error"):
         if (name == "value" or row[name]) and not _finite(row[name]):
             return f"{name} {row[name]!r} is no finite number"
+    if row["error"].startswith("-"):
+        return f"error {row['error']!r} is negative"
     for name in COUNTS:
         if row.get(name) and not WHOLE.fullmatch(row[name]):
             return f"{name} {row[name]!r} is no whole number"
