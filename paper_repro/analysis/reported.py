@@ -137,7 +137,12 @@ def _units(study: str) -> dict[str, set[str]]:
 
 
 def _tasks(study: str) -> list[Path]:
-    return [registry.path_of("tasks", name, study) for name in registry.names("tasks", study)]
+    """Files of the study's tasks, and of the parts of task vae, which it finds by name."""
+    return [
+        registry.path_of(room, name, study)
+        for room in ("tasks", "protocols", "parts")
+        for name in registry.names(room, study)
+    ]
 
 
 @cache
