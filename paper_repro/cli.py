@@ -68,7 +68,7 @@ def collect(args: argparse.Namespace) -> None:
 
 
 def merge(args: argparse.Namespace) -> None:
-    """Join the collected tables of several studies into those of the suite."""
+    """Join the tables of several studies into those of the suite; of none they have no rows."""
     from paper_repro.analysis.collect import merge as join_studies
 
     join_studies(args.roots, args.out)
@@ -205,7 +205,7 @@ def parser() -> arguments.Parser:
     sub.add_argument("--out", type=writes, required=True, help="folder for the tables")
     sub = command(merge)
     sub.add_argument("--out", type=writes, required=True, help="folder for the tables")
-    sub.add_argument("roots", type=reads, nargs="+")
+    sub.add_argument("roots", type=reads, nargs="*", help="e.g. results/published/studies/*")
     sub = command(join)
     sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a CSV file")
     sub.add_argument("files", type=arguments.file, nargs="+")

@@ -5,7 +5,7 @@ MODELS (decoders) and PREPROCESSING (a Bernoulli likelihood is a density of bina
 SIDES (a rule for the sides of an image), MIN_SAMPLES. A task REFUSES combinations of its parameters
 and says why, lists in PAIRED those whose lists belong together, entry by entry, in AT_MOST those
 that do not exceed another one, and in BELOW_PIXELS those whose numbers stay so far below the number
-of pixels; MEMORY is False where it keeps none for an estimator.
+of pixels.
 """
 
 from __future__ import annotations
@@ -118,12 +118,6 @@ def _check_served(cell: Cell, chosen: list[tuple[str, str]], where: str) -> None
                 raise UserError(
                     f"{where}: {part} {name!r} cannot serve {other} {value!r}; "
                     f"it serves {', '.join(allowed)}"
-                )
-    if registry.constant("tasks", cell.task, "MEMORY", cell.study) is False:
-        for name in (params["estimator"], *params["compare"]):
-            if name and registry.constant("estimators", name, "STATE"):
-                raise UserError(
-                    f"{where}: estimator {name!r} has a memory, which task {cell.task!r} keeps not"
                 )
     samples = params.get("k", params.get("samples"))
     for room, name in chosen:

@@ -119,8 +119,8 @@ def closure(paths: list[Path], *, numbers: bool = False) -> list[Path]:
     """Every file of the package that `paths` import, directly or not, themselves included.
 
     Modules imported by name at run time (the components) are not seen: name them in `paths`. The
-    package's own __init__ is left out: it holds the version alone. `numbers` asks for what can
-    change the numbers of a run: modules that declare CHANGES_NO_NUMBER, with what they alone
+    package's own __init__ is left out, with what it imports for a notebook. `numbers` asks for what
+    can change the numbers of a run: modules that declare CHANGES_NO_NUMBER, with what they alone
     import, are left out, such as messages, locks and progress lines.
     """
     return sorted(set().union(*(_reach(path, numbers) for path in paths)))
@@ -151,13 +151,14 @@ def visible(path: Path) -> bool:
 @cache
 def _reach(path: Path, numbers: bool) -> frozenset[Path]:
     """The import closure of one file."""
-    todo, seen = [path.resolve()], set[Path]()
+    own = (PACKAGE / "__init__.py").resolve()
+    todo, seen = [path.resolve()], {own}
     while todo:
         path = todo.pop()
         if path not in seen and not (numbers and literals(path).get("CHANGES_NO_NUMBER")):
             seen.add(path)
             todo.extend(_imports(path))
-    return frozenset(seen - {(PACKAGE / "__init__.py").resolve()})
+    return frozenset(seen - {own})
 
 
 @cache

@@ -253,7 +253,7 @@ def _table1(writer: Writer, seeds: int) -> None:
         level = {"mnist": 88, "omniglot": 110}[dataset] - layers - 0.01 * k
         level -= {"total": 0.0, "path": 0.3, "path_code": 0.2}[estimator]
         name = f"{experiment}-{dataset}-layers{layers}-{objective}-k{k}-{estimator}"
-        params |= {"estimator": estimator, "stages": 6}
+        params |= {"estimator": estimator, "lr": {"schedule": "burda", "stages": 6}}
         rows = functools.partial(_nll, level=level, skip=len(name))
         writer.cell(experiment, name, params, seeds, rows)
     params = {"dataset": "mnist", "layers": 1, "objective": "elbo", "k": 1, "estimator": "total"}

@@ -13,10 +13,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from paper_repro import atomic
 from paper_repro.analysis import csvfile, sound, sums
-from paper_repro.analysis.files import ARRAYS, LARGEST_ARRAYS, NAMES, paths
+from paper_repro.analysis.collect import merge
+from paper_repro.analysis.files import ARRAYS, LARGEST_ARRAYS, NAMES, parts, paths
 from paper_repro.errors import UserError
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: equal rows, equal bytes
@@ -25,10 +27,15 @@ LARGEST = 2**32  # bytes of all files together; what is published stays under 20
 
 
 def pack(root: Path, out: Path) -> None:
-    """Write the files of a results folder, which must be sound, to the zip `out`."""
-    sound.read(root)
+    """Write the files of a results folder, which must be sound, to the zip `out`; tables of several
+    studies are joined."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with TemporaryDirectory() as scratch, zipfile.ZipFile(buffer, "w") as archive:
+        if (studies := parts(root)) == [root]:
+            sound.read(root)
+        else:
+            root = Path(scratch, "rows")
+            merge(studies, root)
         for name in sorted([*paths(root), sums.NAME]):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED

@@ -25,11 +25,12 @@ from paper_repro.analysis.results import Results, load
 from paper_repro.errors import UserError
 from paper_repro.registry import drawing
 
+Figures = dict[str, Callable[[Results], Figure]]  # by id
 CAPTIONS = "captions.json"
 DRAWN = "drawn.json"
 
 
-def figures_of(study: str) -> dict[str, Callable[[Results], Figure]]:
+def figures_of(study: str) -> Figures:
     """The drawing functions of a study by figure id."""
     module = importlib.import_module(f"paper_repro.studies.{study}.figures")
     return dict(module.FIGURES)

@@ -1,8 +1,8 @@
 """The tidy files of a results folder: what they are called, their columns, and their bytes.
 
 Numbers pass through as the text the run wrote, so collecting and merging change no digit. Equal
-rows give equal bytes: no dates, Unix line ends, gzip without a time stamp. `paths` alone knows
-where the files lie.
+rows give equal bytes: no dates, Unix line ends, gzip without a time stamp. `parts` and `paths`
+alone know where the files lie.
 """
 
 from __future__ import annotations
@@ -55,12 +55,26 @@ NAMES = {
     "costs": "costs.csv",
 }
 ARRAYS = "arrays"
+STUDIES = "studies"
 MISSING = "missing"  # status of a run that the grid asks for and nobody made
 LARGEST_ARRAYS = 2**28  # bytes of all arrays of a run; the largest published has 4e5
 
 
+def parts(root: Path) -> list[Path]:
+    """The folders of a results folder that hold tables: itself, or, where it has none of its own,
+    those of its studies (``studies/<study>``)."""
+    if not _has_tables(root):
+        studies = sorted(filter(_has_tables, root.glob(f"{STUDIES}/*")))
+        return studies or [root]
+    return [root]
+
+
+def _has_tables(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in NAMES.values())
+
+
 def paths(root: Path) -> list[str]:
-    """The files of a results folder that are there, relative to it: tables, then arrays.
+    """The files of a folder of tables that are there, relative to it: tables, then arrays.
 
     UserError where a folder of arrays cannot be read."""
     for depth in ("", "/*", "/*/*"):
@@ -82,13 +96,13 @@ def _try(folder: Path) -> None:
 
 
 def array_path(root: Path, key: RunKey) -> Path:
-    """Where the arrays of a run lie under a results folder."""
+    """Where the arrays of a run lie under a folder of tables."""
     study, cell, seed = key
     return root / ARRAYS / study / cell / f"seed{seed}.npz"
 
 
 def read_tables(root: Readable) -> Tables:
-    """The five tables of a results folder as text, line n of a file as entry n - 2.
+    """The five tables of a folder as text, line n of a file as entry n - 2.
 
     UserError where a file is missing, foreign or not as it was written; what its rows say is
     checked by `sound`.
@@ -98,7 +112,7 @@ def read_tables(root: Readable) -> Tables:
 
 
 def require(root: Readable) -> None:
-    """UserError if a table of a results folder is not there."""
+    """UserError if one of the five tables is not there."""
     for name in NAMES.values():
         if not (root / name).is_file():
             raise UserError(f"{root / name}: not there; collect the runs first (snakemake does)")

@@ -1,4 +1,5 @@
-"""Column filters, as claims.yaml writes them: a value, a list of values, or {min, max}."""
+"""Column filters, as claims.yaml writes them: a value, a list of values, or {min, max}; `pick` is
+the plain one of figures and tables."""
 
 from __future__ import annotations
 
@@ -50,3 +51,12 @@ def passes(values: pd.Series, wanted: Any) -> pd.Series:
         return values.astype(object).fillna("").astype(str) == str(wanted)
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     return pd.Series(np.isclose(numbers, wanted, rtol=1e-9, atol=0.0), values.index)
+
+
+def pick(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
+    """Rows of `frame` whose columns equal `wanted`; none where a column does not exist."""
+    for column, value in wanted.items():
+        if column not in frame:
+            return frame.iloc[:0]
+        frame = frame[frame[column] == value]
+    return frame

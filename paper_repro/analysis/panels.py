@@ -8,6 +8,7 @@ or a point and no interval.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,9 +16,13 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from paper_repro.analysis import style
+from paper_repro.analysis.filters import pick
 from paper_repro.analysis.statistics import t_interval
+from paper_repro.analysis.style import Look
 
 Array = NDArray[np.float64]
+FAINT: dict[str, Any] = {"alpha": 0.35, "markersize": 2.5}
+BARS: dict[str, Any] = {"capsize": 2, "linewidth": 1, "zorder": 4}
 
 
 def student(values: Array, log: bool = False) -> tuple[Array, Array, Array]:
@@ -47,28 +52,22 @@ def by_seed(frame: DataFrame, x: str) -> tuple[Array, Array]:
 def line(
     axes: Axes,
     frame: DataFrame,
-    estimator: str,
+    of: str | Look,
     *,
     x: str = "step",
     log: bool = True,
     markers: bool = False,
     label: str = "",
 ) -> None:
-    """Mean over seeds of `frame` against column `x`, with its interval as a band."""
+    """Mean over seeds of `frame` against column `x`, with its interval as a band, in the look of an
+    estimator or whatever else it is `of`."""
     if frame.empty:
         return
-    look = style.look(estimator)
+    look = style.look(of)
     where, values = by_seed(frame, x)
     mean, low, high = student(values, log)
-    axes.plot(
-        where,
-        mean,
-        color=look.colour,
-        linestyle=look.dash,
-        marker=look.marker if markers else None,
-        label=label or look.label,
-        zorder=3,
-    )
+    axes.plot(where, mean, color=look.colour, linestyle=look.dash, label=label or look.label,
+              marker=look.marker if markers else None, zorder=3)  # fmt: skip
     axes.fill_between(where, low, high, color=look.colour, alpha=0.17, linewidth=0, zorder=2)
 
 
@@ -94,96 +93,73 @@ def curves(
     return bool(present)
 
 
+def bars(
+    axes: Axes, at: Sequence[float] | Array, values: Array, *, log: bool = False, **how: Any
+) -> None:
+    """Means with interval at coordinates `at`, ``values`` [points, seeds]; `how` as `Axes.errorbar`
+    has it."""
+    mean, low, high = student(values, log)
+    axes.errorbar(np.asarray(at, float), mean, yerr=arms(mean, low, high), **how)
+
+
 def points(
-    axes: Axes, at: Sequence[float] | Array, values: Array, estimator: str, *, log: bool = False
+    axes: Axes, at: Sequence[float] | Array, values: Array, of: str | Look, *, log: bool = False
 ) -> None:
     """Mean with interval at each coordinate, and the seeds behind as faint dots;
     ``values`` [points, seeds]."""
-    look = style.look(estimator)
-    mean, low, high = student(values, log)
+    look = style.look(of)
     for place, seeds in zip(at, values, strict=True):
-        axes.plot(
-            np.full(len(seeds), place), seeds, ".", color=look.colour, alpha=0.35, markersize=2.5
-        )
-    axes.errorbar(
-        np.asarray(at, dtype=float),
-        mean,
-        yerr=_arms(mean, low, high),
-        fmt=look.marker,
-        color=look.colour,
-        capsize=2,
-        linewidth=1,
-        zorder=4,
-    )
+        axes.plot(np.full(len(seeds), place), seeds, ".", color=look.colour, **FAINT)
+    bars(axes, at, values, log=log, fmt=look.marker, color=look.colour, **BARS)
 
 
 def rows(
     axes: Axes,
     at: Sequence[float] | Array,
     values: Array,
-    estimator: str,
+    of: str | Look,
     *,
     label: str = "",
-    colour: str = "",
 ) -> None:
     """As `points`, lying: one row per entry of `at` (vertical places), ``values`` [rows, seeds]."""
-    look = style.look(estimator)
+    look = style.look(of)
     mean, low, high = student(values)
     for place, seeds in zip(at, values, strict=True):
-        axes.plot(
-            seeds,
-            np.full(len(seeds), place),
-            ".",
-            color=colour or look.colour,
-            alpha=0.35,
-            markersize=2.5,
-        )
-    axes.errorbar(
-        mean,
-        np.asarray(at, dtype=float),
-        xerr=_arms(mean, low, high),
-        fmt=look.marker,
-        color=colour or look.colour,
-        capsize=2,
-        linewidth=1,
-        label=label or look.label,
-        zorder=4,
+        axes.plot(seeds, np.full(len(seeds), place), ".", color=look.colour, **FAINT)
+    axes.errorbar(mean, np.asarray(at, float), xerr=arms(mean, low, high), fmt=look.marker,
+                  color=look.colour, label=label or look.label, **BARS)  # fmt: skip
+
+
+def listed(axes: Axes, names: Sequence[str], above: float = 0.5, below: float = 0.5) -> None:
+    """Names of the rows of a panel, the first on top, with room above and below them."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 1 + below, -above)
+    axes.tick_params(axis="y", length=0)
+
+
+def text_at(axes: Axes, text: str, at: tuple[float, float], **how: Any) -> None:
+    """A small remark at a point; `how` as `Axes.annotate` has it, `xytext` in points from there."""
+    axes.annotate(
+        text, at, **{"xytext": (0, 0), "textcoords": "offset points", "fontsize": 6.5, **how}
     )
 
 
 def guide(axes: Axes, slope: float, start: tuple[float, float], until: float, text: str) -> None:
     """A thin straight line of given slope on doubly logarithmic axes, `text` below its middle."""
     x, y = start
-    axes.plot(
-        [x, until],
-        [y, y * (until / x) ** slope],
-        color=style.GREY,
-        linewidth=0.8,
-        linestyle=(0, (1, 1)),
-        zorder=1,
-    )
+    axes.plot([x, until], [y, y * (until / x) ** slope], color=style.GREY, linewidth=0.8,
+              linestyle=(0, (1, 1)), zorder=1)  # fmt: skip
     middle = float(np.sqrt(x * until))
-    axes.annotate(
-        text,
-        (middle, y * (middle / x) ** slope),
-        xytext=(-2 if slope < 0 else 2, -1),
-        textcoords="offset points",
-        fontsize=6.5,
-        color=style.GREY,
-        ha="right" if slope < 0 else "left",
-        va="top",
-    )
+    text_at(axes, text, (middle, y * (middle / x) ** slope), color=style.GREY, va="top",
+            xytext=(-2 if slope < 0 else 2, -1), ha="right" if slope < 0 else "left")  # fmt: skip
 
 
-def _arms(mean: Array, low: Array, high: Array) -> Array:
-    """Lengths of error bars, 0 where there is no interval."""
+def arms(mean: Array, low: Array, high: Array) -> Array:
+    """Lengths of error bars [2, points], 0 where there is no interval."""
     return np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0)
 
 
-def pick(frame: DataFrame, **wanted: object) -> DataFrame:
-    """Rows of `frame` whose columns equal `wanted`; none where a column does not exist."""
-    for column, value in wanted.items():
-        if column not in frame:
-            return frame.iloc[:0]
-        frame = frame[frame[column] == value]
-    return frame
+def ratio(rows: DataFrame, other: DataFrame, x: str) -> DataFrame:
+    """`rows` over `other`, paired by seed and column `x`: columns `x`, `seed` and `value`."""
+    sides = [side.set_index([x, "seed"])["value"] for side in (rows, other)]
+    return (sides[0] / sides[1]).dropna().rename("value").reset_index()

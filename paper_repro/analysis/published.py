@@ -6,7 +6,8 @@ nothing. Within a tier, runs of several machines are joined seed by seed and the
 a seed, unless settings or data differ: then it replaces the whole cell. Runs that are missing
 never replace runs that ended. ``quick`` and ``smoke`` train on embedded data and are refused.
 Pictures are kept of a cell's first seed alone: no figure shows another's, and they are most of
-what is shipped.
+what is shipped. Every study has a folder of its own, and an import writes those alone whose rows it
+changes.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from pathlib import Path
 
 import numpy as np
 
-from paper_repro.analysis import archive, plausible, sound, staged, sums
+from paper_repro.analysis import archive, csvfile, plausible, sound, staged, sums
 from paper_repro.analysis.csvfile import Readable, Record
 from paper_repro.analysis.files import (
     COLUMNS,
     MISSING,
+    NAMES,
+    STUDIES,
     RunKey,
     Tables,
     array_path,
     arrays_of,
     load_arrays,
+    parts,
     paths,
     read_tables,
 )
@@ -78,7 +82,7 @@ class _Cell:
 
 
 def import_results(source: Path, published: Path) -> list[str]:
-    """Merge an exported zip (or a results folder) into `published`.
+    """Merge an exported zip (or a folder of tables) into `published`.
 
     Returns a line per cell that changed or was refused, saying what was done and why. UserError,
     and `published` as it was, if `source` is damaged or no export, or holds rows of a tier that is
@@ -101,17 +105,36 @@ def import_results(source: Path, published: Path) -> list[str]:
         stack.enter_context(staged.held(published))
         mended = staged.settle(published)
         report = ["finished an import that had been interrupted"] if mended else []
-        there = paths(published) or (published / sums.NAME).is_file()
-        known = sound.read(published) if there else {table: [] for table in COLUMNS}
-        finished_at = COLUMNS["runs"].index("finished")
-        latest = max((row[finished_at] for row in known["runs"]), default="")
-        plausible.check(tables, root, latest)
-        cells = _cells(known, published)
-        for key, cell in sorted(incoming.items()):
-            cells[key], done = merge_cell(cells.get(key), cell)
-            report += [f"{'/'.join(key)}: {done}"] if done else []
-        _write(cells, published)
+        plausible.check(tables, root, _latest(published))
+        content = {}
+        for study in sorted({study for study, _ in incoming}):
+            home = published / STUDIES / study
+            there = paths(home) or (home / sums.NAME).is_file()
+            known = sound.read(home, study) if there else {table: [] for table in COLUMNS}
+            cells = _cells(known, home)
+            for key, cell in sorted(incoming.items()):
+                if key[0] == study:
+                    cells[key], done = merge_cell(cells.get(key), cell)
+                    report += [f"{'/'.join(key)}: {done}"] if done else []
+            part = _part(cells)
+            if part[0] != known:
+                content[f"{STUDIES}/{study}"] = part
+        if content:
+            staged.replace(content, published)
     return report
+
+
+def _latest(published: Path) -> str:
+    """When the last of the published runs finished. UserError where tables of several studies lie
+    joined: whoever reads the folder would find those, and not what is imported."""
+    studies = parts(published)
+    if studies == [published] and paths(published):
+        raise UserError(
+            f"{published}: holds joined tables; an import writes {STUDIES}/<study>: delete them"
+        )
+    at, runs = COLUMNS["runs"].index("finished"), NAMES["runs"]
+    there = (study / runs for study in studies if (study / runs).is_file())
+    return max((row[at] for path in there for row in csvfile.read(path)[1:]), default="")
 
 
 def merge_cell(old: _Cell | None, new: _Cell) -> tuple[_Cell, str]:
@@ -164,7 +187,7 @@ def _tables(root: Readable, names: list[str]) -> Tables:
 
 
 def _cells(tables: Tables, root: Readable) -> dict[tuple[str, str], _Cell]:
-    """Cells of a results folder by study and id."""
+    """Cells of a folder of tables by study and id."""
     arrays = arrays_of(root, tables)
     cells: dict[tuple[str, str], _Cell] = {}
     for row in tables["cells"]:
@@ -183,7 +206,8 @@ def _cells(tables: Tables, root: Readable) -> dict[tuple[str, str], _Cell]:
     return cells
 
 
-def _write(cells: dict[tuple[str, str], _Cell], root: Path) -> None:
+def _part(cells: dict[tuple[str, str], _Cell]) -> staged.Part:
+    """The tables and arrays of these cells."""
     tables: Tables = {table: [] for table in COLUMNS}
     arrays: dict[RunKey, Readable] = {}
     for cell in sorted(cells.values(), key=lambda cell: cell.address[:3]):
@@ -196,7 +220,7 @@ def _write(cells: dict[tuple[str, str], _Cell], root: Path) -> None:
                 tables[table] += run.rows[table]
             if run.arrays is not None and (seed == first or not _pictures(run.arrays)):
                 arrays[*_key("cells", cell.address), seed] = run.arrays
-    staged.replace(tables, arrays, root)
+    return tables, arrays
 
 
 def _pictures(path: Readable) -> bool:

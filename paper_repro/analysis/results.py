@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paper_repro.analysis import sound
-from paper_repro.analysis.files import COLUMNS, NAMES, array_path, load_arrays, paths
+from paper_repro.analysis.files import COLUMNS, NAMES, array_path, load_arrays, parts, paths
 from paper_repro.errors import UserError
 
 NUMBERS = {
@@ -97,13 +97,19 @@ class Results:
     def finals(self, study: str, experiment: str, metric: str | None = None) -> pd.DataFrame:
         """Final rows that stand for a run: of runs that ended well, and where a number was measured
         on the way too, the last one. Values may still be NaN."""
-        rows = self.frame(study, experiment, metric, "final")
+        rows = self.ended(study, experiment, metric, "final")
         series = ["cell", "seed", "metric", "split", "at", "estimator"]
-        rows = rows[rows["step"] == rows.groupby(series)["step"].transform("max")]
+        return rows[rows["step"] == rows.groupby(series)["step"].transform("max")]
+
+    @_remembered
+    def ended(
+        self, study: str, experiment: str, metric: str | None = None, kind: str | None = None
+    ) -> pd.DataFrame:
+        """The rows of `frame` of runs that ended well, those on the way included."""
+        rows = self.frame(study, experiment, metric, kind)
         lost = self.unfinished(study, experiment)
-        runs = pd.MultiIndex.from_frame(rows[["cell", "seed"]])
-        ended = ~runs.isin(pd.MultiIndex.from_frame(lost[["cell", "seed"]]))
-        return rows[ended & (rows["status"] == FINISHED)]
+        runs, gone = (pd.MultiIndex.from_frame(f[["cell", "seed"]]) for f in (rows, lost))
+        return rows[~runs.isin(gone) & (rows["status"] == FINISHED)]
 
     @_remembered
     def unfinished(self, study: str, experiment: str) -> pd.DataFrame:
@@ -116,8 +122,8 @@ class Results:
 
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
-        path = array_path(self.root, (study, cell, str(seed)))
-        return load_arrays(path) if path.is_file() else {}
+        places = (array_path(part, (study, cell, str(seed))) for part in parts(self.root))
+        return next((load_arrays(path) for path in places if path.is_file()), {})
 
     @cached_property
     def _params(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -152,10 +158,16 @@ class Results:
 
 
 def load(root: Path) -> Results:
-    """Read the tables of a results folder; UserError names what is missing or was changed."""
-    sound.verify(root, paths(root))
-    frames = {table: _read(root / name, COLUMNS[table]) for table, name in NAMES.items()}
-    return Results(root, **frames)
+    """Read the tables of a results folder, of one study or of several (`parts`); UserError names
+    what is missing or was changed."""
+    for part in parts(root):
+        sound.verify(part, paths(part))
+    return Results(root, **{table: _joined(root, table) for table in NAMES})
+
+
+def _joined(root: Path, table: str) -> pd.DataFrame:
+    frames = [_read(part / NAMES[table], COLUMNS[table]) for part in parts(root)]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:

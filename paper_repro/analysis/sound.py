@@ -18,7 +18,16 @@ from typing import Any
 
 from paper_repro.analysis import staged, sums
 from paper_repro.analysis.csvfile import Readable, Record
-from paper_repro.analysis.files import COLUMNS, MISSING, NAMES, Tables, paths, read_tables, require
+from paper_repro.analysis.files import (
+    COLUMNS,
+    MISSING,
+    NAMES,
+    Tables,
+    parts,
+    paths,
+    read_tables,
+    require,
+)
 from paper_repro.analysis.measured import ENDED, MEASURED, SERIES, WHOLE, fault_of_row
 from paper_repro.errors import UserError, unknown
 
@@ -33,12 +42,21 @@ DEVICE_OF = itemgetter(*map(COLUMNS["runs"].index, ("study", "cell", "status", "
 SETTINGS = ("dataset", "model", "objective", "steps")  # as among the params in cells.csv
 
 
-def read(root: Path) -> Tables:
-    """The tables of a results folder, whole and checked; UserError names file and line."""
-    verify(root, paths(root))
-    tables = read_tables(root)
-    check(tables, root)
-    return tables
+def read(root: Path, owner: str = "") -> Tables:
+    """The tables of a results folder, whole and checked, those of several studies joined; UserError
+    names file and line. A folder of the study `owner` may hold no other's cells."""
+    joined: Tables = {table: [] for table in COLUMNS}
+    for part in parts(root):
+        verify(part, paths(part))
+        tables = read_tables(part)
+        check(tables, part)
+        home = owner if part == root else part.name
+        for i, (study, *_) in enumerate(tables["cells"]):
+            if home and study != home:
+                _refuse(part, "cells")(i, f"a cell of {study!r} in the folder of {home!r}")
+        for table, records in tables.items():
+            joined[table] += records
+    return joined
 
 
 def verify(root: Readable, names: Sequence[str]) -> None:
@@ -48,7 +66,7 @@ def verify(root: Readable, names: Sequence[str]) -> None:
     """
     listed = (root / sums.NAME).is_file()
     fault = sums.fault(root, names) if listed else f"{root / sums.NAME}: not there"
-    if fault and (root / staged.VALID).is_dir():
+    if fault and staged.interrupted(root):
         raise UserError(f"{root}: a write was interrupted here; give the same command again")
     require(root)
     if not fault:

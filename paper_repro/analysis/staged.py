@@ -1,10 +1,10 @@
-"""A results folder is replaced all at once.
+"""What is new in a results folder is put there all at once.
 
 The new files are prepared in a folder inside it and become valid by one rename; from then on
 they are copied to their places. Killed before the rename, everything is as it was; killed after
-it, the copying starts over with the next write, and until then the hashes refuse the mixture. So
-what is published is the old state, the new state, or one that repeating the command mends. One
-process writes at a time.
+it, the copying starts over with the next write, and until then the hashes refuse a mixture of a
+study's files. So what is published of a study is the old state, the new state, or one that
+repeating the command mends. One process writes at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from paper_repro.analysis.files import (
     NAMES,
     RunKey,
     Tables,
+    parts,
     paths,
     write_arrays,
     write_table,
@@ -33,6 +34,7 @@ from paper_repro.errors import UserError
 
 PREPARED = ".prepared"
 VALID = ".valid"
+Part = tuple[Tables, Mapping[RunKey, Readable]]  # the tables of a folder and the arrays of its runs
 
 
 @contextmanager
@@ -57,18 +59,20 @@ def write_results(tables: Tables, arrays: Mapping[RunKey, Readable], root: Path)
     Arrays may lie under `root` themselves. Files of other kinds stay as they are.
     """
     with held(root):
-        replace(tables, arrays, root)
+        replace({"": (tables, arrays)}, root)
 
 
-def replace(tables: Tables, arrays: Mapping[RunKey, Readable], root: Path) -> None:
-    """As `write_results`, by a process that holds the folder (`held`)."""
+def replace(content: Mapping[str, Part], root: Path) -> None:
+    """As `write_results`, of one or several folders under `root` by their relative paths, by a
+    process that holds it (`held`). Folders that are not named stay as they are."""
     settle(root)
-    prepared = root / PREPARED
-    for table in COLUMNS:
-        write_table(tables[table], table, prepared)
-    write_arrays(arrays, prepared)
-    sums.write(prepared)
-    os.rename(prepared, root / VALID)
+    for name, (tables, arrays) in content.items():
+        prepared = root / PREPARED / name
+        for table in COLUMNS:
+            write_table(tables[table], table, prepared)
+        write_arrays(arrays, prepared)
+        sums.write(prepared)
+    os.rename(root / PREPARED, root / VALID)
     settle(root)
 
 
@@ -78,19 +82,32 @@ def settle(root: Path) -> bool:
     if root.exists() and not root.is_dir():
         raise UserError(f"{root}: not a folder")
     shutil.rmtree(root / PREPARED, ignore_errors=True)
-    for name in (*NAMES.values(), sums.NAME):
-        for leftover in root.glob(f".{name}.*{atomic.TEMPORARY}"):
-            leftover.unlink()
     valid = root / VALID
     if not valid.is_dir():
         return False
-    fresh = root / PREPARED / ARRAYS
-    shutil.copytree(valid / ARRAYS, fresh)
-    shutil.rmtree(root / ARRAYS, ignore_errors=True)
-    os.rename(fresh, root / ARRAYS)
-    for name in (*paths(valid), sums.NAME):
-        if not name.startswith(f"{ARRAYS}/"):
-            atomic.write_bytes(root / name, (valid / name).read_bytes())
-    os.rename(valid, root / PREPARED)  # empty by now; from here on nothing is left to repeat
+    for part in parts(valid):
+        _put(part, root / part.relative_to(valid), root / PREPARED)
+    os.rename(valid, root / PREPARED)  # from here on nothing is left to repeat
     shutil.rmtree(root / PREPARED)
     return True
+
+
+def _put(part: Path, place: Path, scratch: Path) -> None:
+    """Copy the files of a folder to their place."""
+    place.mkdir(parents=True, exist_ok=True)
+    for name in (*NAMES.values(), sums.NAME):
+        for leftover in place.glob(f".{name}.*{atomic.TEMPORARY}"):
+            leftover.unlink()
+    shutil.copytree(part / ARRAYS, scratch / ARRAYS)
+    shutil.rmtree(place / ARRAYS, ignore_errors=True)
+    os.rename(scratch / ARRAYS, place / ARRAYS)
+    for name in (*paths(part), sums.NAME):
+        if not name.startswith(f"{ARRAYS}/"):
+            atomic.write_bytes(place / name, (part / name).read_bytes())
+
+
+def interrupted(root: Readable) -> bool:
+    """Whether a write of a folder of tables, or of the results folder that it is a study of, has
+    yet to be finished."""
+    homes = (root, root.parent.parent) if isinstance(root, Path) else ()
+    return any((home / VALID).is_dir() for home in homes)

@@ -9,11 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from paper_repro.analysis import style
+from paper_repro.analysis.panels import student
 
 PICTURES = 10  # a row, at most
+NOTHING: NDArray[np.uint8] = np.empty((0, 1, 1, 1), dtype=np.uint8)
 # White between two pictures, room for the labels and for the numbers, in widths of a picture.
 GAP, LABEL, NUMBER = 0.1, 3.2, 2.1
 
@@ -25,6 +27,15 @@ class Strip(NamedTuple):
     label: str
     pictures: NDArray[np.uint8]
     text: str
+
+
+def number(values: ArrayLike, mean: str, half: str) -> str:
+    """Mean over seeds and, on a second line, ± half width of its 95 % t interval, in formats like
+    ``{:.4g}``; "" without seeds."""
+    seeds = np.asarray(values, float)
+    (middle,), (low,), _ = student(seeds[None])
+    text = mean.format(middle) if len(seeds) else ""
+    return text + (f"\n± {half.format(middle - low)}" if np.isfinite(low) else "")
 
 
 def figure(strips: Sequence[Strip], title: str) -> Figure:

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from paper_repro import atomic
+from paper_repro.analysis.labels import NOT_RUN
 
 WIDTH = 5.5  # inches: the text column of the papers
 GREY = "#6b6b6b"
@@ -96,34 +97,15 @@ LOOKS = {
     "gumbel_softmax": Look("Gumbel-Softmax", PINK, (0, (4, 1.2)), "o"),
     "gumbel_softmax_st": Look("Gumbel-Softmax ST", BROWN, (0, (1.2, 1.2)), "D"),
     "straight_through": Look("straight-through", "#000000", (0, (1, 1.5)), "X"),
-    # Runs with a variance gamma of the pixels: learned, or fixed (gamma*: the learned run's last).
-    "gamma_learned": Look(r"$\gamma$ learned", BLUE, "-", "o"),
-    "gamma_fixed": Look(r"$\gamma$ fixed at $\gamma^*$", RED, "-", "s"),
-    "gamma_10": Look(r"$\gamma$ fixed at $10\,\gamma^*$", AMBER, (0, (5, 1, 1, 1)), "<"),
-    "gamma_100": Look(r"$\gamma$ fixed at $100\,\gamma^*$", BROWN, (0, (1.2, 1.2)), "v"),
-    "gamma_fast": Look(r"$\gamma$ learned, rate x 10", SKY, (0, (4, 1.2)), "h"),
-    "gamma_slow": Look(r"$\gamma$ learned, rate x 0.1", GREEN, (0, (3, 1)), "P"),
-    "gamma_closed": Look(r"$\gamma$ optimal in each batch", PINK, (0, (2.5, 2.5)), "X"),
-    "gamma_one": Look(r"$\gamma = 1$", "#000000", (0, (2.5, 2.5)), "s"),
-    "plain_autoencoder": Look("autoencoder", GREEN, (0, (4, 1.2)), ">"),
-    "pca": Look("PCA", AMBER, (0, (5, 1, 1, 1)), "D"),
     "annealed": Look("annealed mixture", BLUE, (0, (3, 1)), "P"),
-    # Objectives and constraints in the plane of KL and reconstruction error.
-    "geco": Look("GECO", BLUE, "-", "h"),
-    "elbo": Look("ELBO", GREEN, (0, (4, 1.2)), "D"),
-    "gqn": Look("ELBO, annealed by hand", RED, (0, (3, 1)), "v"),
-    "beta_ramp": Look(r"ELBO, $\beta$ ramp", AMBER, (0, (5, 1, 1, 1)), "P"),
-    "capacity": Look("lowest error reached", GREY, (0, (4, 2)), "_"),
-    "water_filling": Look("PCA bound", "#000000", (0, (1, 1.5)), "|"),
-    "RE": Look("RE", BLUE, "-", "^"),
-    "FRE": Look("FRE", AMBER, (0, (4, 1.2)), "s"),
-    "CLA": Look("CLA", GREEN, (0, (5, 1, 1, 1)), "o"),
-    "PNCC": Look("PNCC", PINK, (0, (1.2, 1.2)), "P"),
 }
 
 
-def look(estimator: str) -> Look:
-    """Colour, dash and marker of an estimator; one not listed gets a colour by its name."""
+def look(estimator: str | Look) -> Look:
+    """Colour, dash and marker of an estimator; one not listed gets a colour by its name. What is no
+    estimator has a look in its study, which is returned as it is."""
+    if isinstance(estimator, Look):
+        return estimator
     if estimator in LOOKS:
         return LOOKS[estimator]
     pick = zlib.crc32(estimator.encode()) % len(COLOURS)
@@ -160,17 +142,29 @@ def origin(frame: DataFrame, unfinished: DataFrame) -> str:
 
     `unfinished` are the runs planned for the figure that left no numbers.
     """
-    lost = unfinished["status"].value_counts().sort_index()
-    parts = [f"{n} run{'s' * (n != 1)} {status}" for status, n in lost.items()]
+    parts = [lost_text(unfinished)]
     if frame["value"].notna().any():
         parts = [f"tier {' + '.join(sorted(set(frame['tier'])))}", seeds_text(frame), *parts]
-    return ", ".join(parts) or "not run"
+    return ", ".join(filter(None, parts)) or NOT_RUN
 
 
-def mark(made: Figure, origin: str, note: str = "") -> None:
-    """Small footer: that the numbers are ours, their `origin`, and whatever `note` adds."""
-    text = "  ·  ".join(part for part in ("our runs", origin, note) if part)
+def lost_text(lost: DataFrame) -> str:
+    """``1 run diverged, 2 runs missing``, of a row per lost run; "" for none."""
+    counts = lost["status"].value_counts().sort_index()
+    return ", ".join(f"{n} run{'s' * (n != 1)} {status}" for status, n in counts.items())
+
+
+def mark(made: Figure, frame: DataFrame, lost: DataFrame, note: str = "") -> str:
+    """Small footer: that the numbers are ours, their `origin`, which is returned for the caption,
+    and whatever `note` adds."""
+    return footer(made, origin(frame, lost), note)
+
+
+def footer(made: Figure, where: str, note: str = "") -> str:
+    """As `mark`, of an origin in words."""
+    text = "  ·  ".join(part for part in ("our runs", where, note) if part)
     made.supxlabel(text, x=0.995, ha="right", fontsize=6.2, color=GREY)
+    return where
 
 
 def seeds_text(frame: DataFrame) -> str:
@@ -207,7 +201,7 @@ def not_run(axes: Axes, what: str) -> None:
     axes.set_facecolor("#f6f6f6")
     for spine in axes.spines.values():
         spine.set(visible=True, linestyle=(0, (3, 3)), color="#a0a0a0")
-    text = f"not run:\n{textwrap.fill(what, 24, break_long_words=False)}"
+    text = f"{NOT_RUN}:\n{textwrap.fill(what, 24, break_long_words=False)}"
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
 
 

@@ -1,9 +1,9 @@
-"""SHA256SUMS: the hash of every file of a results folder, in the format of sha256sum.
+"""SHA256SUMS: the hash of every table and array beside it, in the format of sha256sum.
 
-    cd results/published && sha256sum --check --quiet SHA256SUMS
+    cd results/published/studies/conformance && sha256sum --check --quiet SHA256SUMS
 
-Whoever writes a results folder writes it last; what was edited, cut or lost since is named when
-the folder is read. Derived files (claims.csv, tables/) are not listed.
+Whoever writes tables writes it last; what was edited, cut or lost since is named when
+the folder is read. Derived files (claims.csv) are not listed.
 """
 
 from __future__ import annotations

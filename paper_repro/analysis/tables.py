@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike
 from paper_repro import atomic
 from paper_repro.analysis.files import MISSING, csv_text
 from paper_repro.analysis.keeping import ROUNDING, keep, same_csv, same_markdown
+from paper_repro.analysis.labels import NOT_RUN
 from paper_repro.analysis.results import Results, load
 from paper_repro.analysis.statistics import t_interval
 from paper_repro.registry import product
 
-NOT_RUN = "not run"
 NONE = "—"  # does not apply
 LATEX = {
     **{mark: rf"\{mark}" for mark in "&%$#_{}"},
@@ -71,11 +71,19 @@ Entry = str | Estimate
 
 @dataclass(frozen=True)
 class Table:
-    """Column names, rows of entries, and notes that belong under the table."""
+    """Column names, rows of entries ("not run" in each column where there are none), and notes
+    that belong under the table; empty ones are left out."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Entry]]
-    notes: Sequence[str] = field(default=())
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", self.rows or [[NOT_RUN] * len(self.columns)])
+        object.__setattr__(self, "notes", [" ".join(note.split()) for note in self.notes if note])
+
+
+Tables = dict[str, Callable[[Results], Table]]  # by id
 
 
 def estimate(values: ArrayLike, lost: Sequence[str] = ()) -> Entry:
@@ -92,13 +100,21 @@ def estimate(values: ArrayLike, lost: Sequence[str] = ()) -> Entry:
     return Estimate(found.mean, 0.0 if alike else found.half_width, found.n, missing)
 
 
+def mean(rows: pd.DataFrame) -> str:
+    """Mean of the values of `rows`, for numbers that have no interval; "not run" without any."""
+    value = rows["value"].mean()
+    return NOT_RUN if pd.isna(value) else f"{value:.4g}"
+
+
+def tables_of(study: str) -> Tables:
+    """The tables of a study by id."""
+    return dict(importlib.import_module(f"paper_repro.studies.{study}.tables").TABLES)
+
+
 def render_study(study: str, root: Path, out: Path) -> None:
     """Write every table of a study as ``out/<study>_<id>.{csv,md,tex}`` (`registry.product`)."""
     results = load(root)
-    tables: dict[str, Callable[[Results], Table]] = importlib.import_module(
-        f"paper_repro.studies.{study}.tables"
-    ).TABLES
-    for name, function in tables.items():
+    for name, function in tables_of(study).items():
         render(function(results), out / product(study, name))
 
 

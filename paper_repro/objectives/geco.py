@@ -26,7 +26,7 @@ from paper_repro.estimators.terms import Terms
 SUPPORTS = ("gaussian", "bernoulli", "categorical", "mixture", "two_layer", "flow", "convdraw")
 LIKE = "elbo"
 CONSTRAINED = True
-# Of the multipliers (`training.lagrangian`); the scale is by default a constraint's threshold.
+# Of the multipliers (`vae.parts.constraints`); the scale is by default a constraint's threshold.
 RULES = {
     "multiplier": {"type": "number", "exclusiveMinimum": 0, "schedule": False},
     "scale": {"type": "number", "exclusiveMinimum": 0, "schedule": False},

@@ -131,7 +131,7 @@ REFUSES = (
             "protocol": {"const": "plane"},
             "objective": {"not": {"enum": ["geco", "elbo", "beta_elbo", "gqn"]}},
         },
-        "objective: protocol 'plane' measures geco, elbo, beta_elbo and gqn alone",
+        "objective: protocol 'plane' measures geco, elbo, beta_elbo and gqn only",
     ),
     (
         {"protocol": {"const": "plane"}, "compare": {"minItems": 1}},

@@ -120,7 +120,8 @@ class Trained:
     def _log_joint(
         self, x: Tensor, posterior: Any
     ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """z and the decoder's output there -> (log p(x|z), log p(z)), using the fitted variance and prior."""
+        """z and the decoder's output there -> (log p(x|z), log p(z)), using the fitted variance
+        and prior."""
         model, variance, prior = self.model, self.variance, self.prior
         scalars = entries("likelihood", self.weights)
         log_prior = model.log_prior(self.weights, posterior)

@@ -14,6 +14,7 @@ import numpy as np
 from paper_repro import grid
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
+from tests.analysis.made_runs import noise
 
 STUDY = "infinite_gradients"
 FAMILIES = ("celeba_", "miniature_")
@@ -47,11 +48,6 @@ def kind(cell: Cell) -> str:
     if p["likelihood"] == "gaussian_closed_form":
         return "closed"
     return "fast" if p["rates"]["likelihood"] >= 10 else "slow"
-
-
-def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone: common random numbers."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
 
 
 def rows(cell: Cell, seed: int) -> Iterator[Row]:

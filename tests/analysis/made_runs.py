@@ -27,6 +27,11 @@ COUNT = {**EVERY, "statistic": "count", "rule": {"below": 0.1, "at_least": 3, "o
 Make = Callable[[Cell, int], Iterable[Row]]
 
 
+def noise(*key: object) -> float:
+    """A standard normal number that depends on the key alone: common random numbers."""
+    return float(np.random.default_rng(list(repr(key).encode())).normal())
+
+
 def cell(
     experiment: str = "fit",
     name: str = "",

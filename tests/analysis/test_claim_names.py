@@ -103,7 +103,7 @@ NO_CELL = [
     ("gaussian_fit", {"dim": 10, "tier": "paper"}, "dim 10, tier 'paper'"),
     ("gaussian_fit", {"seed": 19, "tier": "quick"}, "tier 'quick', seed 19"),
     ("exactness", {"draws": {"min": 2000000}}, "draws min 2000000"),
-    ("table1", {"estimator": "path", "stages": 8}, "stages 8"),
+    ("table1", {"tier": "smoke", "lr.stages": 6}, "tier 'smoke', lr.stages 6"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from paper_repro.analysis import sums
@@ -10,6 +12,7 @@ from paper_repro.analysis.published import import_results
 from paper_repro.cli import main
 from paper_repro.errors import UserError
 from tests.analysis.test_damaged_tables import dropping, exchanging, folder, lines, put, setting
+from tests.analysis.test_publishing import HOME
 
 RUN = "taming_vaes/fit-a seed 0"
 
@@ -110,23 +113,25 @@ def test_what_cannot_be_is_not_imported_though_its_hashes_fit(tmp_path, name):
     out, published = changed(tmp_path, edits), tmp_path / "published"
     with pytest.raises(UserError, match=pattern):
         import_results(out, published)
-    assert not (published / "runs.csv").exists()
+    assert not [path for path in published.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-3.4e38", "5e-324"])
 def test_a_run_that_overflowed_is_imported(tmp_path, value):
     out = changed(tmp_path, {"metrics": setting(2, value=value)})
     assert import_results(out, tmp_path / "published")
-    assert f",{value},".encode() in (tmp_path / "published/metrics.csv").read_bytes()
+    assert f",{value},".encode() in (tmp_path / "published" / HOME / "metrics.csv").read_bytes()
 
 
 def test_a_clock_behind_the_published_rows_refuses_none_as_early(tmp_path):
     """They are known to have been made."""
     later = {"runs": exchanging(b"2026-01-02", b"9999-01-02")}
     out = changed(tmp_path, later)
-    published = folder(tmp_path / "there")
-    put(published / "runs.csv", later["runs"](lines(published / "runs.csv")))
-    sums.write(published)
+    published = tmp_path / "published"
+    home = published / HOME
+    shutil.copytree(folder(tmp_path / "there"), home)
+    put(home / "runs.csv", later["runs"](lines(home / "runs.csv")))
+    sums.write(home)
     assert import_results(out, published) == []
 
 

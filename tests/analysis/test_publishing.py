@@ -17,21 +17,28 @@ from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from tests.analysis.made_runs import cell, write_run
 
-STUDY, EXPERIMENT, TASK = (
-    "taming_vaes",
-    "sweep",
-    "constrained_vae",
-)  # rows of others are not imported
+STUDY, EXPERIMENT, TASK = "taming_vaes", "sweep", "vae"  # rows of others are not imported
+HOME = f"studies/{STUDY}"  # below a folder of published rows
 
 
 def machine(
-    root, tier, seeds, planned=None, value=1.0, name="c", arrays=True, params=None, **changed
+    root,
+    tier,
+    seeds,
+    planned=None,
+    value=1.0,
+    name="c",
+    arrays=True,
+    params=None,
+    study=STUDY,
+    experiment=EXPERIMENT,
+    **changed,
 ):
     """A results folder with one cell `name`, whose runs `seeds` are there."""
     one = cell(
-        EXPERIMENT,
+        experiment,
         name,
-        study=STUDY,
+        study=study,
         task=TASK,
         tier=tier,
         seeds=planned or len(seeds),
@@ -66,7 +73,7 @@ def test_an_import_into_nothing_is_the_export_itself(tmp_path):
     report = carry(source, tmp_path / "published")
     assert report == ["taming_vaes/c: paper (2 runs) added"]
     for name in NAMES.values():
-        assert (tmp_path / "published" / name).read_bytes() == (source / name).read_bytes()
+        assert (tmp_path / "published" / HOME / name).read_bytes() == (source / name).read_bytes()
     assert load(tmp_path / "published").arrays(STUDY, "c", 1)["x"].tolist() == [1.0, 1.0]
 
 
@@ -169,9 +176,10 @@ def test_the_order_of_imports_of_different_tiers_changes_no_byte(tmp_path):
     for name, order in {"x": sources, "y": sources[::-1]}.items():
         for source in order:
             carry(source, tmp_path / name)
-    assert read_tables(tmp_path / "x") == read_tables(tmp_path / "y")
+    one, other = tmp_path / "x" / HOME, tmp_path / "y" / HOME
+    assert read_tables(one) == read_tables(other)
     for name in NAMES.values():
-        assert (tmp_path / "x" / name).read_bytes() == (tmp_path / "y" / name).read_bytes()
+        assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
 def test_exports_of_equal_rows_are_equal_bytes_and_a_folder_imports_like_a_zip(tmp_path):
@@ -181,7 +189,7 @@ def test_exports_of_equal_rows_are_equal_bytes_and_a_folder_imports_like_a_zip(t
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     import_results(source, tmp_path / "x")
     import_results(tmp_path / "one.zip", tmp_path / "y")
-    assert read_tables(tmp_path / "x") == read_tables(tmp_path / "y")
+    assert read_tables(tmp_path / "x" / HOME) == read_tables(tmp_path / "y" / HOME)
 
 
 def test_what_is_no_export_is_refused_in_one_line(tmp_path):
@@ -197,7 +205,7 @@ def test_what_is_no_export_is_refused_in_one_line(tmp_path):
 
 def test_published_rows_keep_their_provenance(tmp_path):
     carry(machine(tmp_path / "a", "paper", (0,)), tmp_path / "published")
-    row = pd.read_csv(tmp_path / "published" / "metrics.csv", keep_default_na=False).iloc[0]
+    row = pd.read_csv(tmp_path / "published" / HOME / "metrics.csv", keep_default_na=False).iloc[0]
     assert (row["tier"], row["device"], row["steps"], row["torch"]) == ("paper", "cpu", 5, "2.11.0")
 
 
@@ -228,7 +236,7 @@ def test_pictures_are_shipped_of_the_first_seed_that_has_some_alone(tmp_path):
     assert set(load(published).runs.query("status == 'ok'")["seed"]) == {1, 2, 3}
     carry(pictures(tmp_path / "b", (0,)), published)  # an earlier seed, from another machine
     assert with_arrays(published) == {0: ["pictures_test", "samples"]}
-    files = [path for path in (published / "arrays").rglob("*") if path.is_file()]
+    files = [path for path in (published / HOME / "arrays").rglob("*") if path.is_file()]
     assert len(files) == 1  # and no other left on the disk
 
 

@@ -6,11 +6,10 @@ The cells are the grid's, so a selection that misses them shows as "not run".
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -24,28 +23,18 @@ from paper_repro.analysis.results import Results, load
 from paper_repro.analysis.tuning import chosen
 from paper_repro.analysis.verdicts import evaluate
 from paper_repro.cell import Cell
-from paper_repro.rows import Row, coordinates
+from paper_repro.rows import Row
 from tests.analysis.made_runs import results
+from tests.studies.silent_gradients.silent_runs import (
+    GAIN,
+    RELAXED,
+    STUDY,
+    noise,
+    rows,
+)
 
-STUDY = "silent_gradients"
 FOLDER = registry.STUDIES / STUDY
 PAPER_CLAIMS = {f"C{i}" for i in range(1, 12)}
-CEILING = 60.0
-# Final training ELBOs of E1, by latents and estimator.
-LEVEL = {
-    "gaussian": {"silent": CEILING - 0.5, "exact_kl": CEILING - 2},
-    "bernoulli": {
-        "silent": 40.0,
-        "gumbel_softmax": 33.0,
-        "gumbel_softmax_st": 32.0,
-        "reinforce": 20.0,
-        "rloo": 30.0,
-        "straight_through": 25.0,
-    },
-    "categorical": {"silent": 40.0, "gumbel_softmax_st": 32.0},
-}
-BITS = {"exact_kl": 4.0, "gumbel_softmax_st": 4.3, "reinforce": 4.9}
-GAIN, LOSS = 0.05, 0.3  # bits/dim: of annealing, and of the silent gradient to the end
 # Checks that a tier leaves out. Small sets never stand for those of the paper, fewer draws do not
 # measure variances, and the ceiling is compared at the learning rate and variance of MNIST.
 BASES, DATA = ("reparam", "gumbel_st", "reinforce"), ("mnist", "cifar10", "imagenet")
@@ -58,118 +47,7 @@ LEFT_OUT = {
     "reduced": {name for name in NINE if name.endswith("imagenet")},
     "paper": set(),
 }
-RELAXED = ("gumbel_softmax", "gumbel_softmax_st", "straight_through")
 Change = Callable[[Row, Cell, int], Row | None]
-
-
-def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone: common random numbers."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
-
-
-def curve(cell: Cell, metric: str, unit: str, at: str, value: Callable[[float, str], float]):
-    """Rows of a metric at the marks of a cell and at its end, for each of its splits."""
-    p = cell.params
-    marks = [mark for mark in p["marks"] if mark <= 0.5]
-    steps = sorted({round(mark * p["steps"]) for mark in marks} | {p["steps"]})
-    for split in p["splits"]:
-        for step in steps if split != "train" else steps[-1:]:
-            kind = "final" if step == p["steps"] else "curve"
-            found = value(step / p["steps"], split)
-            yield Row(metric, found, unit, split, at, step=step, kind=kind)
-
-
-def fixed_rows(cell: Cell, seed: int) -> Iterator[Row]:
-    p = cell.params
-    estimator, rate = p["estimator"], p["lr"]
-    final = LEVEL[p["latent"]][estimator] + 0.2 * math.log2(p["k"])
-    final += 0.3 * noise(seed, p["dataset"]) + 0.02 * noise(seed, cell.id) - 0.5
-    final -= 3 * abs(math.log10(rate / 0.001))
-
-    def elbo(progress: float, split: str) -> float:
-        speed = 12 if estimator == "silent" else 6
-        return final - {"train": 0.0}.get(split, 1.0) - 30 * math.exp(-speed * progress)
-
-    closed = coordinates(estimate="closed_form")
-    yield from curve(cell, "elbo", "nats/image", closed, elbo)
-    sampled = coordinates(samples=p["samples"])
-    for split in p["splits"]:
-        yield Row("elbo", elbo(1, split) - 0.1, "nats/image", split, sampled)
-    for z in ("mean", "sampled") if p["latent"] == "gaussian" else ("sampled",):
-        error = 0.01 * (1 + 0.001 * noise(seed, cell.id, z))
-        error *= 0.98 if estimator == "silent" else 1
-        yield Row("mse", error, "mse/pixel", "test", coordinates(z=z))
-    if p["compare"]:
-        for other in p["compare"]:
-            found = 1e-30 if other == "silent" else 4.0
-            at = coordinates(exact="closed_form")
-            metric = "encoder_gradient_relative_variance"
-            yield Row(metric, found, "1", "train", at, other)
-
-
-def learned_rows(cell: Cell, seed: int) -> Iterator[Row]:
-    p = cell.params
-    options = p["estimator_options"]
-    base = options.get("second", p["estimator"])
-    if cell.experiment == "variance_form":  # a linear decoder alone
-        base = "exact_kl"
-    final = BITS[base] + 0.1 * noise(seed, p["dataset"]) + 0.001 * noise(seed, cell.id)
-    final += abs(math.log10(p["lr"] / 0.001))
-    if options.get("alpha") == 1:
-        final += LOSS
-    elif "alpha" in options:
-        final -= GAIN
-    own, other = coordinates(samples=16), coordinates(likelihood="refitted", samples=16)
-    metric, unit = "bits_per_dim", "bits/dim"
-    yield from curve(cell, metric, unit, own, lambda t, s: final + math.exp(-9 * t))
-    for split in p["splits"]:
-        yield Row(metric, final + 1, unit, split, other)
-    z = "mean" if p["latent"] == "gaussian" else "sampled"
-    error = 0.01 * (1 + 0.001 * noise(seed, cell.id))
-    yield Row("mse", error, "mse/pixel", "test", coordinates(z=z))
-
-
-def ceiling_rows(cell: Cell, seed: int) -> Iterator[Row]:
-    for images in ("evaluated", "all"):
-        for variance in cell.params["variances"]:
-            for dim in cell.params["dims"]:
-                at = coordinates(variance=variance, dim=dim, images=images)
-                yield Row("ceiling_elbo", CEILING, "nats/image", "train", at)
-
-
-def overhead_rows(cell: Cell, seed: int) -> Iterator[Row]:
-    for estimator in ("exact_kl", "gumbel_softmax_st", "reinforce"):
-        ratio = 1.08 + 0.002 * noise(seed, estimator)
-        yield Row("step_time_ratio", ratio, "1", estimator=estimator)
-
-
-def exact_rows(cell: Cell, seed: int) -> Iterator[Row]:
-    for latent, sampled in {"gaussian": ("exact_kl",), "bernoulli": RELAXED}.items():
-        at = coordinates(latent=latent)
-        for name in ("silent", "reinforce", *sampled):
-            yield Row("repeat_identical", float(name == "silent"), "1", at=at, estimator=name)
-        for name in ("score_function", "reinforce", "rloo", *sampled):
-            biased = name in RELAXED
-            yield Row("bias_z_max", 70.0 if biased else 2.5, "1", at=at, estimator=name)
-            yield Row("unbiased_slope", -0.2 if biased else -0.5, "1", at=at, estimator=name)
-            if not biased and name != "rloo":
-                where = coordinates(latent=latent, parameter="mean")
-                yield Row("variance_ratio", 1.004, "1", at=where, estimator=name)
-        for formula in ("fixed", "L0", "EXP", "EXP2", "SQ"):
-            where = coordinates(formula=formula, latent=latent)
-            for what in ("relative", "gradient"):
-                yield Row(f"closed_form_{what}_error", 1e-14, "1", at=where)
-
-
-def make(cell: Cell, seed: int) -> list[Row]:
-    if cell.experiment == "ceiling":
-        return list(ceiling_rows(cell, seed))
-    if cell.experiment == "exactness":
-        return list(exact_rows(cell, seed))
-    if cell.experiment == "overhead":
-        return list(overhead_rows(cell, seed))
-    rows = learned_rows if cell.params["likelihood"] == "gaussian_pixel" else fixed_rows
-    return list(rows(cell, seed))
 
 
 def replace(row: Row, **values: object) -> Row:
@@ -189,8 +67,8 @@ def judge(
     cells = [cell for cell in cells if not only or cell.experiment in only]
 
     def changed(cell: Cell, seed: int) -> list[Row]:
-        rows = (change(row, cell, seed) for row in make(cell, seed))
-        return [row for row in rows if row is not None]
+        kept = (change(row, cell, seed) for row in rows(cell, seed))
+        return [row for row in kept if row is not None]
 
     return verdicts_of(results(tmp_path, cells, changed, tier), tmp_path, claims)
 
@@ -407,7 +285,7 @@ def test_no_claim_survives_numbers_that_are_not_numbers(tmp_path):
 def test_no_claim_about_seeds_is_decided_with_a_seed_missing(tmp_path):
     claims = ("C5", "C6", "C7", "C8", "C9", "C10")
     cells = grid.expand(STUDY, "reduced")
-    found = results(tmp_path, cells, lambda c, s: None if s == 1 else make(c, s), "reduced")
+    found = results(tmp_path, cells, lambda c, s: None if s == 1 else rows(c, s), "reduced")
     verdicts = verdicts_of(found, tmp_path, claims)
     assert set(verdicts[list(claims)]) <= {INCONCLUSIVE, NOT_RUN}
 

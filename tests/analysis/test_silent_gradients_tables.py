@@ -13,8 +13,8 @@ from paper_repro.analysis.results import load
 from paper_repro.analysis.tables import Estimate
 from paper_repro.rows import Row
 from paper_repro.studies.silent_gradients import methods
+from paper_repro.studies.silent_gradients.scores import JUDGED, SETTINGS, cells
 from paper_repro.studies.silent_gradients.tables import TABLES
-from paper_repro.studies.silent_gradients.tables_scores import JUDGED, SETTINGS, cells
 from tests.analysis.made_runs import cell, results
 
 WINDOW = {"schedule": "linear", "from": 1, "to": 0, "start": 0.05, "end": 0.2}

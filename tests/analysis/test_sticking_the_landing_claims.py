@@ -20,16 +20,11 @@ from paper_repro.analysis.tables import render_study
 from paper_repro.analysis.verdicts import evaluate, judge_study
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
-from tests.analysis.made_runs import results
+from tests.analysis.made_runs import noise, results
 
 STUDY = "sticking_the_landing"
 FOLDER = registry.STUDIES / STUDY
 SWAP = {"total": "path", "path": "total"}
-
-
-def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone: common random numbers."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
 
 
 def fit_rows(cell: Cell, seed: int) -> Iterator[Row]:
@@ -226,8 +221,9 @@ def test_no_claim_about_seeds_is_decided_with_a_seed_missing(tmp_path):
 
 
 def test_the_published_levels_are_judged_only_after_the_full_schedule(tmp_path):
+    whole = {"lr": {"schedule": "burda", "stages": 8}, "steps": 9_774_400}
     cells = [
-        Cell(**{**vars(c), "params": {**c.params, "stages": 8, "steps": 9_774_400}})
+        Cell(**{**vars(c), "params": {**c.params, **whole}})
         for c in grid.expand(STUDY, "paper")
         if c.experiment == "table1"
     ]

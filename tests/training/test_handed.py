@@ -161,7 +161,7 @@ def test_seeds_that_train_together_keep_a_number_each() -> None:
         ({"rates": {"prior": 0}}, r"^rates\.prior: the model has encoder, decoder, likelihood$"),
         ({"rates": {"decodr": 0}}, r"rates: 'decodr' is not one of .*; did you mean 'decoder'\?"),
         ({"gamma": -1}, "gamma: -1 is less than or equal to the minimum of 0"),
-        ({"gamma": 2, "likelihood": "gaussian"}, "^gamma: starts a learned variance"),
+        ({"gamma": 2, "likelihood": "gaussian"}, "^gamma: this likelihood has no learned variance"),
     ],
 )
 def test_gamma_and_rates_that_mean_nothing_are_refused(

@@ -185,10 +185,10 @@ def test_the_taker_of_a_run_that_diverged_diverges(tmp_path: Path) -> None:
             {"dataset": "sprites", "classifier_steps": 5, "constraints": {"CLA": 0.9}},
             "dataset sprites: .*no labels",
         ),
-        ({"objective": "elbo"}, "kappa: objective 'geco' alone takes constraints"),
+        ({"objective": "elbo"}, "kappa: only objective 'geco' takes constraints"),
         (
             constrained.ELBO | {"constraints": {"PNCC": 0.5}},
-            "constraints: objective 'geco' alone takes",
+            "constraints: only objective 'geco' takes",
         ),
         ({"kappa": 0}, "kappa, constraints: objective 'geco' needs at least one"),
         ({"kappa": -0.1}, "kappa: -0.1 is less than the minimum of 0"),

@@ -134,8 +134,8 @@ def test_measuring_moves_no_batch_statistics_and_no_weights() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gradient_draws": 4}, "gradient_draws: 2 or more go with `compare`"),
-        ({"compare": ["total"]}, "gradient_draws: 2 or more go with `compare`"),
+        ({"gradient_draws": 4}, "gradient_draws: at least 2 with `compare`"),
+        ({"compare": ["total"]}, "gradient_draws: at least 2 with `compare`"),
         ({"compare": ["total"], "gradient_draws": 4, "objective": "iwae"}, "compare: .* 'iwae'"),
         ({"compare": ["silent"], "gradient_draws": 4}, "compare: .*unbiased"),
         ({"compare": ["total", "silent"], "gradient_draws": 4}, "compare: .*'silent' needs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from paper_repro.cell import Cell
 from paper_repro.data import names, search
 from paper_repro.errors import UserError
 from paper_repro.metrics.score_histogram import EDGES, histograms
-from paper_repro.training import run
 from paper_repro.training.problem import Problem
 from paper_repro.vae import data as pixels
 from paper_repro.vae.model import EncoderDecoder
@@ -214,8 +214,8 @@ def folders(path: Path, *held: str) -> Path:
 def point(monkeypatch: pytest.MonkeyPatch, environment: Path, data_dir: Path | None) -> str:
     monkeypatch.setenv(search.VARIABLE, str(environment))
     cell = Cell("s", "e", "c", "smoke", "t", {"dataset": "fashion_mnist", "outliers": "mnist"})
-    run._point_to_data(cell, data_dir, download=False)
-    return run.os.environ[search.VARIABLE]
+    search.point_to(cell.datasets, data_dir, download=False)
+    return os.environ[search.VARIABLE]
 
 
 def test_both_sets_are_found_before_training(

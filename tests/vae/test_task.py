@@ -232,7 +232,7 @@ def test_divergence_ends_in_a_status_and_never_in_an_exception(tmp_path: Path) -
         ),
         ({"prior": "flow", "prior_options": {"width": 2}}, "prior_options: unknown key 'width'"),
         ({"prior_options": {"layers": 2}}, "prior_options: the standard prior has none"),
-        ({"guide": "linear"}, "guide: serves estimator 'annealed' alone"),
+        ({"guide": "linear"}, "guide: works with estimator 'annealed' only"),
         (tiny.GUIDED | tiny.GECO, "guide: its likelihood has no place"),
         (
             tiny.GUIDED | {"likelihood": "gaussian_closed_form", "estimator_options": SAMPLED},

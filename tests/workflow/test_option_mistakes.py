@@ -51,14 +51,14 @@ WRONG = [
     ("lr: {schedule: linear, from: 1, to: 2, end: 3}", "needs 0 <= start < end <= 1", ""),
     ("gamma: {schedule: linear, from: 1, to: 2}", "gamma: {", "is not a number"),
     ("gamma: -1", "gamma: -1 is less than or equal to", ""),
-    ("gamma: 2", "gamma: starts a learned variance", ""),
+    ("gamma: 2", "gamma: only likelihood 'gaussian_gamma' has a learned variance", ""),
     ("rates: {decodr: 1}", "rates: 'decodr' is not one of encoder, decoder", "'decoder'"),
     ("marks: [0.5, 1.5]", "marks.1: 1.5 is greater than the maximum of 1", ""),
     ("clip: -1", "clip: -1 is less than the minimum of 0", ""),
     ("batch_size: 5000", "batch_size: 5000 exceeds the 1347 training images of digits", ""),
     ("splits: [tset]", "splits.0: 'tset' is not one of train, validation, test", "'test'"),
-    ("kappa: 0.1", "kappa: objective 'geco' alone takes constraints", ""),
-    ("constraints: {PNCC: 0.5}", "constraints: objective 'geco' alone takes them", ""),
+    ("kappa: 0.1", "kappa: only objective 'geco' takes constraints", ""),
+    ("constraints: {PNCC: 0.5}", "constraints: only objective 'geco' takes them", ""),
     ("objective: geco", "kappa, constraints: objective 'geco' needs at least one", ""),
     ("{objective: geco, constraints: {PNC: 0.5}}", "constraints: 'PNC' is not one of", "'PNCC'"),
     ("{objective: geco, constraints: {CLA: 0.9}}", "classifier_steps: 0, but constraints FRE", ""),
@@ -71,7 +71,7 @@ WRONG = [
     (
         "{layers: 2, estimator: total, protocol: importance, likelihood: bernoulli, "
         "preprocessing: binarised}",
-        "layers: model 'burda' alone has two",
+        "layers: only model 'burda' has two",
         "",
     ),
     ("{estimator: total, protocol: importance}", "preprocessing 'unit'; it serves binarised", ""),
@@ -84,7 +84,7 @@ WRONG = [
     ("dataset: curve", "preprocessing: 'unit', but curve holds vectors", ""),
     ("preprocessing: none", "preprocessing: 'none', but digits holds images", ""),
     ("compare: [silent, silent]", "has non-unique elements", ""),
-    ("gradient_draws: 5", "gradient_draws: 0 without `compare`", ""),
+    ("gradient_draws: 5", "gradient_draws: must be 0 without `compare`", ""),
 ]
 
 

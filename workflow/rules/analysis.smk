@@ -146,7 +146,7 @@ rule evaluate_claims:
 
 rule build_report:
     input:
-        [f"{RESULTS}/{table}" for table in TABLES],
+        [f"{root}/{table}" for root in JOINED for table in TABLES],
         rules.render_tables.output,
         rules.evaluate_claims.output,
         manifest=rules.draw_manifest.output[0],

@@ -20,7 +20,7 @@ from paper_repro.analysis.results import Results, load
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
 from tests.analysis.made_runs import cell as made_cell
-from tests.analysis.made_runs import write_run
+from tests.analysis.made_runs import noise, write_run
 
 STUDY = "taming_vaes"
 MINE = (
@@ -31,11 +31,6 @@ PIXELS = 784
 SCALES = {"cifar10": 0.24, "color_mnist": 0.2, "celeba_half_64": 0.26}  # others: 0.3
 FLOORS = {"cifar10": 0.07}  # others: 0.03
 SETS = ("mnist", "fashion_mnist", "cifar10", "color_mnist", "celeba_half_64", "digits", "patches")
-
-
-def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
 
 
 def rate(dataset: str, error: float) -> float:

@@ -50,9 +50,9 @@ def rows(model: SmallModel, draws: int, generator: Generator) -> Iterator[Row]:
         yield Row("bias_z_max", abs(largest_z(stats, exact)), "1", at=here, estimator=name)
         offset = float(bias(stats, exact).norm())
         numbers = relative(covariance_trace(stats), offset, length, draws)
-        for ending in ("", "_noise"):
-            value = numbers[f"relative_bias{ending}"]
-            yield Row(f"relative_offset{ending}", value, "1", at=here, estimator=name)
+        share, noise = numbers["relative_bias"], numbers["relative_bias_noise"]
+        yield Row("relative_offset", share, "1", at=here, estimator=name)
+        yield Row("relative_offset_noise", noise, "1", at=here, estimator=name)
         errors = root_mean_square_errors(found, exact)
         for size, error in errors.items():
             at = coordinates(latent=model.latent, draws=size)

@@ -6,10 +6,18 @@ import math
 
 import numpy as np
 from matplotlib.axis import Axis
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 
-def plain_ticks(axis: Axis, low: float, high: float) -> None:
+def plain(axis: Axis, *steps: float) -> None:
+    """Numbers without powers on a logarithmic axis, at `steps` of each decade if they are given."""
+    if steps:
+        axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def few(axis: Axis, low: float, high: float) -> None:
     """Numbers without powers at about five places of a logarithmic axis that shows [low, high]."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1,)):
@@ -21,8 +29,7 @@ def plain_ticks(axis: Axis, low: float, high: float) -> None:
         ticks = [place for place in MaxNLocator(4).tick_values(low, high) if low <= place <= high]
     axis.set_ticks(ticks[:: 1 + len(ticks) // 7])
     axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter("{x:g}")
+    plain(axis)
 
 
 def iterations(axis: Axis, low: float = 0.0, high: float = 0.0) -> None:
@@ -30,7 +37,7 @@ def iterations(axis: Axis, low: float = 0.0, high: float = 0.0) -> None:
     at powers of ten, or at few other places if those are fewer than two."""
     if high:
         powers = 10.0 ** np.arange(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-        plain_ticks(axis, low, high)
+        few(axis, low, high)
         if len(powers) > 1:
             axis.set_ticks(list(powers))
     axis.set_major_formatter(lambda n, _: f"{n / 1000:g}k" if n >= 1000 else f"{n:g}")

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro.analysis import study_rows
 from paper_repro.analysis.files import MISSING
 from paper_repro.analysis.filters import matches
 from paper_repro.analysis.reach import SERIES, to_target
 from paper_repro.analysis.results import FINISHED, Results
 from paper_repro.analysis.selection import COMMON
+from paper_repro.analysis.study_rows import StudyRows
 from paper_repro.analysis.style import seeds_text
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
+from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, estimate
 from paper_repro.analysis.tuning import chosen
 from paper_repro.data.names import DATASETS
 from paper_repro.studies.silent_gradients import methods
@@ -55,15 +57,15 @@ def cells(results: Results, experiment: str) -> pd.DataFrame:
 def tuned(results: Results, experiment: str) -> pd.DataFrame:
     """One cell per method and data set of E1 or E2: the learning rate that `chosen` names, and
     with `rate` the text to show. Where none has all its runs, the one with the fewest lost."""
-    judged = JUDGED[experiment]
+    rule = JUDGED[experiment]
     picked = chosen(
         results,
         STUDY,
         experiment,
         over="lr",
-        metric=judged["metric"],
-        filters={"split": "validation", **judged["at"]},
-        best=BEST[judged["better"]],
+        metric=rule["metric"],
+        filters={"split": "validation", **rule["at"]},
+        best=BEST[rule["better"]],
     )
     runs = results.runs[results.runs["study"] == STUDY]
     gone = runs[runs["status"] != FINISHED]["cell"].value_counts()
@@ -77,22 +79,20 @@ def tuned(results: Results, experiment: str) -> pd.DataFrame:
     return every[every["cell"].isin(rates)].assign(rate=every["cell"].map(rates))
 
 
-def lost(results: Results, experiment: str) -> pd.DataFrame:
-    """Runs of an experiment without usable numbers, a row each, with their `status`."""
-    return named(results.unfinished(STUDY, experiment))
+def lost(results: Results, *experiments: str) -> pd.DataFrame:
+    """Runs of experiments without usable numbers, a row each, with their `status`."""
+    return named(StudyRows(results, STUDY).lost(*experiments))
 
 
-def scores(
+def read(
     results: Results, experiment: str, metric: str, split: str = "test", **at: Any
 ) -> pd.DataFrame:
     """Values of a metric in finished runs, at every mark and at the last step: one row per run,
     step and estimator. `at` are coordinates, "" for one that must be absent; ValueError where they
     leave several values."""
-    rows = results.frame(STUDY, experiment, metric)
-    rows = rows[matches(rows, {"status": "ok", "split": split, **at})]
-    gone = results.unfinished(STUDY, experiment)[["cell", "seed"]]
-    ended = ~pd.MultiIndex.from_frame(rows[["cell", "seed"]]).isin(pd.MultiIndex.from_frame(gone))
-    first = rows[ended].sort_values("kind", key=lambda kind: kind != "final", kind="stable")
+    rows = results.ended(STUDY, experiment, metric)
+    rows = rows[matches(rows, {"split": split, **at})]
+    first = rows.sort_values("kind", key=lambda kind: kind != "final", kind="stable")
     one = ["cell", "seed", "step", "estimator"]
     found = first.drop_duplicates([*one, "at"])
     if found.duplicated(one).any():
@@ -100,10 +100,11 @@ def scores(
     return named(found)
 
 
-def judged_scores(results: Results, experiment: str, split: str = "test") -> pd.DataFrame:
-    """The scores by which E1 or E2 is judged."""
-    judged = JUDGED[experiment]
-    return scores(results, experiment, judged["metric"], split, **judged["at"])
+def judged(results: Results, *experiments: str, split: str = "test") -> pd.DataFrame:
+    """The scores by which E1 or E2, or their ablations, are judged."""
+    rules = [(name, JUDGED[name]) for name in experiments]
+    parts = [read(results, name, rule["metric"], split, **rule["at"]) for name, rule in rules]
+    return pd.concat(parts) if len(parts) > 1 else parts[0]
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
@@ -181,32 +182,35 @@ def at_best(rows: pd.DataFrame, validation: pd.DataFrame) -> pd.DataFrame:
     return rows.merge(best[[*run, "step"]], on=[*run, "step"])
 
 
-def measured(rows: pd.DataFrame, gone: pd.DataFrame) -> Entry:
-    """Mean over seeds of scores, one each; `gone` are the runs that should be in it."""
-    return estimate(rows["value"], list(gone["status"]))
+def measured(rows: pd.DataFrame, cell: pd.Series, gone: pd.DataFrame) -> Entry:
+    """Mean over seeds of the scores of a cell; of the lost runs `gone` those that should be in it
+    are counted."""
+    return estimate(of(rows, cell)["value"], list(of(gone, cell)["status"]))
 
 
-def difference(rows: pd.DataFrame, other: pd.DataFrame, gone: pd.DataFrame) -> Entry:
-    """Mean paired difference of two methods; a seed lost on either side counts once."""
-    return estimate(paired(rows, other), list(gone.drop_duplicates("seed")["status"]))
+def difference(
+    rows: pd.DataFrame, cell: pd.Series, other: pd.Series | None, gone: pd.DataFrame
+) -> Entry:
+    """Mean paired difference of two cells; a seed lost on either side counts once."""
+    both = pd.concat([of(gone, cell), of(gone, other)]).drop_duplicates("seed")
+    return estimate(paired(of(rows, cell), of(rows, other)), list(both["status"]))
 
 
 def paired(rows: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
     """Differences of the scores of runs that are pairs, indexed by what pairs share."""
     if rows.empty or other.empty:
         return pd.Series(dtype=float)
-    mine, theirs = (side.set_index(COMMON)["value"] for side in (rows, other))
-    return (mine - theirs).dropna()
+    mine, theirs = study_rows.paired(rows, other)
+    return mine - theirs
 
 
 def reached(
-    results: Results, experiment: str, mine: pd.DataFrame, other: pd.DataFrame
+    results: Results, experiment: str, judged: pd.DataFrame, cell: pd.Series, partner: pd.Series
 ) -> pd.DataFrame:
-    """When runs were first as good as their partners at the end, by validation scores; columns
-    `progress`, `seconds`, and `own`, the seconds of the partner's whole training.
-
-    `mine` and `other` are judged validation scores of one cell each.
-    """
+    """When the runs of a cell were first as good as their partners at the end, by `judged`
+    validation scores; columns `progress`, `seconds`, and `own`, the seconds of the partner's whole
+    training."""
+    mine, other = of(judged, cell), of(judged, partner)
     if mine.empty or other.empty:
         return pd.DataFrame({"progress": [], "seconds": [], "own": []}, dtype=float)
     ends, goals = (last(side).set_index(COMMON) for side in (mine, other))
@@ -231,15 +235,10 @@ def bits(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(value=(-rows["value"] / dims + math.log(LEVELS)) / math.log(2))
 
 
-def said(setting: object) -> str:
-    """A setting as a table shows it."""
-    return f"{setting:g}" if isinstance(setting, int | float) else str(setting) or NONE
-
-
-def made(columns: Sequence[str], rows: Sequence[Sequence[Entry]], *notes: str) -> Table:
-    """A table that says so where nothing was run; empty notes are left out."""
-    empty: list[Entry] = [NOT_RUN] * len(columns)
-    return Table(columns, rows or [empty], [note for note in notes if note])
+def head(cell: pd.Series, *names: str) -> list[Entry]:
+    """Settings of a cell as a table shows them."""
+    found = [cell[name] for name in names]
+    return [f"{v:g}" if isinstance(v, int | float) else str(v) or NONE for v in found]
 
 
 def origin(*frames: pd.DataFrame) -> str:
