@@ -10,15 +10,36 @@ import argparse
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from paper_repro.errors import UserError, quoted, unknown
+
+
+class _Once(argparse.Action):
+    """Store a value, as argparse does; an option that is given again is refused, not obeyed."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        given = vars(namespace).setdefault("given", set())
+        if self.dest in given:
+            raise argparse.ArgumentError(self, "is given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
 
 
 class Parser(argparse.ArgumentParser):
     """A parser that refuses in one line, without its usage, and offers the nearest command."""
 
     commands: Iterable[str] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("action", None, _Once)  # of arguments that name no other action
 
     def error(self, message: str) -> NoReturn:
         """Leave with status 2."""

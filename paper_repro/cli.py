@@ -244,7 +244,9 @@ def parser() -> arguments.Parser:
     sub.add_argument("--cells", action="store_true", help="the name of every cell, one a line")
     sub = command(fetch)
     sub.add_argument("--tier", required=True, type=tier)
-    sub.add_argument("--study", nargs="+", type=study, help="studies (default: all)")
+    sub.add_argument(
+        "--study", nargs="+", action="extend", type=study, help="studies (default: all)"
+    )
     sub.add_argument("--data-dir", type=reads, help="where to look first, as data_dir in config/")
     return top
 

@@ -3,10 +3,11 @@
 A task's literal PARAMS holds a JSON-schema rule with a default for each parameter; a rule with
 ``"schedule": True`` also takes a schedule (`training.schedules`), and a parameter in HANDED the
 description of another run's number (`paper_repro.handed`). A list names a value once: what a run
-does at each would be done twice; ``"uniqueItems": False`` lets it repeat. The options of a part,
-such as `likelihood_options`, are those in the part's literal OPTIONS (networks: SIZES), of their
-defaults' types; its RULES say what a type does not, such as a range. Numbers among the options of
-an estimator or objective may follow a schedule.
+does at each would be done twice; ``"uniqueItems": False`` lets it repeat. It is empty only where
+that is its default: a run would do nothing at none. The options of a part, such as
+`likelihood_options`, are those in the part's literal OPTIONS (networks: SIZES), of their defaults'
+types; its RULES say what a type does not, such as a range. Numbers among the options of an
+estimator or objective may follow a schedule.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
     if task not in (known := registry.names("tasks", study)):
         raise UserError(unknown(f"{where}: task", task, known))
     own = rules_of(study, task, params.get("protocol"))
-    rules = {name: {"uniqueItems": True, **rule} for name, rule in own.items()}
+    rules = {
+        name: {"uniqueItems": True, "minItems": int(rule.get("default") != []), **rule}
+        for name, rule in own.items()
+    }
     may = registry.constant("tasks", task, "HANDED", study) or ()
     handed = {name for name in may if _is_handed(params.get(name))}
     plain = {name: value for name, value in params.items() if name not in handed}

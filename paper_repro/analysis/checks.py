@@ -241,8 +241,12 @@ def _enough(
 
 
 def _counted(hits: int, tested: int, rule: Mapping[str, Any], what: str) -> Finding:
-    """Decide a count of hits; what is not yet tested might still go either way."""
+    """Decide a count of hits; what is not yet tested might still go either way, and of more than
+    were to be tested nothing was said beforehand."""
     of = rule["of"]
+    if tested > of:
+        note = f"{hits} of {tested} {what}, but the rule is for {of}"
+        return Finding(INCONCLUSIVE, estimate=float(hits), n=tested, note=note)
     note = f"{hits} of {tested} {what}" + (f", {of} needed" if tested < of else "")
     possible = hits + max(of - tested, 0)
     if "at_least" in rule:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro import grid, parameters, registry
-from paper_repro.analysis import reported
+from paper_repro.analysis import places, reported
 from paper_repro.analysis.claim_rules import STATISTICS, check_deciding, check_together
 from paper_repro.analysis.files import COLUMNS
 from paper_repro.analysis.row_names import Experiment, equal, experiment
@@ -81,7 +81,8 @@ def check_numbers(check: Mapping[str, Any], where: str) -> None:
     for name in ("at_least", "at_most"):
         if name in rule and rule[name] > rule.get("of", math.inf):
             raise UserError(f"{where}: rule.{name}: {rule[name]} is more than of, {rule['of']}")
-    for side, filters in _sides(check):
+    sides = [*_sides(check), ("given", {"value": check.get("given", {}).get("value")})]
+    for side, filters in sides:
         for column, wanted in filters.items():
             if isinstance(wanted, dict) and wanted.get("min", -math.inf) > wanted.get(
                 "max", math.inf
@@ -117,12 +118,17 @@ def check_names(claims: Mapping[str, Any], study: str) -> None:
                     place = f"{where}: {side}.{column}"
                     looked_at.check(column, wanted, claims["coordinates"], place)
                 beyond = side in ("select", "versus") and check.get("beyond_tiers", False)
-                looked_at.check_cells(whole, f"{where}: {side}", beyond)
+                found = looked_at.check_cells(whole, f"{where}: {side}", beyond)
+                places.check(found, whole, "span" in check, f"{where}: {side}")
             looked_at = _experiment(study, check["select"]["experiment"], where)
             for unit in check.get("units", []):
                 looked_at.check_column(unit, f"{where}: units")
             if "x" in check["rule"]:
                 looked_at.check_abscissa(check["rule"]["x"], f"{where}: rule.x")
+            if tuned := check.get("tuned"):
+                other = check.get("versus", {}).get("experiment", looked_at.name)
+                for one in {looked_at, _experiment(study, other, where)}:
+                    one.check_tuned(tuned["over"], f"{where}: tuned.over")
             for key in check.keys() & {"crossing", "along", "tuned"}:
                 looked_at.check("metric", check[key]["metric"], (), f"{where}: {key}.metric")
 

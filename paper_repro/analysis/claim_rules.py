@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from paper_repro.analysis.row_names import equal, within
-from paper_repro.errors import UserError
+from paper_repro.errors import UserError, quoted
 
 REGIONS = {"below", "above", "within", "outside"}
 BOUNDS = frozenset({"at_least", "at_most"})
 PAIRINGS = ("difference", "ratio", "log_ratio", "reach")
+SHARED = ("seed", "tier", "steps")  # by partners, whatever the units: see `selection.COMMON`
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,13 @@ def _check_pair(check: Mapping[str, Any], where: str) -> None:
             f"{where}: versus: rows of select are on that side too; some column of both must tell "
             "them apart, or they are compared with themselves"
         )
+    shared = [*check.get("units", []), *(() if "experiment" in versus else SHARED)]
+    for column in shared:
+        if column in versus and column in mine and _apart(column, mine[column], theirs[column]):
+            raise UserError(
+                f"{where}: versus.{column}: partners share their {column}, so rows of "
+                f"{quoted(mine[column])} and {quoted(theirs[column])} are never paired"
+            )
 
 
 def _apart(column: str, one: Any, other: Any) -> bool:

@@ -97,6 +97,8 @@ def _fault(row: dict[str, str], study: str) -> str:
     for name in ("value", "error"):
         if (name == "value" or row[name]) and not _finite(row[name]):
             return f"{name} {row[name]!r} is no finite number"
+    if row["error"].startswith("-"):
+        return f"error {row['error']!r} is negative"
     for name in COUNTS:
         if row.get(name) and not WHOLE.fullmatch(row[name]):
             return f"{name} {row[name]!r} is no whole number"
@@ -135,7 +137,12 @@ def _units(study: str) -> dict[str, set[str]]:
 
 
 def _tasks(study: str) -> list[Path]:
-    return [registry.path_of("tasks", name, study) for name in registry.names("tasks", study)]
+    """Files of the study's tasks, and of the parts of task vae, which it finds by name."""
+    return [
+        registry.path_of(room, name, study)
+        for room in ("tasks", "protocols", "parts")
+        for name in registry.names(room, study)
+    ]
 
 
 @cache

@@ -14,13 +14,14 @@ from functools import cache, cached_property
 from typing import Any
 
 from paper_repro import grid, parameters, registry
-from paper_repro.analysis import source_names
+from paper_repro.analysis import places, source_names
 from paper_repro.analysis.files import COLUMNS
+from paper_repro.analysis.places import number
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError, nearest, quoted, unknown
+from paper_repro.schemas import reads_as_number
 
-FREE = ("experiment", "reported", "step")  # checked elsewhere, or what only a run tells
-PARTS = ("before", "after")  # of a curve, see `crossing`
+FREE = ("experiment", "reported")  # checked elsewhere
 PLACES = ("cell", "tier", "seed", "cell_estimator")  # of a row, known of every cell
 SPLITS = ("train", "validation", "test")
 
@@ -72,17 +73,19 @@ class Experiment:
     def check_abscissa(self, column: str, where: str) -> None:
         """UserError for a column whose values no row tells apart, or that are no numbers."""
         self.check_column(column, where)
-        values = [one for one in self.settings.get(column, []) if _number(one)]
+        values = [one for one in self.settings.get(column, []) if number(one)]
         if column not in self.written and not any(one != values[0] for one in values):
             raise UserError(f"{where}: {column!r} has not two numbers in {self.name}'s cells")
 
-    def check_cells(self, filters: Mapping[str, Any], where: str, beyond: bool = False) -> None:
-        """UserError where no cell, at any tier, has all the settings that filters ask for; of those
-        said to be `beyond` all tiers, where one has."""
+    def check_cells(
+        self, filters: Mapping[str, Any], where: str, beyond: bool = False
+    ) -> list[dict[str, list[Any]]]:
+        """The cells, at any tier, that have all the settings that filters ask for. UserError where
+        there is none; of filters said to be `beyond` all tiers, where there is one."""
         wanted = {
             column: value
             for column, value in filters.items()
-            if column in {*self.settings, *PLACES} - {*FREE, *self.written}
+            if column in {*self.settings, *PLACES} - {*FREE, "step", *self.written}
         }
         names = wanted.get("estimator", [])
         if not self.measured.isdisjoint(names if isinstance(names, list) else [names]):
@@ -94,13 +97,21 @@ class Experiment:
         if not found and not beyond:
             shown = ", ".join(f"{name} {_shown(value)}" for name, value in wanted.items())
             raise UserError(f"{where}: no cell of {self.name} has, at any tier, {shown}")
+        return found
+
+    def check_tuned(self, over: str, where: str) -> None:
+        """UserError for a parameter that is not one number in every cell to choose from."""
+        for cell in self.flat:
+            if len(found := cell.get(over, [])) != 1 or not number(found[0]):
+                shown = ", ".join(map(quoted, found)) or "nothing"
+                raise UserError(f"{where}: {over!r} is {shown} in {cell['cell'][0]}, no number")
 
     def check(self, column: str, wanted: Any, coordinates: Collection[str], where: str) -> None:
         """UserError for a value of a filter that no row can have."""
         if column in FREE:
             return
-        if column == "progress":
-            _check_progress(wanted, where)
+        if column in ("progress", "step"):
+            places.check_range(column, wanted, where)
             return
         # a coordinate of one task may be a setting of another, or inside one (a name with a dot)
         setting = column in self.settings and column not in self.written
@@ -117,12 +128,14 @@ class Experiment:
             elif column in self.settings:  # measured at entries of a list, or at numbers of its own
                 every = [*known, *self.listed, *registry.numbers(self.path)]
                 if not any(within(one, wanted) for one in every):
-                    shown = ", ".join(f"{one:g}" for one in sorted(filter(_number, set(known))))
+                    shown = ", ".join(f"{one:g}" for one in sorted(filter(number, set(known))))
                     raise UserError(f"{where}: {_shown(wanted)}: its values are {shown or 'none'}")
             return
         for value in wanted if isinstance(wanted, list) else [wanted]:
             if value == "" or any(equal(value, one) for one in known):
                 continue
+            if reads_as_number(value) and (measured or any(map(number, known))):
+                raise UserError(f"{where}: {quoted(value)} is a text; leave the quotes away")
             if not measured:
                 raise UserError(unknown(where, value, known))
             if not self.says(value, column):  # what a run measures is named in its sources
@@ -204,7 +217,7 @@ class Experiment:
                 every = [*self.listed, *registry.numbers(self.path)]
             elif str(word) in self.words:
                 return True
-            return any(equal(word, one) for one in every if _number(one))
+            return any(equal(word, one) for one in every if number(one))
         words = source_names.words(self.path) if column in self.settings else self.words
         ends = [at for at, letter in enumerate(word) if letter == "_" and at]
         joined = any(word[:at] in words and word[at:] in words for at in ends)
@@ -243,23 +256,9 @@ def _shown(wanted: Any) -> str:
     return " and ".join(f"{end} {value}" for end, value in wanted.items())
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_progress(wanted: Any, where: str) -> None:
-    """UserError for a stretch or mark outside [0, 1], the whole of a run."""
-    marks = wanted.values() if isinstance(wanted, dict) else [wanted]
-    for mark in marks if not isinstance(wanted, list) else wanted:
-        if mark in PARTS and not isinstance(wanted, dict):
-            continue
-        if not _number(mark) or not 0 <= mark <= 1:
-            raise UserError(f"{where}: {quoted(mark)} is not within 0 and 1, before or after")
-
-
 def _check_numbers(known: Collection[Any], where: str) -> None:
     """UserError for a {min, max} of a column of texts."""
-    if not any(map(_number, known)):
+    if not any(map(number, known)):
         shown = ", ".join(sorted({quoted(one) for one in known})[:6]) or "none"
         raise UserError(f"{where}: min and max are for numbers; its values are {shown}")
 
@@ -277,11 +276,12 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def within(value: Any, ends: Mapping[str, float]) -> bool:
     """Whether a value is a number that a filter {min, max} lets pass."""
-    return _number(value) and ends.get("min", -math.inf) <= value <= ends.get("max", math.inf)
+    return number(value) and ends.get("min", -math.inf) <= value <= ends.get("max", math.inf)
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Equal as `filters.passes` has it: numbers to nine digits, texts exactly."""
-    if any(isinstance(side, bool | str) or side is None for side in (one, other)):
-        return str(one) == str(other)
-    return math.isclose(one, other, rel_tol=1e-9)
+    """Equal as `filters.passes` has it: numbers to nine digits, texts exactly; a text is no number,
+    though a filter would take it for one."""
+    if number(one) and number(other):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return number(one) == number(other) and str(one) == str(other)

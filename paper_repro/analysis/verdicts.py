@@ -20,8 +20,9 @@ A study's claims.yaml fixes beforehand what decides each claim:
 - of a claim whose check with `condition: true` is not supported nothing is decided: without it the
   others mean nothing;
 - of two sides the `pairing` is always said, and some column of both tells their rows apart;
-- some cell of the grid has what a check selects, at one tier or another; one of runs longer than
-  any tier's says `beyond_tiers: true`;
+- some cell of the grid has what a check selects, at one tier or another, and a row at its
+  `progress` or `step`; one of runs longer than any tier's says `beyond_tiers: true`;
+- a count of more values or units than its `of` decides nothing;
 - a check with `decides: false` is reported with its verdict and does not count for the claim's;
 - `coordinates`: the names under which rows carry coordinates, so that a typo is found.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from paper_repro import atomic, handed, record, registry
 from paper_repro.cell import Cell
+from paper_repro.errors import UserError
 from paper_repro.training import checkpoint, loop, provenance
 from paper_repro.training.checkpoint import Snapshot
 from paper_repro.training.identity import run_id, run_key, source_hash
@@ -188,7 +189,11 @@ def _train(job: Job, members: list[tuple[Run, Snapshot]], together: bool) -> lis
 
 
 def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
-    """File the result of a run that has ended."""
+    """File the result of a run that has ended; UserError where nothing was measured."""
+    if not snapshot.rows and snapshot.status == "ok":
+        raise UserError(
+            f"seed {run.seed}: ended without a row; its settings let nothing be measured"
+        )
     arrays = None
     if run.problem.arrays and snapshot.status == "ok":
         ended = {**snapshot.state, **snapshot.params}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 
 from paper_repro import config, grid, registry
-from paper_repro.analysis import claim_names
+from paper_repro.analysis import claim_names, places
 from paper_repro.analysis.verdicts import evaluate
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from paper_repro.schemas import read_yaml
+from paper_repro.training import loop
 from tests.analysis.made_runs import MEAN, SELECT, cell, claims, results
 
 STUDY = "sticking_the_landing"
@@ -158,6 +160,119 @@ def test_a_slope_over_what_no_row_gives_a_number_is_one_line(tmp_path, x, at):
     message = f"check: rule.x: not every row of kl has a number above 0 as '{x}'"
     with pytest.raises(UserError, match=message):
         evaluate(found, "made", claims(tmp_path / "study", check))
+
+
+# Slips in shipped claims that no name gives away: what is written, and what the line says.
+SHIPPED_SLIPS = [
+    ("silent_gradients", "k: 1}", 'k: "1"}', "versus.k: '1' is a text; leave the quotes away"),
+    ("silent_gradients", "variance: 0.1", "variance: '0.1'", "options.variance: '0.1' is a text"),
+    (
+        "conformance",
+        "temperature: 0.2",
+        "temperature: '0.2'",
+        "select.temperature: '0.2' is a text",
+    ),
+    ("taming_vaes", "kappa: 0.06}", "kappa: '0.06'}", "select.kappa: '0.06' is a text; leave the"),
+    (
+        "silent_gradients",
+        "progress: 0.05}",
+        "progress: 0.06}",
+        "select.progress: no run has a curve row at 0.06; progress of its evaluations: 0.01, ",
+    ),
+    (
+        "silent_gradients",
+        "kind: curve",
+        "kind: final",
+        "select.progress: no run has a final row at 0.01; final rows are of the end, kind: curve",
+    ),
+    (
+        "silent_gradients",
+        "kind: final, progress: 1}",
+        "kind: final, progress: 0.5}",
+        "select.progress: no run has a final row at 0.5; final rows are of the end, kind: curve",
+    ),
+    (
+        "silent_gradients",
+        "over: lr\n",
+        "over: lr.form\n",
+        "tuned.over: 'lr.form' is nothing in fixed",
+    ),
+    (
+        "silent_gradients",
+        "over: lr\n",
+        "over: likelihood\n",
+        "'likelihood' is 'gaussian' in fixed_",
+    ),
+    ("taming_vaes", "{max: 0}", "{max: 0, min: 1}", "C5.met: given.value: min is above max"),
+    ("taming_vaes", "value: {max: 0}", "value: '0'", "given.value: '0' is not a number, a list of"),
+    ("taming_vaes", "value: {max: 0}", "value: true", "given.value: True is not a number, a list"),
+]
+
+
+@pytest.mark.parametrize(("study", "old", "new", "message"), SHIPPED_SLIPS)
+def test_a_value_that_no_row_can_have_is_refused(tmp_path, study, old, new, message):
+    text = (registry.STUDIES / study / "claims.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "claims.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        claim_names.read(tmp_path / "claims.yaml", study)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"step": "100"}, "select.step: '100' is no number of steps"),
+        ({"step": "late"}, "select.step: 'late' is no number of steps"),
+        ({"step": [100, 0.5]}, "select.step: 0.5 is no number of steps"),
+        ({"step": {"min": -1}}, "select.step: -1 is no number of steps"),
+        ({"step": 7}, "select.step: no run has a final row at 7; final rows are of the end"),
+        ({"step": {"max": 99}}, "select.step: no run has a final row at max 99; final rows"),
+        ({"step": 7, "kind": "curve"}, "select.step: no run has a curve row at 7; runs have up to"),
+        (
+            {"step": {"min": 1401}, "kind": "curve"},
+            "select.step: no run has a curve row at min 1401; runs have up to 1400 steps",
+        ),
+    ],
+)
+def test_a_step_at_which_no_run_has_a_row_is_refused(filters, message):
+    with pytest.raises(UserError) as caught:
+        claim_names.check_names(selecting(**filters), STUDY)
+    assert f"Z1.check: {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"step": 1400},
+        {"step": [400, 1400]},
+        {"step": {"min": 100}},
+        {"step": 50, "kind": "curve"},  # of an evaluation
+        {"step": 0, "kind": "curve"},
+        {"step": 20, "kind": "curve"},  # of the training curve
+        {"progress": 0.25, "kind": "curve"},
+        {"progress": 1},
+    ],
+)
+def test_a_step_at_which_some_run_has_a_row_is_accepted(filters):
+    made = selecting(**filters)
+    del made["claims"][0]["checks"][0]["versus"]
+    claim_names.check_names(made, STUDY)
+
+
+@pytest.mark.parametrize(("steps", "points"), [(400, 40), (1400, 70), (1000, 300), (90, 7), (5, 9)])
+def test_points_of_a_training_curve_are_where_the_loop_records(steps, points):
+    made = {"steps": [steps], "curve_points": [points]}
+    every = loop.Schedule.of(SimpleNamespace(evaluate_at=()), steps, points).every
+    for step in range(steps + 1):
+        recorded = step in (steps, *range(every, steps, every))
+        for column, place in (("step", step), ("progress", step / steps)):
+            filters = {column: place, "kind": "curve"}
+            if recorded:
+                places.check([made], filters, False, "x")
+            else:
+                with pytest.raises(UserError, match=f"x.{column}: no run has a curve row at"):
+                    places.check([made], filters, False, "x")
 
 
 def test_a_figure_that_the_study_does_not_draw_is_refused():

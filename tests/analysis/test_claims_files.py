@@ -77,6 +77,33 @@ def test_rows_are_compared_with_others(tmp_path, versus):
     assert read(tmp_path, {**EVERY, "select": select, "versus": versus})
 
 
+@pytest.mark.parametrize(
+    ("select", "versus", "units", "column"),
+    [
+        ({}, {"estimator": "total"}, ["estimator"], "estimator"),
+        ({}, {"estimator": "total"}, ["k", "estimator"], "estimator"),
+        ({"k": 1}, {"k": [2, 3], "estimator": "total"}, ["k"], "k"),
+        ({}, {"experiment": "other"}, ["experiment"], "experiment"),
+        ({"a": {"min": 2}}, {"a": {"max": 1}}, ["a"], "a"),
+        ({"seed": 0}, {"seed": 1}, [], "seed"),
+        ({"steps": 100}, {"steps": 200}, [], "steps"),
+        ({"tier": "paper"}, {"tier": "quick"}, [], "tier"),
+    ],
+)
+def test_sides_that_can_never_be_paired_are_refused(tmp_path, select, versus, units, column):
+    check = {**MEAN, "select": {**SELECT, **select}, "versus": versus}
+    with pytest.raises(
+        UserError, match=rf"A1\.check: versus\.{column}: partners share their {column}"
+    ):
+        read(tmp_path, {**check, "units": units})
+
+
+def test_sides_may_differ_in_what_partners_do_not_share(tmp_path):
+    assert read(tmp_path, {**MEAN, "units": ["k"]})
+    longer = {"experiment": "other", "steps": 200}  # computed without training, see `selection`
+    assert read(tmp_path, {**MEAN, "select": {**SELECT, "steps": 100}, "versus": longer})
+
+
 def test_a_comparison_says_its_pairing(tmp_path):
     without = {key: value for key, value in EVERY.items() if key != "pairing"}
     with pytest.raises(UserError, match=r"A1\.check: versus needs pairing, one of difference, rat"):

@@ -23,6 +23,8 @@ SLIPS = {  # what becomes of line 2 (or of the header), and what the line says
     "a data set": (FIRST, FIRST.replace("mnist", "mnits"), "line 2: dataset: 'mnits' is not"),
     "a count": (FIRST, FIRST.replace("mnist,1", "mnist,1.5"), "line 2: layers '1.5' is no whole"),
     "an error": (FIRST, f"{FIRST}x", "line 2: error 'x' is no finite number"),
+    "an endless error": (FIRST, f"{FIRST}1e999", "line 2: error '1e999' is no finite number"),
+    "a negative error": (FIRST, f"{FIRST}-0.1", "line 2: error '-0.1' is negative"),
     "a study": (f"{STUDY},burda", "sticking_the_landin,burda", "line 2: study: 'sticking"),
     "another metric's unit": (
         FIRST,

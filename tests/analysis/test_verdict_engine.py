@@ -91,6 +91,20 @@ def test_one_violation_contradicts_every_even_if_other_runs_are_missing(tmp_path
     assert found["estimate"] == pytest.approx(5.0 / 1.1)
 
 
+@pytest.mark.parametrize("rule", [{"at_least": 3}, {"at_most": 1}])
+def test_a_count_of_more_values_than_the_rule_is_for_decides_nothing(tmp_path, rule):
+    check = {**COUNT, "rule": {"below": 0.1, "of": 4, **rule}}
+    expected = SUPPORTED if "at_least" in rule else CONTRADICTED
+    for seeds, verdict in [(4, expected), (5, INCONCLUSIVE), (10, INCONCLUSIVE)]:
+        sides = {"path": better, "total": worse}
+        row = verdicts(tmp_path / str(seeds), sides, check, seeds=seeds)["A1"]
+        assert row["verdict"] == verdict
+        assert row["n"] == seeds
+        assert (f"{seeds} values in the region, but the rule is for 4" in row["note"]) == (
+            seeds > 4
+        )
+
+
 def test_a_count_is_decided_once_the_rest_cannot_turn_it(tmp_path):
     def path(good, missing):
         return lambda s: 0.01 if s < good else None if s < good + missing else 5.0

@@ -45,6 +45,26 @@ def test_a_mistake_in_a_grid_stops_snakemake_with_one_line_that_names_the_grid(
     assert "did you mean 'score'?" in line
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("-n --config tier=smoke seeds=1 seeds=2", "--config: 'seeds' is given twice"),
+        ("-C tier=smoke tier=paper --cores 2", "--config: 'tier' is given twice"),
+        ("--config tier=smoke --cores 2 --config seeds=1", "--config: is given twice; write all"),
+        ("--config tier=smoke -n -C seeds=1", "--config: is given twice; write all"),
+    ],
+)
+def test_a_setting_given_twice_on_the_command_line_is_refused(
+    monkeypatch: pytest.MonkeyPatch, words: str, message: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["snakemake", *words.split()])
+    with pytest.raises(UserError, match=message):
+        config.tier_of({"tier": "smoke"})
+    once = ["-n", "-c", "2", "--config", "tier=smoke", "seeds=1", "-R", "x"]
+    monkeypatch.setattr("sys.argv", ["snakemake", *once])
+    assert config.tier_of({"tier": "smoke"}) == "smoke"
+
+
 def test_an_unknown_tier_names_the_tiers(clone: Clone) -> None:
     output = clone.snakemake("-n", "--config", "tier=big", ok=False)
     assert "tier" in output

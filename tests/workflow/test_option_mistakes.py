@@ -153,6 +153,10 @@ def test_a_wrong_option_of_an_estimator_is_refused(
         ("mixture_fit", "{estimator: path, steps: 99}", "evaluate_every: 100 exceeds steps, 99"),
         ("snr", "{k: [1, 10, 10], draws: [9, 9, 9]}", "k: [1, 10, 10] has non-unique elements"),
         ("path_to_truth", "{a: [0, 0.0, 1]}", "a: [0, 0.0, 1] has non-unique elements"),
+        ("snr", "{k: [], draws: []}", "draws: [] should be non-empty"),
+        ("variance_map", "{s2: []}", "s2: [] should be non-empty"),
+        ("path_to_truth", "{a: []}", "a: [] should be non-empty"),
+        ("exactness", "{k: [], k_draws: []}", "k: [] should be non-empty"),
         ("gausian_fit", "{estimator: path}", "task: 'gausian_fit' is not one of"),
         ("vae", "{dataset: digits, layers: 1.0}", "layers: 1.0 is not one of 1, 2"),
         ("vae", "{dataset: digits, layers: true}", "layers: True is not one of 1, 2"),
@@ -178,6 +182,21 @@ def test_more_components_than_pixels_are_refused(
     line = grids.refusal(monkeypatch, task, params)
     assert line.endswith(f"dims: {most + 1}, at most {most}")
     grids.expand(monkeypatch, task, params | {"dims": [most]})
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "'compare' is a required property"),
+        ({"compare": []}, "compare: [] should be non-empty"),
+        ({"compare": ["exact_kl"], "temperatures": []}, "temperatures: [] should be non-empty"),
+    ],
+)
+def test_a_task_that_would_measure_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(grids, "STUDY", "conformance")
+    assert message in grids.refusal(monkeypatch, "conformance", {"latent": "gaussian"} | params)
 
 
 @pytest.mark.parametrize("preprocessing", ["unit", "dequantised"])

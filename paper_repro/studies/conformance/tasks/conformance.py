@@ -38,6 +38,7 @@ from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 
 PARAMS = {
+    "compare": {"type": "array", "items": {"type": "string"}},  # the estimators
     "latent": {"enum": ["gaussian", "mixture", "two_layer", "flow", "bernoulli", "categorical"]},
     "k": {"type": "integer", "minimum": 2, "maximum": 2, "default": 2},
     "draws": {"type": "integer", "minimum": 1000, "default": 100000},
