@@ -56,7 +56,7 @@ def load(tier: str = "published", root: str | Path = "results") -> Tables:
     """
     import pandas as pd
 
-    from paper_repro.analysis import results
+    from paper_repro.results import frames as results
 
     folder = Path(root, tier)
     if tier == "published" and not folder.is_dir():

@@ -56,7 +56,7 @@ def _naming(cell: str) -> Iterator[None]:
 
 def collect(args: argparse.Namespace) -> None:
     """Gather the runs of a study in tidy tables."""
-    from paper_repro.analysis.collect import collect as gather
+    from paper_repro.results.collect import collect as gather
 
     cells = grid.expand(args.study, args.tier, args.seeds or None)
     if cells and not (args.runs / args.study).is_dir():
@@ -69,42 +69,42 @@ def collect(args: argparse.Namespace) -> None:
 
 def merge(args: argparse.Namespace) -> None:
     """Join the tables of several studies into those of the suite; of none they have no rows."""
-    from paper_repro.analysis.collect import merge as join_studies
+    from paper_repro.results.collect import merge as join_studies
 
     join_studies(args.roots, args.out)
 
 
 def figures(args: argparse.Namespace) -> None:
     """Draw a study's figures from its collected rows."""
-    from paper_repro.analysis.draw import draw_study
+    from paper_repro.drawing.draw import draw_study
 
     draw_study(args.study, args.results, args.out)
 
 
 def manifest(args: argparse.Namespace) -> None:
     """List the figures of a tier with their SHA-256."""
-    from paper_repro.analysis.draw import write_manifest
+    from paper_repro.drawing.draw import write_manifest
 
     write_manifest(args.figures, args.out)
 
 
 def tables(args: argparse.Namespace) -> None:
     """Render a study's tables as CSV, Markdown and LaTeX."""
-    from paper_repro.analysis.tables import render_study
+    from paper_repro.drawing.tables import render_study
 
     render_study(args.study, args.results, args.out)
 
 
 def claims(args: argparse.Namespace) -> None:
     """Give every claim of a study its verdict."""
-    from paper_repro.analysis.verdicts import judge_study
+    from paper_repro.claims.verdicts import judge_study
 
     judge_study(args.study, args.results, args.out)
 
 
 def join(args: argparse.Namespace) -> None:
     """Concatenate CSV files that have the same columns."""
-    from paper_repro.analysis.collect import concatenate
+    from paper_repro.results.collect import concatenate
 
     concatenate(args.files, args.out)
 
@@ -125,14 +125,14 @@ def readme(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Pack the rows, curves and arrays of a tier to carry them to another machine."""
-    from paper_repro.analysis.archive import pack
+    from paper_repro.results.archive import pack
 
     pack(args.results, args.out)
 
 
 def import_(args: argparse.Namespace) -> None:
     """Merge exported rows into the published ones; a higher tier replaces a lower one."""
-    from paper_repro.analysis.published import import_results
+    from paper_repro.results.published import import_results
 
     for line in import_results(args.source, args.published):
         print(line)

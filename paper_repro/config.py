@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro import arguments, grid, guarded, registry
-from paper_repro.analysis import claim_names
+from paper_repro.claims import names as claim_names
 from paper_repro.errors import UserError, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 

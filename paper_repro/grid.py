@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from paper_repro import handed, naming, registry
+from paper_repro import naming, registry, run_inputs
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError, nearest, quoted, unknown
 from paper_repro.fits import check_parts, components
@@ -98,9 +98,9 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
             label = naming.cell_id([name, *_labels(point)], place)
             where = f"{study}/grid.yaml: {label}"
             params = complete(study, experiment["task"], {**fixed, **point}, where)
-            if may := registry.constant("tasks", experiment["task"], "HANDED", study):
+            if may := registry.constant("tasks", experiment["task"], "RUN_INPUTS", study):
                 earlier = ((made, axes_of[id]) for id, made in cells.items())
-                params = handed.resolve(params, may, earlier, where)
+                params = run_inputs.resolve(params, may, earlier, where)
             cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
             check_parts(cell, where)
             if label in cells:

@@ -1,9 +1,9 @@
 """The settings of a cell, each judged by its rule before anything is imported, let alone trained.
 
 A task's literal PARAMS holds a JSON-schema rule with a default for each parameter; a rule with
-``"schedule": True`` also takes a schedule (`training.schedules`), and a parameter in HANDED the
-description of another run's number (`paper_repro.handed`). A list names a value once: what a run
-does at each would be done twice; ``"uniqueItems": False`` lets it repeat. It is empty only where
+``"schedule": True`` also takes a schedule (`training.schedules`), and a parameter in RUN_INPUTS the
+description of another run's number (`run_inputs`). A list names a value once: what a run does at
+each would be done twice; ``"uniqueItems": False`` lets it repeat. It is empty only where
 that is its default: a run would do nothing at none. The options of a part, such as
 `likelihood_options`, are those in the part's literal OPTIONS (networks: SIZES), of their defaults'
 types; its RULES say what a type does not, such as a range. Numbers among the options of an
@@ -58,8 +58,8 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
         name: {"uniqueItems": True, "minItems": int(rule.get("default") != []), **rule}
         for name, rule in own.items()
     }
-    may = registry.constant("tasks", task, "HANDED", study) or ()
-    handed = {name for name in may if _is_handed(params.get(name))}
+    may = registry.constant("tasks", task, "RUN_INPUTS", study) or ()
+    handed = {name for name in may if _from_another_run(params.get(name))}
     plain = {name: value for name, value in params.items() if name not in handed}
     required = [n for n, rule in rules.items() if "default" not in rule and n not in handed]
     steps = params.get("steps", rules["steps"].get("default"))
@@ -143,5 +143,5 @@ def _check_mapping(
             check_schema(value[end], rules[name], f"{where}: {name}.{end}")
 
 
-def _is_handed(value: object) -> bool:
+def _from_another_run(value: object) -> bool:
     return isinstance(value, Mapping) and "schedule" not in value

@@ -32,7 +32,7 @@ ROOMS = {
 }
 
 
-def rooms(kind: str, study: str = "") -> list[Path]:
+def folders(kind: str, study: str = "") -> list[Path]:
     """Folders that hold components of `kind`: ``estimators``, ``objectives``, ``latents``,
     ``likelihoods``, ``models``, of task vae its ``parts``, ``protocols`` and ``vaes``, or a study's
     own ``tasks``."""
@@ -57,7 +57,7 @@ def path_of(kind: str, name: str, study: str = "") -> Path:
 @cache  # a grid asks for its cells' parts thousands of times
 def _files(kind: str, study: str) -> dict[str, Path]:
     """Files of all components of `kind` by name; of two of a name the first room's."""
-    found = (path for room in reversed(rooms(kind, study)) for path in room.glob("*.py"))
+    found = (path for room in reversed(folders(kind, study)) for path in room.glob("*.py"))
     declared = {"SUPPORTS", "PARAMS", "COMPONENT"}
     own = {p.stem: p for p in found if visible(p) and declared & literals(p).keys()}
     # what a room itself trains is its task.py, by the room's name

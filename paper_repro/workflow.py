@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from paper_repro import config as configuration
-from paper_repro import grid, handed, record, registry
+from paper_repro import grid, record, registry, run_inputs
 from paper_repro.cell import Cell
 from paper_repro.data import search
 from paper_repro.data.names import DATASETS, memory_mib
@@ -133,11 +133,11 @@ def _content(file: Path | str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def givers(cells: Iterable[Cell], runs: str) -> list[str]:
+def source_runs(cells: Iterable[Cell], runs: str) -> list[str]:
     """Folders, below `runs`, of the runs that hand a number to those of a job's `cells`, but for
-    the job's own: there a giver has its turn first, as in the grid."""
+    the job's own: there the source has its turn first, as in the grid."""
     cells = list(cells)
-    wanted = {(cell.study, giver) for cell in cells if (giver := handed.giver(cell))}
+    wanted = {(cell.study, source) for cell in cells if (source := run_inputs.source_cell(cell))}
     return sorted(
         f"{runs}/{study}/{id}" for study, id in wanted - {(cell.study, cell.id) for cell in cells}
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from paper_repro.analysis import sums
-from paper_repro.analysis.files import COLUMNS, Record, Tables, array_path
-from paper_repro.analysis.staged import write_results
+from paper_repro.results import sums
+from paper_repro.results.files import COLUMNS, Record, Tables, array_path
+from paper_repro.results.staged import write_results
 
 STUDY = "sticking_the_landing"
 TIER = "smoke"

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from paper_repro.analysis.results import Results
+from paper_repro.results.frames import Results
 
 SHORT = 24  # characters that a cell keeps on one line
 ABSENT = "\N{EN DASH}"

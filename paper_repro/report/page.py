@@ -18,12 +18,13 @@ from pandas import DataFrame
 from PIL import Image
 
 from paper_repro import atomic, grid
-from paper_repro.analysis import judged, overwriting
-from paper_repro.analysis.draw import CAPTIONS, MANIFEST, captions_of, manifest_of
-from paper_repro.analysis.results import Results, load
+from paper_repro.claims import judged
+from paper_repro.drawing.draw import CAPTIONS, MANIFEST, captions_of, manifest_of
 from paper_repro.errors import UserError
 from paper_repro.registry import STUDIES, drawing
 from paper_repro.report import content
+from paper_repro.results import overwriting
+from paper_repro.results.frames import Results, load
 from paper_repro.schemas import read_yaml
 
 WIDTH = 825  # pixels on the page of a figure as wide as the text column

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from paper_repro import atomic, handed, record, registry
+from paper_repro import atomic, record, registry, run_inputs
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training import checkpoint, loop, provenance
@@ -49,7 +49,7 @@ class Run:
     """One seed of the job's cell."""
 
     seed: int
-    cell: Cell  # with the number that this seed was handed
+    cell: Cell  # with the number that this seed takes from another run
     key: str
     problem: Problem
     entry: Entry
@@ -128,7 +128,7 @@ def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:
 
 
 def _open(job: Job, seed: int) -> Run:
-    cell = handed.settle(job.cell, seed, job.runs)
+    cell = run_inputs.with_received_value(job.cell, seed, job.runs)
     problem = job.build(cell, seed, job.device)
     key = run_key(cell, seed, job.sources, problem.fingerprint, job.device)
     progress = Progress(job.report, f"{job.cell.id} seed {seed}", _steps(job), problem.progress)
@@ -204,7 +204,7 @@ def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
     said: dict[str, Any] = {
         "run_id": run_id(run.key),
         "status": snapshot.status,
-        "handed": settled,
+        "run_inputs": settled,
         **provenance.address(job.cell, run.seed, job.device, job.threads),
         "sources": job.sources,
         "fingerprint": run.problem.fingerprint,

@@ -115,7 +115,9 @@ class ConvDRAWVAE:
         """KL(q(z|x) || p(z)) in nats along the one trace z: [B]."""
         return posterior.kl_along(z)[0]
 
-    def drawn(self, weights: Weights, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+    def prior_means(
+        self, weights: Weights, noise: Tensor, condition: Tensor | None = None
+    ) -> Tensor:
         """E[x|z] [n, pixels] of draws of z from the prior: noise [n, T, L] standard normal."""
         output = convdraw.generate(self.net.call, entries("draw", weights), noise, condition)
         return self._mean(output)

@@ -50,9 +50,9 @@ class Pixels:
         planes = numbers[..., None].expand(*numbers.shape, side).flatten(1)
         return torch.cat([batches.scale(pictures, self.levels), planes], 1)
 
-    def seen(self, images: Tensor, generator: Generator) -> Tensor:
+    def preprocess(self, images: Tensor, generator: Generator) -> Tensor:
         """What a model sees of images or vectors [B, C*H*W] of a split; of images, in [0, 1]."""
-        return self.seen_with(images, self.pixel_noise(images.shape, generator))
+        return self.preprocess_with(images, self.pixel_noise(images.shape, generator))
 
     def pixel_noise(self, shape: Sequence[int], generator: Generator) -> Tensor | None:
         """The uniform noise on [0, 1) of pixels that are drawn or dequantised."""
@@ -60,8 +60,8 @@ class Pixels:
             return None
         return torch.rand(shape, generator=generator, device=generator.device)
 
-    def seen_with(self, images: Tensor, uniform: Tensor | None) -> Tensor:
-        """`seen` with that noise."""
+    def preprocess_with(self, images: Tensor, uniform: Tensor | None) -> Tensor:
+        """`preprocess` with that noise."""
         if self.preprocessing == "none":
             return images
         if uniform is None:

@@ -74,7 +74,9 @@ class VAE(Protocol):
     def rate(self, weights: Weights, posterior: Any, z: Any) -> Tensor:
         """KL(q(z|x) || p(z)) in nats [B]: exact, or at the one draw z [1, B, ...]."""
 
-    def drawn(self, weights: Weights, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+    def prior_means(
+        self, weights: Weights, noise: Tensor, condition: Tensor | None = None
+    ) -> Tensor:
         """E[x|z] [n, pixels] of draws of z from the prior: noise [n, ...] standard normal."""
 
 

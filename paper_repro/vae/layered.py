@@ -139,7 +139,9 @@ class Layered:
         ratio: Tensor = posterior.log_prob(z) - self.log_prior(weights, posterior)(z)
         return ratio[0]
 
-    def drawn(self, weights: Weights, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+    def prior_means(
+        self, weights: Weights, noise: Tensor, condition: Tensor | None = None
+    ) -> Tensor:
         """E[x|z] [n, pixels] of draws of z [n, D] from the prior of one stochastic layer."""
         return self.mean(weights, noise)
 

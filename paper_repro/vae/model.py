@@ -124,7 +124,9 @@ class EncoderDecoder:
         found: Callable[[Tensor], Tensor] = posterior.log_prior
         return found
 
-    def drawn(self, weights: Weights, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+    def prior_means(
+        self, weights: Weights, noise: Tensor, condition: Tensor | None = None
+    ) -> Tensor:
         """E[x|z] [n, pixels] of draws of z from the prior: noise [n, D] standard normal."""
         z = flow.Flow(entries("prior", weights)).forward(noise)[0] if self.has_flow else noise
         return self.mean(weights, z)

@@ -83,7 +83,7 @@ PARAMS = {
         "default": [],
     },
 }
-HANDED = ("gamma", "kappa")  # what another run may settle, see paper_repro.handed
+RUN_INPUTS = ("gamma", "kappa")  # what another run may settle, see paper_repro.run_inputs
 POSTERIOR = (
     {"model": {"convdraw": "convdraw"}},
     {"layers": {2: "two_layer"}},

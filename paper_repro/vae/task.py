@@ -29,9 +29,9 @@ from paper_repro.training.settings import Settings
 from paper_repro.training.streams import stream
 from paper_repro.vae import data as images
 from paper_repro.vae.interface import VAE, entries, naming, prefixed
-from paper_repro.vae.parameters import HANDED as HANDED
 from paper_repro.vae.parameters import PARAMS as PARAMS
 from paper_repro.vae.parameters import POSTERIOR as POSTERIOR
+from paper_repro.vae.parameters import RUN_INPUTS as RUN_INPUTS
 from paper_repro.vae.parts import part
 from paper_repro.vae.refusals import REFUSES as REFUSES
 from paper_repro.vae.subject import Step, Subject, protocol
@@ -94,7 +94,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
 
     def loss(params: Tensors, state: Tensors, batch: Tensors) -> tuple[Tensor, Tensors, Tensors]:
         rows = batch["rows"]
-        x = data.seen_with(data.train[rows], batch.get("uniform"))
+        x = data.preprocess_with(data.train[rows], batch.get("uniform"))
         moved = {name: state[name].clone() for name in buffers}
         weights = {**params, **moved}
         condition = data.condition("train", rows) if data.conditions else None
@@ -175,7 +175,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         note=data.note,
         evaluate_at=tuple(round(mark * p["steps"]) for mark in p["marks"]),
     )
-    _rehearse(problem, data, model.noise_shapes(p["k"], 2), settings, goals)
+    _dry_run(problem, data, model.noise_shapes(p["k"], 2), settings, goals)
     measured.check(subject(params, state), p)
     return problem
 
@@ -199,7 +199,7 @@ def _rates(given: Mapping[str, float], params: Tensors) -> dict[str, float]:
     return {n: given[n.split(".")[0]] for n in params if n.split(".")[0] in given}
 
 
-def _rehearse(
+def _dry_run(
     problem: Problem,
     data: images.Pixels,
     shapes: Mapping[str, tuple[int, ...]],

@@ -63,7 +63,7 @@ class Trained:
         """E[x|z] at z [N, D]: [N, pixels]."""
         return torch.cat([self.model.mean(self.weights, part) for part in z.split(self.limit)])
 
-    def settle(self, objective: Objective, train: Tensor, noise: Generator) -> Tensor:
+    def fit_on_train(self, objective: Objective, train: Tensor, noise: Generator) -> Tensor:
         """Fit variance and prior to training images [N, pixels]; returns their mean squared
         error per pixel, 0-d, at one draw of z each."""
         posterior, options = self.posterior(train), self.model.likelihood_options

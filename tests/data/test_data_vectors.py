@@ -106,7 +106,7 @@ def test_pools_of_wrong_types_or_with_nan_are_refused():
 def test_vectors_are_seen_as_they_are_and_their_mean_is_exact():
     data = images.load("tanh_manifold", "none", "cpu")
     own = load("tanh_manifold")
-    assert torch.equal(data.seen(data.test, torch.Generator()), own.test.flatten(1))
+    assert torch.equal(data.preprocess(data.test, torch.Generator()), own.test.flatten(1))
     assert data.images.shape == (1, 1, 100)
     expected = own.train.double().mean(0).flatten()
     torch.testing.assert_close(data.images.mean.double(), expected, atol=1e-7, rtol=1e-6)
@@ -160,5 +160,5 @@ def test_a_vae_of_vectors_has_errors_per_dimension_and_no_bits(centre):
     for split in ("train", "test"):
         mse = rows[split, "mse", "z=mean"]
         assert mse == pytest.approx(rows[split, "sse", "z=mean"] / 20)
-    batch = tiny.seen(problem.draw(0), "curve", "none")
+    batch = tiny.preprocess(problem.draw(0), "curve", "none")
     assert torch.isin(batch, load("curve").train).all()

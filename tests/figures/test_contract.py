@@ -13,9 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from paper_repro import registry
-from paper_repro.analysis import draw, style
-from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.tables import NOT_RUN, as_csv, as_markdown, tables_of
+from paper_repro.drawing import draw, style
+from paper_repro.drawing.tables import NOT_RUN, as_csv, as_markdown, tables_of
+from paper_repro.results.frames import Results, load
 from tests import synthetic_results as synthetic
 from tests.figures.reading import require_labels_on_page, texts
 

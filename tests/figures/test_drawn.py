@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from paper_repro.analysis import drawn, style
+from paper_repro.drawing import drawn, style
 
 X = np.linspace(0.1, 10.0, 40)
 Change = Callable[[Axes], Any]

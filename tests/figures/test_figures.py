@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from paper_repro import registry
-from paper_repro.analysis import draw, panels, style
-from paper_repro.analysis import drawn as drawn_as
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results, load
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import draw, panels, style
+from paper_repro.drawing import drawn as drawn_as
+from paper_repro.results.frames import Results, load
 from paper_repro.studies.infinite_gradients import gamma_rows, outlier_rows
 from paper_repro.studies.taming_vaes import constraint_rows, plane_rows
 from tests import synthetic_results as synthetic
@@ -30,8 +30,8 @@ AGAIN = ("fig1", "poster_surface", "table1_levels")  # drawn a second time by an
 SCRIPT = """
 import sys
 from pathlib import Path
-from paper_repro.analysis import draw, style
-from paper_repro.analysis.results import load
+from paper_repro.drawing import draw, style
+from paper_repro.results.frames import load
 results, out, names = load(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3:]
 for name in names:
     with style.settings():

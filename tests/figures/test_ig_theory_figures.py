@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import style
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.tables import as_markdown
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import as_markdown
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.infinite_gradients import (
     figures_landscape,
     figures_theory,
     tables_theory,
 )
-from tests.analysis.made_runs import cell, write_run
+from tests.results.made_runs import cell, write_run
 from tests.studies.infinite_gradients import ig_runs
 
 FIGURES = {

@@ -10,15 +10,15 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import style
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.tables import Estimate, Table
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import Estimate, Table
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.studies.infinite_gradients import figures, tables
 from paper_repro.studies.infinite_gradients.gamma_rows import LOOKS, NAMES, SIZES, SPEEDS
-from tests.analysis.infinite_gradients_rows import STUDY, cells, kind, rows
-from tests.analysis.made_runs import write_run
 from tests.figures.reading import bars
+from tests.results.infinite_gradients_rows import STUDY, cells, kind, rows
+from tests.results.made_runs import write_run
 
 FIGURES = (
     *("figure4", "gradient_conventions", "miniature", "anneal"),

@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_repro import grid
-from paper_repro.analysis import draw, style
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
 from paper_repro.cell import Cell
+from paper_repro.drawing import draw, style
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row
-from tests.analysis.made_runs import write_run
 from tests.figures.reading import bars, line, texts
+from tests.results.made_runs import write_run
 from tests.studies.silent_gradients.silent_runs import CEILING, EMPTY, STUDY, arrays, rows
 
 FIGURES = draw.figures_of(STUDY)

@@ -12,9 +12,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import style
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import Estimate, Table
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import Estimate, Table
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import constraint_rows, figures, plane_rows, tables
 from tests.figures.reading import line
 from tests.studies.taming_vaes import tv_runs

@@ -9,16 +9,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from paper_repro import registry
-from paper_repro.analysis import style
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.tables import as_markdown
 from paper_repro.cell import Cell
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import as_markdown
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.taming_vaes import figures_theory, tables_theory
 from paper_repro.studies.taming_vaes.tasks.linear import RULES
-from tests.analysis.made_runs import cell, write_run
 from tests.figures.reading import texts
+from tests.results.made_runs import cell, write_run
 
 STUDY = "taming_vaes"
 FIGURES = {

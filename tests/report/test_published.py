@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paper_repro.analysis.collect import concatenate
-from paper_repro.analysis.draw import draw_study, write_manifest
-from paper_repro.analysis.keeping import same_csv
-from paper_repro.analysis.tables import render_study
-from paper_repro.analysis.verdicts import judge_study
+from paper_repro.claims.verdicts import judge_study
+from paper_repro.drawing.draw import draw_study, write_manifest
+from paper_repro.drawing.tables import render_study
 from paper_repro.grid import study_names
+from paper_repro.results.collect import concatenate
+from paper_repro.results.keeping import same_csv
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "results/published"

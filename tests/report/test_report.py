@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from paper_repro.analysis import draw
-from paper_repro.analysis.verdicts import CLAIM_COLUMNS, judge_study
+from paper_repro.claims.verdicts import CLAIM_COLUMNS, judge_study
 from paper_repro.cli import main
+from paper_repro.drawing import draw
 from paper_repro.grid import study_names
 from paper_repro.report import content
 from paper_repro.report.page import build

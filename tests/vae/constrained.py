@@ -81,7 +81,7 @@ def double(tensors: Mapping[str, Tensor]) -> Tensors:
     }
 
 
-class Seen(NamedTuple):
+class Targets(NamedTuple):
     """A batch by hand: KL and log q - log p of the sample [B], E[x|z] at z and at the posterior's
     mean [B, D]."""
 
@@ -91,7 +91,7 @@ class Seen(NamedTuple):
     at_the_mean: Tensor
 
 
-def by_hand(params: Tensors, batch: Tensors) -> Seen:
+def by_hand(params: Tensors, batch: Tensors) -> Targets:
     """The MLP VAE of TINY with a standard prior: tanh layers around codes of two dimensions, on
     images less the mean image, decoded to a sigmoid about it."""
     # the model holds both in float32
@@ -103,11 +103,11 @@ def by_hand(params: Tensors, batch: Tensors) -> Seen:
         hidden = torch.tanh(x @ w["body.0.weight"].T + w["body.0.bias"])
         return hidden @ params[f"{part}.head.weight"].T + params[f"{part}.head.bias"]
 
-    head = net("encoder", tiny.seen(batch).double() - centre)
+    head = net("encoder", tiny.preprocess(batch).double() - centre)
     mu, log_sigma = head[:, :2], head[:, 2:]
     z = mu + log_sigma.exp() * batch["z"][0]
     divergence = 0.5 * (mu**2 + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum(1)
     log_q = (-0.5 * batch["z"][0] ** 2 - log_sigma - 0.5 * math.log(2 * math.pi)).sum(1)
     log_p = (-0.5 * z**2 - 0.5 * math.log(2 * math.pi)).sum(1)
     mean, at_the_mean = (torch.sigmoid(net("decoder", code) + offset) for code in (z, mu))
-    return Seen(divergence, log_q - log_p, mean, at_the_mean)
+    return Targets(divergence, log_q - log_p, mean, at_the_mean)

@@ -79,11 +79,11 @@ def test_each_rotated_digit_is_encoded_with_its_own_condition(
             assert torch.equal(cosine, numbers[shown[0], 1].expand(8, 8))
 
 
-HANDED = (0.1, 0.3)  # thresholds of two seeds, each from a giver of its own
+RUN_INPUTS = (0.1, 0.3)  # thresholds of two seeds, each from a giver of its own
 
 
 def with_its_own_kappa(changes: dict[str, Any]) -> Callable[[int], Problem]:
-    return lambda seed: constrained.build(seed, **changes | {"kappa": HANDED[seed]})
+    return lambda seed: constrained.build(seed, **changes | {"kappa": RUN_INPUTS[seed]})
 
 
 def with_a_kappa_that_the_loss_knows(seed: int) -> Problem:
@@ -161,7 +161,7 @@ def test_a_threshold_that_nothing_can_meet_is_flagged(name: str) -> None:
 
 def test_the_taker_of_a_run_that_diverged_diverges(tmp_path: Path) -> None:
     cell = constrained.cell(kappa=0.1)
-    cell = replace(cell, params={**cell.params, "kappa": math.nan})  # as `handed` settles it
+    cell = replace(cell, params={**cell.params, "kappa": math.nan})  # as `run_inputs` settles it
     out = problems.train(cell, tmp_path, build=task.build)
     assert problems.record(out)["status"] == "diverged"
 

@@ -98,7 +98,7 @@ def test_the_first_loss_is_the_kl_and_each_violation_times_its_multiplier(
     problem = constrained.build(estimator=estimator, **LISTED[names])
     params, state, batch = first_step(problem)
     loss, _, logs = problem.loss(params, state, batch)
-    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
 
     def energy(mean: Tensor) -> Tensor:
         found = violations(x, mean)
@@ -128,7 +128,7 @@ def test_the_logs_are_rate_error_multipliers_and_violations_of_the_draw(names: s
     problem = constrained.build(**LISTED[names])
     params, state, batch = first_step(problem)
     _, _, logs = problem.loss(params, state, batch)
-    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
     mse = (x - seen.mean).square().mean()
     expected = {"rate": seen.log_ratio.mean(), "mse": mse}
     units = {"bound": "nats/image", "rate": "nats/image", "mse": "mse/pixel"}
@@ -151,7 +151,7 @@ def test_a_step_moves_each_multiplier_by_its_violation_over_its_threshold() -> N
     problem = constrained.build(**LISTED["RE,CLA"])
     params, state, batch = first_step(problem)
     _, after, _ = problem.loss(params, state, batch)
-    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
     found = violations(x, seen.mean)
     changes = [5e-3 * found["RE"] / (64 * 0.25**2), 5e-3 * found["CLA"] / 0.9]
     assert all(1e-4 < abs(float(change.detach())) < 0.02 for change in changes)
@@ -179,7 +179,7 @@ def test_the_baselines_are_elbos_of_the_same_decoder(
     params, state, batch = first_step(problem)
     assert state == {}
     loss, _, logs = problem.loss(params, state, batch)
-    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
     sse = (x - seen.mean).square().sum(1).mean()
     variance = changes.get("likelihood_options", {}).get("variance", 1)
     constant = normaliser * 32 * math.log(2 * math.pi * variance)
@@ -195,7 +195,7 @@ def test_a_learned_variance_starts_at_one_and_moves_at_its_own_rate() -> None:
     params, _, batch = first_step(problem)
     params["likelihood.log_gamma"] = torch.tensor(-2.0, dtype=F64, requires_grad=True)
     loss, _, logs = problem.loss(params, {}, batch)
-    x, seen = tiny.seen(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
     sse, gamma = (x - seen.mean).square().sum(1).mean(), math.exp(-2)
     expected = sse / (2 * gamma) + 32 * math.log(2 * math.pi * gamma) + seen.log_ratio.mean()
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)

@@ -19,7 +19,7 @@ from paper_repro.vae import data as images
 def test_pixels_are_what_the_preprocessing_says(preprocessing: str, levels: int) -> None:
     data = images.load("digits", preprocessing, "cpu")
     pixels = data.train[:200]
-    x = data.seen(pixels, torch.Generator().manual_seed(0))
+    x = data.preprocess(pixels, torch.Generator().manual_seed(0))
     assert 0 <= x.min() <= x.max() <= 1
     assert len(x.unique()) <= levels
     if preprocessing == "dequantised":  # u in [0, 1) fills the bin of its level

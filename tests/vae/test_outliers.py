@@ -51,7 +51,7 @@ def flat(problem: Problem, level: float) -> dict[str, Tensor]:
 
 def images(name: str) -> Tensor:
     data = pixels.load(name, "unit", "cpu")
-    return data.seen(data.test[: tiny.TINY["test_images"]], torch.Generator())
+    return data.preprocess(data.test[: tiny.TINY["test_images"]], torch.Generator())
 
 
 def pairs(own: Tensor, other: Tensor) -> float:
@@ -89,7 +89,10 @@ def test_wrong_scores_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def training_images(data: Any, outliers: Any, count: int) -> list[Tensor]:
         """Inliers that the model has seen."""
-        return [data.seen(data.train[:count], torch.Generator()), right(data, outliers, count)[1]]
+        return [
+            data.preprocess(data.train[:count], torch.Generator()),
+            right(data, outliers, count)[1],
+        ]
 
     def reversed_sets(data: Any, outliers: Any, count: int) -> list[Tensor]:
         return right(data, outliers, count)[::-1]
@@ -153,7 +156,7 @@ def test_a_plain_autoencoder_learns_errors_and_has_no_elbo_score() -> None:
         p = parameters.complete("sticking_the_landing", "vae", tiny.TINY | PLAIN, "test")
         data = pixels.load("digits", "unit", "cpu")
         model = EncoderDecoder(p, data.images, lambda part: torch.Generator())
-        x = tiny.seen(batch)
+        x = tiny.preprocess(batch)
         z = model.posterior(problem.params, x).mean_z()
         mse = (x - model.mean(problem.params, z)).square().mean()
     assert float(loss.detach()) == pytest.approx(float(mse), rel=1e-5)  # and no penalty on z

@@ -64,7 +64,7 @@ def build(seed: int = 0, **changes: Any) -> Problem:
 def seen(batch: dict[str, Tensor], dataset: str = "digits", preprocessing: str = "unit") -> Tensor:
     """The training images of a batch as the model sees them, [B, pixels]."""
     data = images.load(dataset, preprocessing, "cpu")
-    return data.seen_with(data.train[batch["rows"]], batch.get("uniform"))
+    return data.preprocess_with(data.train[batch["rows"]], batch.get("uniform"))
 
 
 def bundle(*problems: Problem, stacked: bool = False) -> Bundle:

@@ -16,7 +16,7 @@ import pytest
 from paper_repro import grid, workflow
 from paper_repro.cell import Cell
 from paper_repro.training.identity import source_hash
-from tests.analysis.made_runs import cell, write_run
+from tests.results.made_runs import cell, write_run
 from tests.workflow.conftest import Clone, copy_checkout
 
 STUDY = "conformance"

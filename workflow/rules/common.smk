@@ -20,7 +20,7 @@ from paper_repro.workflow import (
     data_options,
     entries,
     figures,
-    givers,
+    source_runs,
     gpus,
     load_cells,
     local,
@@ -45,7 +45,7 @@ ROOTS = {study: f"{RESULTS}/studies/{study}" for study in STUDIES}  # of its tab
 # Where the report reads: what is published is not joined, so that an import rewrites one study.
 JOINED = list(ROOTS.values()) if TIER == "published" else [RESULTS]
 
-# What is shipped stays where a new version says the same (paper_repro/analysis/keeping.py): there
+# What is shipped stays where a new version says the same (paper_repro/results/keeping.py): there
 # Snakemake must not delete the old one first.
 shipped = update if TIER == "published" else lambda files: files
 

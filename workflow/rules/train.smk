@@ -25,7 +25,7 @@ for job, folders in training_jobs(
         name:
             job
         input:
-            givers=lambda w, folders=folders: givers(
+            sources=lambda w, folders=folders: source_runs(
                 cells_in(expand(folders, **w)), f"{RESULTS}/runs"
             ),
             code=lambda w, folders=folders: code_of(expand(folders, **w)),

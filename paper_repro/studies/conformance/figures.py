@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.draw import Figures
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.draw import Figures
+from paper_repro.results.frames import Results
 
 STUDY, EXPERIMENT = "conformance", "estimators"
 Z_LIMIT = 6.0  # standard errors within which a mean counts as unbiased

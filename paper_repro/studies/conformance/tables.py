@@ -10,10 +10,10 @@ import itertools
 import numpy as np
 from pandas import DataFrame, Series
 
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, Entry, Table, Tables, estimate
+from paper_repro.claims.filters import pick
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.tables import NONE, Entry, Table, Tables, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.conformance.figures import BLOCKS, Z_LIMIT, estimators
 
 STUDY, EXPERIMENT = "conformance", "estimators"

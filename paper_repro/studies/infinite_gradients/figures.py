@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paper_repro.analysis.draw import Figures
+from paper_repro.drawing.draw import Figures
 from paper_repro.studies.infinite_gradients import (
     figures_gamma,
     figures_informative,

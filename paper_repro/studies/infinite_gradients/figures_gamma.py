@@ -14,10 +14,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import panels, strips, style
-from paper_repro.analysis.labels import NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import RUN, Setting, StudyRows
+from paper_repro.drawing import panels, style
+from paper_repro.drawing import picture_rows as strips
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.drawing.study_rows import RUN, Setting, StudyRows
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import gamma_rows
 from paper_repro.studies.infinite_gradients.gamma_panels import (
     ACTIVE,

@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.claims.filters import matches
 from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients.figures_outliers import SCORE, STATISTICS
 from paper_repro.studies.infinite_gradients.outlier_rows import (
     ACTIVE,

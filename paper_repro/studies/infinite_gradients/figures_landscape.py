@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from paper_repro.analysis import style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import style
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients.figures_theory import GAMMA, STUDY
 
 COLOURS = (style.SKY, style.GREEN, style.AMBER, style.RED)  # from the largest gamma to the smallest

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import style
-from paper_repro.analysis.results import Results
+from paper_repro.drawing import style
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import gamma_rows
 from paper_repro.studies.infinite_gradients.gamma_panels import (
     ACTIVE,

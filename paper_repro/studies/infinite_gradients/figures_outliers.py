@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import matches
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import outlier_rows
 from paper_repro.studies.infinite_gradients.outlier_rows import (
     ACTIVE,

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 
 STUDY = "infinite_gradients"
 GAMMA = r"$\gamma$"

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.labels import METRICS, NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import Setting
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.study_rows import Setting
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import gamma_rows
 from paper_repro.studies.infinite_gradients.gamma_rows import LOOKS
 

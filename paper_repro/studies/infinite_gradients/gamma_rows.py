@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from paper_repro.analysis import study_rows, style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import Setting, StudyRows
-from paper_repro.analysis.style import Look
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import study_rows, style
+from paper_repro.drawing.study_rows import Setting, StudyRows
+from paper_repro.drawing.style import Look
+from paper_repro.results.frames import Results
 
 STUDY = "infinite_gradients"
 LEARNED, FIXED, TEN, HUNDRED = "gamma_learned", "gamma_fixed", "gamma_10", "gamma_100"

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from paper_repro.analysis import style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
-from paper_repro.analysis.style import Look
+from paper_repro.claims.filters import pick
 from paper_repro.data.names import shown
+from paper_repro.drawing import style
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.drawing.style import Look
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import gamma_rows
 
 STUDY = gamma_rows.STUDY

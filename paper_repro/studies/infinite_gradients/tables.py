@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paper_repro.analysis.tables import Tables
+from paper_repro.drawing.tables import Tables
 from paper_repro.studies.infinite_gradients import tables_gamma, tables_outliers, tables_theory
 
 TABLES: Tables = {

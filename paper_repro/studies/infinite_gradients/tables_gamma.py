@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paper_repro.analysis.labels import METRICS, NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.spans import reduced
-from paper_repro.analysis.study_rows import Setting, paired
-from paper_repro.analysis.tables import NONE, Entry, Table, estimate
+from paper_repro.claims.curve_summaries import reduced
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.study_rows import Setting, paired
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import gamma_rows
 from paper_repro.studies.infinite_gradients.gamma_rows import CLOSED, FIXED, LEARNED, PAIR, SIZES
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.labels import METRICS, NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
-from paper_repro.analysis.tables import NONE, Entry, Table, estimate
+from paper_repro.claims.filters import matches
 from paper_repro.data.names import shown
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import outlier_rows
 from paper_repro.studies.infinite_gradients.outlier_rows import (
     ACTIVE,

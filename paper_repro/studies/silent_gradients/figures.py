@@ -7,7 +7,7 @@ show what its claims are about. E1 is `fixed_variance_curves` and `ceiling`, E2 
 
 from __future__ import annotations
 
-from paper_repro.analysis.draw import Figures
+from paper_repro.drawing.draw import Figures
 from paper_repro.studies.silent_gradients import (
     figures_exact,
     figures_fixed,

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.results.frames import Results
 from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.figures_rows import SHORT, compared, look
 from paper_repro.studies.silent_gradients.scores import STUDY

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pandas import DataFrame, Series, concat
 
-from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 from paper_repro.studies.silent_gradients import figures_rows, scores
 from paper_repro.studies.silent_gradients.figures_rows import (
     SHORT,

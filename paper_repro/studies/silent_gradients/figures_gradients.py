@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
 from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.results.frames import Results
 from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.figures_rows import compared, families, look
 from paper_repro.studies.silent_gradients.scores import STUDY

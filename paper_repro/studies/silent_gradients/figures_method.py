@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from pandas import DataFrame
 
-from paper_repro.analysis import style
-from paper_repro.analysis.results import Results
+from paper_repro.drawing import style
+from paper_repro.results.frames import Results
 from paper_repro.studies.silent_gradients import methods
 
 STUDY = "silent_gradients"

@@ -13,13 +13,14 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from paper_repro.analysis import strips, style
-from paper_repro.analysis.files import MISSING
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.claims.filters import pick
 from paper_repro.data.names import may_be_shown, shown
+from paper_repro.drawing import picture_rows as strips
+from paper_repro.drawing import style
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.files import MISSING
+from paper_repro.results.frames import Results
 from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.figures_rows import by_method, main, of_cells, setting
 from paper_repro.studies.silent_gradients.scores import FIXED, LEARNED, STUDY

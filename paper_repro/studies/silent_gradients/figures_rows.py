@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from matplotlib.axes import Axes
 from pandas import DataFrame, Series
 
-from paper_repro.analysis import style
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import matches
 from paper_repro.data.names import shown
+from paper_repro.drawing import style
+from paper_repro.results.frames import Results
 from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.scores import STUDY, VARIANCE
 

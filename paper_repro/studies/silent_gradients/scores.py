@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paper_repro.analysis import study_rows
-from paper_repro.analysis.files import MISSING
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.labels import NOT_RUN
-from paper_repro.analysis.reach import SERIES, to_target
-from paper_repro.analysis.results import FINISHED, Results
-from paper_repro.analysis.selection import COMMON
-from paper_repro.analysis.study_rows import StudyRows
-from paper_repro.analysis.style import seeds_text
-from paper_repro.analysis.tables import NONE, Entry, estimate
-from paper_repro.analysis.tuning import chosen
+from paper_repro.claims.filters import matches
+from paper_repro.claims.selection import COMMON
+from paper_repro.claims.time_to_target import SERIES, to_target
+from paper_repro.claims.tuning import chosen
 from paper_repro.data.names import DATASETS
+from paper_repro.drawing import study_rows
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.drawing.style import seeds_text
+from paper_repro.drawing.tables import NONE, Entry, estimate
+from paper_repro.results.files import MISSING
+from paper_repro.results.frames import FINISHED, Results
 from paper_repro.studies.silent_gradients import methods
 
 STUDY = "silent_gradients"

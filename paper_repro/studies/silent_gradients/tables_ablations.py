@@ -10,9 +10,9 @@ import math
 
 import pandas as pd
 
-from paper_repro.analysis.labels import METRICS, NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, Entry, Estimate, Table
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.tables import NONE, Entry, Estimate, Table
+from paper_repro.results.frames import Results
 from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.scores import FIXED, LEARNED, SAME, VARIANCE
 

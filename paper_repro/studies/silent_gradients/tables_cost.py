@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper_repro.analysis.results import FINISHED, Results
-from paper_repro.analysis.selection import COMMON
-from paper_repro.analysis.tables import NONE, Entry, Table, estimate
+from paper_repro.claims.selection import COMMON
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import FINISHED, Results
 from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.scores import FIXED, LEARNED, STUDY
 

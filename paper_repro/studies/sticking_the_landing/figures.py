@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame, concat
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.draw import Figures
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.draw import Figures
+from paper_repro.drawing.labels import METRICS
+from paper_repro.results.frames import Results
 from paper_repro.studies.sticking_the_landing import (
     figures_exact,
     figures_images,

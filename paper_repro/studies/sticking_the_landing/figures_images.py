@@ -16,11 +16,11 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 from pandas import DataFrame, concat
 
-from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import reported_numbers
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import reported_numbers
+from paper_repro.results.frames import Results
 
 STUDY = "sticking_the_landing"
 CELL = ["layers", "objective", "k"]  # rows of Table 1

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 
 STUDY = "sticking_the_landing"
 FIXED_Z = 1.5  # off the points where a gradient of the score vanishes, 0 and 1

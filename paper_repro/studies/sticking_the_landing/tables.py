@@ -10,11 +10,11 @@ import itertools
 
 import pandas as pd
 
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.selection import COMMON
-from paper_repro.analysis.study_rows import reported_numbers
-from paper_repro.analysis.tables import NONE, Entry, Table, Tables, estimate
+from paper_repro.claims.filters import pick
+from paper_repro.claims.selection import COMMON
+from paper_repro.drawing.study_rows import reported_numbers
+from paper_repro.drawing.tables import NONE, Entry, Table, Tables, estimate
+from paper_repro.results.frames import Results
 
 STUDY = "sticking_the_landing"
 # The schedule of Burda et al. (2016): 8 stages of 3^i epochs, 3,280 in all, in minibatches of 20.

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from paper_repro.analysis import style
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import Setting, of
-from paper_repro.analysis.style import Look
+from paper_repro.drawing import style
+from paper_repro.drawing.study_rows import Setting, of
+from paper_repro.drawing.style import Look
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
 
 EXPERIMENT = "constraints"

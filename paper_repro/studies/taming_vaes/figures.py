@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paper_repro.analysis.draw import Figures
+from paper_repro.drawing.draw import Figures
 from paper_repro.studies.taming_vaes import (
     figures_constraints,
     figures_method,

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from paper_repro.analysis import panels, strips, style, ticks
-from paper_repro.analysis.labels import METRICS, NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import Setting, StudyRows, of
 from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing import picture_rows as strips
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.study_rows import Setting, StudyRows, of
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import constraint_rows, plane_rows
 from paper_repro.studies.taming_vaes.constraint_rows import EXPERIMENT, LOOKS, NAMES, Bounds
 from paper_repro.studies.taming_vaes.plane_rows import STUDY

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.spans import reduced
-from paper_repro.analysis.study_rows import RUN, Setting, of
+from paper_repro.claims.curve_summaries import reduced
+from paper_repro.claims.filters import pick
 from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import RUN, Setting, of
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
 from paper_repro.studies.taming_vaes.plane_rows import LOOKS
 

@@ -15,12 +15,12 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from paper_repro.analysis import panels, style, ticks
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import Setting, of
+from paper_repro.claims.filters import pick
 from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import Setting, of
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
 from paper_repro.studies.taming_vaes.plane_rows import LOOKS, METHODS
 

@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import StudyRows
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 
 STUDY = "taming_vaes"
 COLOURS = (style.BLUE, style.AMBER, style.GREEN)

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from paper_repro.analysis import study_rows, style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.spans import reduced
-from paper_repro.analysis.study_rows import RUN, Setting, StudyRows, of
-from paper_repro.analysis.style import Look
+from paper_repro.claims.curve_summaries import reduced
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import study_rows, style
+from paper_repro.drawing.study_rows import RUN, Setting, StudyRows, of
+from paper_repro.drawing.style import Look
+from paper_repro.results.frames import Results
 
 STUDY = "taming_vaes"
 END = {"min": 0.95}  # of training, as in the claims

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paper_repro.analysis.tables import Tables
+from paper_repro.drawing.tables import Tables
 from paper_repro.studies.taming_vaes import (
     tables_constraints,
     tables_method,

@@ -10,11 +10,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from paper_repro.analysis.labels import NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import Setting, of
-from paper_repro.analysis.tables import Entry, Estimate, Table, estimate
 from paper_repro.data.names import shown
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.drawing.study_rows import Setting, of
+from paper_repro.drawing.tables import Entry, Estimate, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import constraint_rows, plane_rows
 from paper_repro.studies.taming_vaes.constraint_rows import EXPERIMENT, FORMULAS, REACHED
 

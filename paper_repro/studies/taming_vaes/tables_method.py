@@ -6,13 +6,13 @@ means over the last 5 % of a run (`plane_rows.points`).
 
 from __future__ import annotations
 
-from paper_repro.analysis import style
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import of
-from paper_repro.analysis.tables import NONE, Entry, Table, estimate
+from paper_repro.claims.filters import pick
 from paper_repro.data.names import shown
+from paper_repro.drawing import style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import of
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
 from paper_repro.studies.taming_vaes.figures_method import DEFAULTS, variants
 

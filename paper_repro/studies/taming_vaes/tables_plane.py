@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from paper_repro.analysis.along import height
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS, NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.study_rows import RUN, Setting, of
-from paper_repro.analysis.tables import NONE, Entry, Table, estimate
+from paper_repro.claims.filters import pick
+from paper_repro.claims.interpolation import height
 from paper_repro.data.names import shown
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.study_rows import RUN, Setting, of
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
 from paper_repro.studies.taming_vaes.plane_rows import LOOKS, METHODS
 

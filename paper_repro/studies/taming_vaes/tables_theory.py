@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pandas import DataFrame
 
-from paper_repro.analysis.filters import pick
-from paper_repro.analysis.labels import METRICS, NOT_RUN
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, Entry, Table, estimate, mean, measured_at, origin
+from paper_repro.claims.filters import pick
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate, mean, measured_at, origin
+from paper_repro.results.frames import Results
 
 STUDY = "taming_vaes"
 RULES = {  # rule -> what a violation is divided by, rate, clip, lambda at the start in sum units

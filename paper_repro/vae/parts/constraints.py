@@ -28,7 +28,7 @@ MULTIPLIER = "multiplier"  # the option that sets the start; the others are thos
 THRESHOLDS = "kappa"  # the entry of the state that geco does not know
 
 
-class Seen(NamedTuple):
+class Targets(NamedTuple):
     """What a constraint compares the mean with: images [B, D], and one-hot labels or none."""
 
     x: Tensor
@@ -41,7 +41,7 @@ class Constraint(NamedTuple):
 
     name: str
     kappa: float
-    violation: Callable[[Seen, Tensor, Tensor], Tensor]
+    violation: Callable[[Targets, Tensor, Tensor], Tensor]
     scale: Callable[[Tensor], Tensor]
     unit: str
 
@@ -64,7 +64,7 @@ def constraint(
     if name == "PNCC":
         options = {"shape": shape, **rest}
 
-        def correlation(seen: Seen, mean: Tensor, kappa: Tensor) -> Tensor:
+        def correlation(seen: Targets, mean: Tensor, kappa: Tensor) -> Tensor:
             return constraints.patch_correlation(seen.x, mean, kappa=kappa, **options)
 
         return Constraint(name, kappa, correlation, lambda k: k, "1")
@@ -77,7 +77,7 @@ def constraint(
         return Constraint(name, kappa, partial(_squares, compared), lambda k: k.square(), "1")
     probabilities = network.probabilities
 
-    def classes(seen: Seen, mean: Tensor, kappa: Tensor) -> Tensor:
+    def classes(seen: Targets, mean: Tensor, kappa: Tensor) -> Tensor:
         assert seen.labels is not None, "the batch has no labels"
         return constraints.classification(
             seen.labels, mean, kappa=kappa, probabilities=probabilities
@@ -142,7 +142,7 @@ class Lagrangian:
     ) -> geco.ConstrainedJoint:
         """The log joint of images x [B, D], with one-hot labels where there is a classifier, whose
         log-likelihood is -sum_c lambda_c violation_c(mean(z)); `mean` is z -> E[x|z]."""
-        seen = Seen(x, labels)
+        seen = Targets(x, labels)
 
         def violations(z: Any) -> Tensor:
             decoded = mean(z)
@@ -178,5 +178,7 @@ class Lagrangian:
         ]
 
 
-def _squares(violation: Callable[..., Tensor], seen: Seen, mean: Tensor, kappa: Tensor) -> Tensor:
-    return violation(seen.x, mean, kappa=kappa)
+def _squares(
+    violation: Callable[..., Tensor], targets: Targets, mean: Tensor, kappa: Tensor
+) -> Tensor:
+    return violation(targets.x, mean, kappa=kappa)

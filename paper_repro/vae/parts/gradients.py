@@ -50,7 +50,7 @@ def at_mark(
     """`compare` as the cell's parameters p ask for it, on the first `batch_size` training images
     with one pixel noise for all runs; of kind "curve" before the last step."""
     device, where = data.train.device, ("evaluation", data.name, "gradients")
-    x = data.seen(data.train[: p["batch_size"]], stream(0, *where, device=device))
+    x = data.preprocess(data.train[: p["batch_size"]], stream(0, *where, device=device))
     noise = stream(seed, *where, str(step), device=device)
     rows = compare(model, params, buffers, x, p["compare"], p["gradient_draws"], noise)
     return [replace(row, kind="final" if step == p["steps"] else "curve") for row in rows]
@@ -59,13 +59,13 @@ def at_mark(
 def check(model: EncoderDecoder, data: Pixels, p: Mapping[str, Any]) -> None:
     """Compare on two images with two draws; UserError for what cannot be compared."""
     if bool(p["compare"]) != (p["gradient_draws"] >= 2):
-        raise UserError("gradient_draws: 2 or more go with `compare`, and 0 without")
+        raise UserError("gradient_draws: at least 2 with `compare`, and 0 without")
     if not p["compare"]:
         return
     if p["objective"] != "elbo":
         raise UserError(f"compare: gradients are of the ELBO, not of {p['objective']!r}")
     noise = stream(0, "rehearsal", device=data.train.device)
-    x = data.seen(data.train[:2], noise)
+    x = data.preprocess(data.train[:2], noise)
     with naming("compare"):
         compare(
             model, model.parameters_by_name(), model.buffers_by_name(), x, p["compare"], 2, noise

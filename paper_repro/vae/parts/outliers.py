@@ -81,7 +81,8 @@ def evaluate(
         device = data.test.device
         noise = stream(seed, "evaluation", data.name, "outliers", device=device)
         fixed = stream(0, "evaluation", data.name, "pixels", device=device)
-        trained.settle(objective, data.seen(data.train[: p["train_images"]], fixed), noise)
+        train = data.preprocess(data.train[: p["train_images"]], fixed)
+        trained.fit_on_train(objective, train, noise)
         scores["elbo"] = [-_elbo(trained, x, p["samples"], noise) for x in pair]
         at = coordinates(samples=p["samples"])
         rows.append(Row("outlier_elbo", -_mean(scores["elbo"][1]), "nats/image", "test", at))
@@ -132,7 +133,7 @@ def _seen(data: Pixels, outliers: Pixels, count: int) -> list[Tensor]:
     """The first test images of both sets as the model sees them, [N, pixels] each; pixel noise is
     the same in all runs."""
     return [
-        part.seen(part.test[:count], stream(0, "evaluation", part.name, "outliers", "pixels",
+        part.preprocess(part.test[:count], stream(0, "evaluation", part.name, "outliers", "pixels",
                                             device=part.test.device))
         for part in (data, outliers)
     ]  # fmt: skip

@@ -128,11 +128,11 @@ def _splits(
     data, device = subject.data, subject.data.test.device
     fixed = stream(0, "evaluation", data.name, "pixels", device=device)
     seen = {
-        "test": data.seen(data.test[: p["test_images"]], fixed),
-        "train": data.seen(data.train[: p["train_images"]], fixed),
+        "test": data.preprocess(data.test[: p["test_images"]], fixed),
+        "train": data.preprocess(data.train[: p["train_images"]], fixed),
     }
     if "validation" in p["splits"]:
-        seen["validation"] = data.seen(data.validation[: p["test_images"]], fixed)
+        seen["validation"] = data.preprocess(data.validation[: p["test_images"]], fixed)
 
     def noise(*split: str) -> Generator:
         return stream(seed, "evaluation", data.name, str(step), *split, device=device)
@@ -140,7 +140,7 @@ def _splits(
     trained = Trained(model, subject.weights, limit(model.pixels, device))
     own, mse = {"test": noise()}, None
     if subject.objective.LIKE != "autoencoder":  # there z has no distribution
-        mse = trained.settle(subject.objective, seen["train"], own["test"])
+        mse = trained.fit_on_train(subject.objective, seen["train"], own["test"])
     own |= {split: noise(split) for split in p["splits"] if split != "test"}
     kind = "final" if step == p["steps"] else "curve"
 
@@ -166,7 +166,7 @@ def reconstructions(
         fixed, noise = (
             stream(s, "evaluation", data.name, "pictures", split, device=device) for s in (0, seed)
         )
-        posterior = model.posterior(weights, data.seen(first, fixed))
+        posterior = model.posterior(weights, data.preprocess(first, fixed))
         if posterior.kind == "gaussian":
             z = posterior.mean_z()
         else:

@@ -70,7 +70,7 @@ def evaluate(
     if p["compare"]:
         device = data.train.device
         generator = stream(seed, "gradient", data.name, device=device)
-        x = data.seen(data.train[: p["batch_size"]], generator)
+        x = data.preprocess(data.train[: p["batch_size"]], generator)
         compared = registry.load("parts", "gradients").gradient_variance
         rows += compared(model, weights, x, p, generator, memory)
     if step == p["steps"]:

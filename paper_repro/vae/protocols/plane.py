@@ -198,7 +198,7 @@ def _plane(
         Row("nll", nll, "nats/image", split=split),
     ]
     if split == "train":
-        rows.append(Row("reached", root, "rmse/pixel", split=split))  # what is handed on
+        rows.append(Row("reached", root, "rmse/pixel", split=split))  # what another run may take
     for target in targets:  # either way, and above a threshold or below
         excess = math.log(root / target) if root > 0 else -math.inf
         at = coordinates(target=float(target))
@@ -236,5 +236,5 @@ def _prior_means(subject: Subject, count: int, split: str, noise: Generator) -> 
         shape = model.noise_shapes(1, size)["z"][1:]
         drawn = torch.randn(shape, generator=noise, device=noise.device)
         given = subject.condition(split, slice(start, start + size))
-        parts.append(model.drawn(subject.weights, drawn, given))
+        parts.append(model.prior_means(subject.weights, drawn, given))
     return torch.cat(parts)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from paper_repro.analysis import style
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import Estimate, as_markdown
 from paper_repro.cell import Cell
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import Estimate, as_markdown
+from paper_repro.results.frames import Results
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.infinite_gradients import figures, outlier_rows, tables_outliers
-from tests.analysis import made_runs
+from tests.results import made_runs
 
 STUDY = "infinite_gradients"
 FIGURES = tuple(figures.FIGURES[name] for name in ("figure1", "screening", "informative"))

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from paper_repro import grid
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
 from paper_repro.cell import Cell
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row, coordinates
-from tests.analysis.made_runs import cell as made_cell
-from tests.analysis.made_runs import noise, write_run
+from tests.results.made_runs import cell as made_cell
+from tests.results.made_runs import noise, write_run
 
 STUDY = "taming_vaes"
 MINE = (

@@ -127,4 +127,4 @@ def _arrays(
 
 def _seen(data: Pixels, images: Tensor) -> Tensor:
     """What a model sees of images [N, D]: there is no noise in it."""
-    return data.seen(images, stream(0, "evaluation", data.name, "pixels"))
+    return data.preprocess(images, stream(0, "evaluation", data.name, "pixels"))
