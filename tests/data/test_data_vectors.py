@@ -128,7 +128,7 @@ def test_vectors_are_seen_as_they_are_and_their_mean_is_exact():
 def test_vectors_and_images_are_not_preprocessed_as_each_other(dataset, preprocessing, message):
     with pytest.raises(UserError, match=message):
         images.load(dataset, preprocessing, "cpu")
-    with pytest.raises(UserError, match="real vectors"):
+    with pytest.raises(UserError, match="it holds vectors"):
         batches.scale(torch.zeros(2), 0)
 
 
@@ -160,5 +160,5 @@ def test_a_vae_of_vectors_has_errors_per_dimension_and_no_bits(centre):
     for split in ("train", "test"):
         mse = rows[split, "mse", "z=mean"]
         assert mse == pytest.approx(rows[split, "sse", "z=mean"] / 20)
-    batch = tiny.preprocess(problem.draw(0), "curve", "none")
+    batch = tiny.preprocessed(problem.draw(0), "curve", "none")
     assert torch.isin(batch, load("curve").train).all()

@@ -15,6 +15,7 @@ import pytest
 
 from paper_repro import registry
 from paper_repro.claims.filters import pick
+from paper_repro.claims.verdicts import CLAIM_COLUMNS
 from paper_repro.drawing import draw, panels, style
 from paper_repro.drawing import drawn as drawn_as
 from paper_repro.results.frames import Results, load
@@ -110,7 +111,7 @@ def test_the_shell_of_a_notebook_and_a_users_matplotlibrc_stop_no_command(
     """All of them import matplotlib, which refuses a backend that is not installed."""
     (tmp_path / "matplotlibrc").write_text("backend: qtagg\n")
     root = synthetic.empty(tmp_path / "smoke")
-    (root / "claims.csv").write_text("study,claim\n")
+    (root / "claims.csv").write_text(",".join(CLAIM_COLUMNS) + "\n")
     (tmp_path / "figures" / STUDY).mkdir(parents=True)
     (tmp_path / "figures" / STUDY / draw.CAPTIONS).write_text("{}\n")
     options = {

@@ -79,7 +79,9 @@ def test_a_mistake_is_named_before_anything_trains(
 
 def test_more_than_one_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = expanded(monkeypatch, {"of": "learned"})
-    with pytest.raises(UserError, match="2 cells of experiment 'learned'"):
+    with pytest.raises(
+        UserError, match="expected one earlier cell of learned with the same axis values, found 2"
+    ):
         run_inputs.resolve(
             {"gamma": {"of": "learned"}, "dim": 2},
             ("gamma",),

@@ -103,7 +103,7 @@ def by_hand(params: Tensors, batch: Tensors) -> Targets:
         hidden = torch.tanh(x @ w["body.0.weight"].T + w["body.0.bias"])
         return hidden @ params[f"{part}.head.weight"].T + params[f"{part}.head.bias"]
 
-    head = net("encoder", tiny.preprocess(batch).double() - centre)
+    head = net("encoder", tiny.preprocessed(batch).double() - centre)
     mu, log_sigma = head[:, :2], head[:, 2:]
     z = mu + log_sigma.exp() * batch["z"][0]
     divergence = 0.5 * (mu**2 + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum(1)

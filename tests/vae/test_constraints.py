@@ -32,13 +32,13 @@ LOG_MULTIPLIERS = (math.log(3.0), math.log(0.5))  # a start at which no two term
 def first_step(problem: Problem) -> tuple[Tensors, Tensors, Tensors]:
     """Parameters, state and first batch in float64, as the loss computes from now on; the
     multipliers at 3 and 1/2."""
-    loss, seen_with = problem.loss, Pixels.seen_with
+    loss, seen_with = problem.loss, Pixels.preprocess_with
 
     def seen_in_float64(*arguments: Any) -> Tensor:
         return seen_with(*arguments).double()
 
     def in_float64(*arguments: Any) -> Any:
-        with mock.patch.object(Pixels, "seen_with", seen_in_float64):
+        with mock.patch.object(Pixels, "preprocess_with", seen_in_float64):
             return loss(*arguments)
 
     problem.loss = in_float64
@@ -98,7 +98,7 @@ def test_the_first_loss_is_the_kl_and_each_violation_times_its_multiplier(
     problem = constrained.build(estimator=estimator, **LISTED[names])
     params, state, batch = first_step(problem)
     loss, _, logs = problem.loss(params, state, batch)
-    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocessed(batch).double(), constrained.by_hand(params, batch)
 
     def energy(mean: Tensor) -> Tensor:
         found = violations(x, mean)
@@ -128,7 +128,7 @@ def test_the_logs_are_rate_error_multipliers_and_violations_of_the_draw(names: s
     problem = constrained.build(**LISTED[names])
     params, state, batch = first_step(problem)
     _, _, logs = problem.loss(params, state, batch)
-    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocessed(batch).double(), constrained.by_hand(params, batch)
     mse = (x - seen.mean).square().mean()
     expected = {"rate": seen.log_ratio.mean(), "mse": mse}
     units = {"bound": "nats/image", "rate": "nats/image", "mse": "mse/pixel"}
@@ -151,7 +151,7 @@ def test_a_step_moves_each_multiplier_by_its_violation_over_its_threshold() -> N
     problem = constrained.build(**LISTED["RE,CLA"])
     params, state, batch = first_step(problem)
     _, after, _ = problem.loss(params, state, batch)
-    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocessed(batch).double(), constrained.by_hand(params, batch)
     found = violations(x, seen.mean)
     changes = [5e-3 * found["RE"] / (64 * 0.25**2), 5e-3 * found["CLA"] / 0.9]
     assert all(1e-4 < abs(float(change.detach())) < 0.02 for change in changes)
@@ -179,7 +179,7 @@ def test_the_baselines_are_elbos_of_the_same_decoder(
     params, state, batch = first_step(problem)
     assert state == {}
     loss, _, logs = problem.loss(params, state, batch)
-    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocessed(batch).double(), constrained.by_hand(params, batch)
     sse = (x - seen.mean).square().sum(1).mean()
     variance = changes.get("likelihood_options", {}).get("variance", 1)
     constant = normaliser * 32 * math.log(2 * math.pi * variance)
@@ -195,7 +195,7 @@ def test_a_learned_variance_starts_at_one_and_moves_at_its_own_rate() -> None:
     params, _, batch = first_step(problem)
     params["likelihood.log_gamma"] = torch.tensor(-2.0, dtype=F64, requires_grad=True)
     loss, _, logs = problem.loss(params, {}, batch)
-    x, seen = tiny.preprocess(batch).double(), constrained.by_hand(params, batch)
+    x, seen = tiny.preprocessed(batch).double(), constrained.by_hand(params, batch)
     sse, gamma = (x - seen.mean).square().sum(1).mean(), math.exp(-2)
     expected = sse / (2 * gamma) + 32 * math.log(2 * math.pi * gamma) + seen.log_ratio.mean()
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)

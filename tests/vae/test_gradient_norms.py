@@ -22,7 +22,7 @@ def image_by_image(k: int) -> dict[str, float]:
     problem = tiny.build(**GAMMA, k=k)
     batch = problem.draw(0)
     params = problem.params
-    x, gamma = tiny.preprocess(batch), params["likelihood.log_gamma"].detach().exp()
+    x, gamma = tiny.preprocessed(batch), params["likelihood.log_gamma"].detach().exp()
 
     def layers(part: str, value: Tensor) -> Tensor:
         """The tiny MLP: one hidden tanh layer."""

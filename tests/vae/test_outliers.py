@@ -156,7 +156,7 @@ def test_a_plain_autoencoder_learns_errors_and_has_no_elbo_score() -> None:
         p = parameters.complete("sticking_the_landing", "vae", tiny.TINY | PLAIN, "test")
         data = pixels.load("digits", "unit", "cpu")
         model = EncoderDecoder(p, data.images, lambda part: torch.Generator())
-        x = tiny.preprocess(batch)
+        x = tiny.preprocessed(batch)
         z = model.posterior(problem.params, x).mean_z()
         mse = (x - model.mean(problem.params, z)).square().mean()
     assert float(loss.detach()) == pytest.approx(float(mse), rel=1e-5)  # and no penalty on z

@@ -68,7 +68,7 @@ def test_an_epoch_visits_every_training_image_once_and_no_other() -> None:
     problem = tiny.build(batch_size=449)
 
     def images_of(step: int) -> Tensor:
-        return tiny.preprocess(problem.draw(step))
+        return tiny.preprocessed(problem.draw(step))
 
     assert tiny.is_one_epoch(images_of, 0, 3)
     assert tiny.is_one_epoch(images_of, 3, 3)

@@ -61,7 +61,9 @@ def build(seed: int = 0, **changes: Any) -> Problem:
     return task.build(cell(**changes), seed, "cpu")
 
 
-def seen(batch: dict[str, Tensor], dataset: str = "digits", preprocessing: str = "unit") -> Tensor:
+def preprocessed(
+    batch: dict[str, Tensor], dataset: str = "digits", preprocessing: str = "unit"
+) -> Tensor:
     """The training images of a batch as the model sees them, [B, pixels]."""
     data = images.load(dataset, preprocessing, "cpu")
     return data.preprocess_with(data.train[batch["rows"]], batch.get("uniform"))

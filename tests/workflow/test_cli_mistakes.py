@@ -109,6 +109,7 @@ def run(
 def test_an_environment_that_torch_refuses_is_one_line(
     words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)  # of a torch in this process
     monkeypatch.setenv("TORCH_LOGS", "nonsense")
     if words == TRAIN:
         words += f" --store {tmp_path / 'store'} --out {tmp_path / 'out'}"

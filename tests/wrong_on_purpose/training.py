@@ -12,7 +12,7 @@ from tests.wrong_on_purpose.case import Case
 
 
 def _right_images(step: int) -> Tensor:
-    return tiny.preprocess(tiny.build(batch_size=449).draw(step))
+    return tiny.preprocessed(tiny.build(batch_size=449).draw(step))
 
 
 def _with_test_images(step: int) -> Tensor:
