@@ -70,10 +70,11 @@ report: ## results/TIER/report.html, and what it needs
 test: $(READY) ## the test suite: 12 to 16 minutes on two cores
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-lint: $(READY) ## ruff, mypy, snakefmt and snakemake --lint, all of which must be clean
+lint: $(READY) ## ruff, mypy, import-linter, snakefmt and snakemake --lint, all of which must be clean
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 

@@ -19,17 +19,26 @@ from paper_repro.cell import Cell
 from paper_repro.training import checkpoint, provenance
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.loop import stepper
-from paper_repro.training.tasks import vae
+from paper_repro.vae import task
 
 
 def cell(dataset: str, layers: int, k: int, seeds: int) -> Cell:
     params = {
         "dataset": dataset,
+        "preprocessing": "binarised",
+        "model": "burda",
+        "dim": 50,
+        "likelihood": "bernoulli",
         "estimator": "path",
         "objective": "iwae" if k > 1 else "elbo",
         "layers": layers,
         "k": k,
         "steps": 1_000_000,
+        "batch_size": 20,
+        "order": "fixed",
+        "reduction": "sum",
+        "eps": 1e-4,
+        "protocol": "importance",
     }
     full = parameters.complete("sticking_the_landing", "vae", params, "benchmark")
     return Cell("benchmark", "bundle", "bundle", "paper", "vae", full, tuple(range(seeds)))
@@ -37,7 +46,7 @@ def cell(dataset: str, layers: int, k: int, seeds: int) -> Cell:
 
 def run(cell: Cell, seeds: tuple[int, ...], device: str, steps: int, together: bool) -> tuple:
     """(seconds, last bound of each seed) of `steps` steps after as many warm-up steps."""
-    problems = [vae.build(cell, seed, device) for seed in seeds]
+    problems = [task.build(cell, seed, device) for seed in seeds]
     snapshots = [checkpoint.fresh(problem, "") for problem in problems]
     bundle = Bundle(problems, snapshots, stacked=together)
     step = stepper(bundle)

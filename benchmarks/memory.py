@@ -19,16 +19,19 @@ WORK = """
 import time, torch
 from benchmarks.bundle import cell, run
 from paper_repro.metrics.importance import log_likelihood_bound
-from paper_repro.training import provenance, vae_evaluation
-from paper_repro.training.tasks import vae
+from paper_repro.training import provenance
+from paper_repro.vae.interface import Images
+from paper_repro.vae.layered import Layered
+from paper_repro.vae.protocols import importance
 provenance.prepare("cpu", 1)
 made = cell("digits", 1, 50, 1)
 training, _ = run(made, (0,), "cpu", 40, False)
-model = vae.LayeredVAE(made.params, 784, torch.full((784,), 0.3), torch.Generator())
-weights = vae_evaluation.log_weights(model, model.parameters_by_name())
+images = Images((1, 28, 28), torch.full((784,), 0.3), 0.1)
+model = Layered(made.params, images, lambda *part: torch.Generator())
+weights = importance.log_weights(model, model.parameters_by_name())
 x = (torch.rand(10, 784) < 0.3).float()
 start = time.perf_counter()
-log_likelihood_bound(weights, x, 5000, torch.Generator(), vae_evaluation.ROWS["cpu"])
+log_likelihood_bound(weights, x, 5000, torch.Generator(), importance.ROWS["cpu"])
 print(training, time.perf_counter() - start)
 """
 

@@ -13,3 +13,14 @@ if "ipykernel" not in sys.modules:
 os.environ.pop("SOURCE_DATE_EPOCH", None)
 
 __version__ = "0.1.0"
+
+__all__ = ["build", "load", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """The functions of `paper_repro.api`, which is imported when one is asked for."""
+    if name in __all__:
+        from paper_repro import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'paper_repro' has no attribute {name!r}")

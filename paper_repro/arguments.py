@@ -10,15 +10,36 @@ import argparse
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from paper_repro.errors import UserError, quoted, unknown
+
+
+class _Once(argparse.Action):
+    """Store a value, as argparse does; an option that is given again is refused, not obeyed."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        given = vars(namespace).setdefault("given", set())
+        if self.dest in given:
+            raise argparse.ArgumentError(self, "is given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
 
 
 class Parser(argparse.ArgumentParser):
     """A parser that refuses in one line, without its usage, and offers the nearest command."""
 
     commands: Iterable[str] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("action", None, _Once)  # of arguments that name no other action
 
     def error(self, message: str) -> NoReturn:
         """Leave with status 2."""
@@ -112,4 +133,11 @@ def zip_to_write(text: str) -> Path:
     """A .zip that may be written or made: not one of the tables that are to go into it."""
     if Path(text).suffix != ".zip":
         raise argparse.ArgumentTypeError(f"{text!r} does not end in .zip")
+    return file_to_write(text)
+
+
+def log_to_write(text: str) -> Path:
+    """A file for lines of text that may be written or made: no table and no record of a run."""
+    if Path(text).suffix in (".csv", ".gz", ".json"):
+        raise argparse.ArgumentTypeError(f"{text!r} is the name of a table, not of a log")
     return file_to_write(text)

@@ -21,6 +21,8 @@ from typing import IO
 
 from paper_repro.errors import UserError
 
+CHANGES_NO_NUMBER = True
+
 TEMPORARY = ".tmp"  # suffix of files that a killed writer leaves behind
 # The disk's own failures. Any other error of a sync, a lock or a folder is a file system's way to
 # say that it has no such thing.

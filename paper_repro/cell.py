@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+CHANGES_NO_NUMBER = True
+
 DATA = ("dataset", "outliers")  # parameters that name data sets
 
 
@@ -39,7 +41,7 @@ class Cell:
         return [self.params[key] for key in DATA if self.params.get(key)]
 
     def as_json(self) -> str:
-        """The cell as canonical JSON (sorted keys), the form in which it is handed to a job."""
+        """The cell as canonical JSON (sorted keys), the form in which it stands in a run.json."""
         return json.dumps(
             {
                 "study": self.study,
@@ -52,11 +54,6 @@ class Cell:
             },
             sort_keys=True,
         )
-
-    @staticmethod
-    def from_json(text: str) -> Cell:
-        """The cell written by `as_json`."""
-        return Cell(**json.loads(text))
 
     def digest(self) -> str:
         """SHA-256 of what is computed (task and parameters), not of where it is filed."""

@@ -25,10 +25,12 @@ def train(args: argparse.Namespace) -> None:
         raise UserError("--out: is the folder of one cell, but several are named")
     cells = grid.find(args.study, args.tier, args.cell, args.seeds or None)
     guarded.import_torch()
+    from paper_repro.data import search
     from paper_repro.training.run import train_cell
 
     for cell in cells:
         with _naming(cell.id):
+            search.point_to(cell.datasets, args.data_dir, not args.no_download)
             train_cell(
                 cell if args.seed is None else replace(cell, seeds=(args.seed,)),
                 args.store,
@@ -36,8 +38,6 @@ def train(args: argparse.Namespace) -> None:
                 device=args.device,
                 threads=args.threads,
                 sources=grid.sources(cell),
-                data_dir=args.data_dir,
-                download=not args.no_download,
                 log=args.log,
             )
 
@@ -56,7 +56,7 @@ def _naming(cell: str) -> Iterator[None]:
 
 def collect(args: argparse.Namespace) -> None:
     """Gather the runs of a study in tidy tables."""
-    from paper_repro.analysis.collect import collect as gather
+    from paper_repro.results.collect import collect as gather
 
     cells = grid.expand(args.study, args.tier, args.seeds or None)
     if cells and not (args.runs / args.study).is_dir():
@@ -68,43 +68,43 @@ def collect(args: argparse.Namespace) -> None:
 
 
 def merge(args: argparse.Namespace) -> None:
-    """Join the collected tables of several studies into those of the suite."""
-    from paper_repro.analysis.collect import merge as join_studies
+    """Join the tables of several studies into those of the suite; of none they have no rows."""
+    from paper_repro.results.collect import merge as join_studies
 
     join_studies(args.roots, args.out)
 
 
 def figures(args: argparse.Namespace) -> None:
     """Draw a study's figures from its collected rows."""
-    from paper_repro.analysis.draw import draw_study
+    from paper_repro.drawing.draw import draw_study
 
     draw_study(args.study, args.results, args.out)
 
 
 def manifest(args: argparse.Namespace) -> None:
     """List the figures of a tier with their SHA-256."""
-    from paper_repro.analysis.draw import write_manifest
+    from paper_repro.drawing.draw import write_manifest
 
     write_manifest(args.figures, args.out)
 
 
 def tables(args: argparse.Namespace) -> None:
     """Render a study's tables as CSV, Markdown and LaTeX."""
-    from paper_repro.analysis.tables import render_study
+    from paper_repro.drawing.tables import render_study
 
     render_study(args.study, args.results, args.out)
 
 
 def claims(args: argparse.Namespace) -> None:
     """Give every claim of a study its verdict."""
-    from paper_repro.analysis.verdicts import judge_study
+    from paper_repro.claims.verdicts import judge_study
 
     judge_study(args.study, args.results, args.out)
 
 
 def join(args: argparse.Namespace) -> None:
     """Concatenate CSV files that have the same columns."""
-    from paper_repro.analysis.collect import concatenate
+    from paper_repro.results.collect import concatenate
 
     concatenate(args.files, args.out)
 
@@ -125,14 +125,14 @@ def readme(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Pack the rows, curves and arrays of a tier to carry them to another machine."""
-    from paper_repro.analysis.archive import pack
+    from paper_repro.results.archive import pack
 
     pack(args.results, args.out)
 
 
 def import_(args: argparse.Namespace) -> None:
     """Merge exported rows into the published ones; a higher tier replaces a lower one."""
-    from paper_repro.analysis.published import import_results
+    from paper_repro.results.published import import_results
 
     for line in import_results(args.source, args.published):
         print(line)
@@ -198,14 +198,14 @@ def parser() -> arguments.Parser:
     sub.add_argument("--threads", type=arguments.whole(1, 1024), default=1)
     sub.add_argument("--data-dir", type=reads)
     sub.add_argument("--no-download", action="store_true")
-    sub.add_argument("--log", type=arguments.file_to_write, help="file for the progress lines")
+    sub.add_argument("--log", type=arguments.log_to_write, help="file for the progress lines")
 
     sub = of_grid(command(collect))
     sub.add_argument("--runs", type=reads, required=True, help="results/<tier>/runs")
     sub.add_argument("--out", type=writes, required=True, help="folder for the tables")
     sub = command(merge)
     sub.add_argument("--out", type=writes, required=True, help="folder for the tables")
-    sub.add_argument("roots", type=reads, nargs="+")
+    sub.add_argument("roots", type=reads, nargs="*", help="e.g. results/published/studies/*")
     sub = command(join)
     sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a CSV file")
     sub.add_argument("files", type=arguments.file, nargs="+")
@@ -244,7 +244,9 @@ def parser() -> arguments.Parser:
     sub.add_argument("--cells", action="store_true", help="the name of every cell, one a line")
     sub = command(fetch)
     sub.add_argument("--tier", required=True, type=tier)
-    sub.add_argument("--study", nargs="+", type=study, help="studies (default: all)")
+    sub.add_argument(
+        "--study", nargs="+", action="extend", type=study, help="studies (default: all)"
+    )
     sub.add_argument("--data-dir", type=reads, help="where to look first, as data_dir in config/")
     return top
 

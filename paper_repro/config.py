@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from paper_repro import arguments, grid, guarded, registry
-from paper_repro.analysis import claim_names
+from paper_repro.claims import names as claim_names
 from paper_repro.errors import UserError, quoted, unknown
 from paper_repro.schemas import check_schema, read_yaml, schema
 
@@ -26,11 +27,11 @@ def tier_of(config: dict[str, Any], files: Iterable[str | Path] = ()) -> str:
     """The tier asked for, before its file is read by Snakemake; UserError names the tiers.
 
     That file and `files`, those of --configfile, are read strictly here: Snakemake's own reading
-    passes over a key that stands twice.
+    passes over a key that stands twice. JSON is YAML too.
     """
+    check_once(sys.argv[1:])
     for file in files:
-        if Path(file).suffix != ".json":
-            read_yaml(Path(file))
+        read_yaml(Path(file))
     tier = config.get("tier")
     tier = str("quick" if tier is None else tier)
     known = schema("config")["properties"]["tier"]["enum"]
@@ -41,6 +42,19 @@ def tier_of(config: dict[str, Any], files: Iterable[str | Path] = ()) -> str:
         if isinstance(written, dict) and written.get("tier", tier) != tier:
             raise UserError(f"{own}: tier is {quoted(written['tier'])}, its name {tier!r}")
     return tier
+
+
+def check_once(words: list[str]) -> None:
+    """UserError where the command line of Snakemake has --config twice, or a key twice behind it:
+    the last alone would be obeyed."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", "-C", nargs="*", action="append", default=[])
+    given = parser.parse_known_args(words)[0].config
+    if len(given) > 1:
+        raise UserError("--config: is given twice; write all keys behind one")
+    keys = [word.partition("=")[0] for entries in given for word in entries]
+    if twice := [key for i, key in enumerate(keys) if key in keys[:i]]:
+        raise UserError(f"--config: {quoted(twice[0])} is given twice")
 
 
 def check(config: dict[str, Any]) -> None:

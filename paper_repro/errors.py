@@ -6,6 +6,8 @@ import difflib
 import reprlib
 from collections.abc import Iterable
 
+CHANGES_NO_NUMBER = True
+
 SHOWN = 12  # names that a message lists; of more, those nearest to what was given
 
 

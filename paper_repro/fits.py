@@ -5,7 +5,7 @@ MODELS (decoders) and PREPROCESSING (a Bernoulli likelihood is a density of bina
 SIDES (a rule for the sides of an image), MIN_SAMPLES. A task REFUSES combinations of its parameters
 and says why, lists in PAIRED those whose lists belong together, entry by entry, in AT_MOST those
 that do not exceed another one, and in BELOW_PIXELS those whose numbers stay so far below the number
-of pixels; MEMORY is False where it keeps none for an estimator.
+of pixels.
 """
 
 from __future__ import annotations
@@ -36,13 +36,30 @@ def components(params: Mapping[str, Any]) -> list[tuple[str, str]]:
         "likelihoods": [params["likelihood"]],
         "latents": [params.get("latent", "")],
         "models": [params["model"], params.get("decoder", ""), params.get("guide", "")],
+        **_of_a_vae(params),
     }
-    return [  # task `vae` calls its number of latent units `latent`
+    return [
         (room, name)
         for room, found in named.items()
         for name in found
         if name and isinstance(name, str)
     ]
+
+
+def _of_a_vae(params: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What a cell of task vae names besides: its protocol, the module that puts its networks
+    together, and the optional parts that one of its parameters is set for."""
+    if "protocol" not in params:
+        return {}
+    model = params["model"]
+    known = model in registry.names("models")
+    made = registry.constant("models", model, "NETWORKS") if known else ""
+    parts = {name: registry.constant("parts", name, "NAMED_BY") for name in registry.names("parts")}
+    return {
+        "protocols": [params["protocol"]],
+        "vaes": [made or "model"],
+        "parts": [name for name, keys in parts.items() if any(params.get(key) for key in keys)],
+    }
 
 
 def check_parts(cell: Cell, where: str) -> None:
@@ -66,13 +83,16 @@ def family(objective: str) -> str:
 
 
 def posterior_kind(cell: Cell) -> str:
-    """Kind of posterior the cell's task builds: its literal POSTERIOR, a name or
-    ``{param: {value: name}}`` where a parameter decides."""
+    """Kind of posterior the cell's task builds: its literal POSTERIOR, a name or ``{param: {value:
+    name}}`` where parameters decide, or several of these, of which the first that applies."""
     kind = registry.constant("tasks", cell.task, "POSTERIOR", cell.study) or ""
-    if isinstance(kind, dict):
-        ((param, kinds),) = kind.items()
-        kind = kinds[cell.params[param]]
-    return str(kind)
+    for rule in kind if isinstance(kind, tuple) else (kind,):
+        if not isinstance(rule, dict):
+            return str(rule)
+        ((param, kinds),) = rule.items()
+        if cell.params[param] in kinds:
+            return str(kinds[cell.params[param]])
+    return ""
 
 
 def _check_served(cell: Cell, chosen: list[tuple[str, str]], where: str) -> None:
@@ -85,6 +105,7 @@ def _check_served(cell: Cell, chosen: list[tuple[str, str]], where: str) -> None
         "PRIORS": ("prior", params.get("prior", "")),
         "MODELS": ("decoder", params.get("decoder") or params["model"]),
         "PREPROCESSING": ("preprocessing", params.get("preprocessing", "")),
+        "PROTOCOLS": ("protocol", params.get("protocol", "")),
     }
     guided = params.get("guide") and (params.get("estimator_options") or {}).get("first")
     for room, name in chosen:
@@ -97,12 +118,6 @@ def _check_served(cell: Cell, chosen: list[tuple[str, str]], where: str) -> None
                 raise UserError(
                     f"{where}: {part} {name!r} cannot serve {other} {value!r}; "
                     f"it serves {', '.join(allowed)}"
-                )
-    if registry.constant("tasks", cell.task, "MEMORY", cell.study) is False:
-        for name in (params["estimator"], *params["compare"]):
-            if name and registry.constant("estimators", name, "STATE"):
-                raise UserError(
-                    f"{where}: estimator {name!r} has a memory, which task {cell.task!r} keeps not"
                 )
     samples = params.get("k", params.get("samples"))
     for room, name in chosen:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from paper_repro import handed, naming, registry
+from paper_repro import naming, registry, run_inputs
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError, nearest, quoted, unknown
 from paper_repro.fits import check_parts, components
@@ -94,15 +94,15 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
         if (points := math.prod(map(len, axes.values()))) > MOST:
             raise UserError(f"{study}/grid.yaml: {name}: {points:,} cells, at most {MOST:,}")
         for point in _product(axes):
-            label = "-".join([name, *_labels(point)])
+            place = f"{study}/grid.yaml: {name}"
+            label = naming.cell_id([name, *_labels(point)], place)
             where = f"{study}/grid.yaml: {label}"
             params = complete(study, experiment["task"], {**fixed, **point}, where)
-            if may := registry.constant("tasks", experiment["task"], "HANDED", study):
+            if may := registry.constant("tasks", experiment["task"], "RUN_INPUTS", study):
                 earlier = ((made, axes_of[id]) for id, made in cells.items())
-                params = handed.resolve(params, may, earlier, where)
+                params = run_inputs.resolve(params, may, earlier, where)
             cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
             check_parts(cell, where)
-            naming.check_id(label, where)
             if label in cells:
                 raise UserError(f"{where}: two points of the grid have this name")
             if (same := computed.setdefault(cell.digest(), label)) != label:
@@ -178,12 +178,12 @@ def _labels(point: Mapping[str, Any]) -> list[str]:
 
 
 def sources(cell: Cell) -> list[Path]:
-    """Source files whose edit can change the cell's numbers: the import closure of its parts."""
+    """Source files whose edit can change the cell's numbers: what the loop and its parts import."""
     from paper_repro.data.names import DATASETS
 
     params = cell.params
     parts = [
-        registry.PACKAGE / "training" / "run.py",
+        registry.PACKAGE / "training" / "loop.py",
         registry.path_of("tasks", cell.task, cell.study),
     ]
     parts += [registry.path_of(room, name) for room, name in components(params)]
@@ -193,4 +193,4 @@ def sources(cell: Cell) -> list[Path]:
     for name in cell.datasets:
         module = DATASETS[name]["module"]
         parts.append(registry.PACKAGE.parent / (module.replace(".", "/") + ".py"))
-    return registry.closure(parts)
+    return registry.closure(parts, numbers=True)

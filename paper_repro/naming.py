@@ -1,20 +1,25 @@
 """One pattern for names, which become folders, rules of the workflow and words of a shell.
 
 Studies, experiments, figures and tables are called ``[A-Za-z][A-Za-z0-9_]*``; the id of a cell is
-its experiment's name and its settings, joined by dashes. No two names of a kind differ by case
-alone, since some file systems (macOS, Windows) take them for one.
+its experiment's name and its settings, joined by dashes, of a long one the beginning and a hash. No
+two names of a kind differ by case alone, since some file systems (macOS, Windows) take them for
+one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 
 from paper_repro.errors import UserError, quoted
 
+CHANGES_NO_NUMBER = True
+
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 ID = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*", re.ASCII)
-LONGEST_NAME, LONGEST_ID = 60, 200  # a file name has at most 255 bytes, suffixes included
+LONGEST_NAME = LONGEST_ID = 60
+HASH = 6  # hexadecimal digits
 
 
 def check_name(name: object, what: str) -> str:
@@ -27,16 +32,24 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
-def check_id(id: str, where: str) -> str:
-    """A cell's id itself; UserError where it cannot be a folder or is too long for one."""
-    if odd := sorted({c for c in id if not ID.fullmatch(f"a{c}")}):
+def cell_id(parts: Iterable[str], where: str) -> str:
+    """The parts joined by dashes; of more than LONGEST_ID characters as many of the first ones as
+    leave room for a hash of them all. UserError where they cannot name a folder."""
+    parts = list(parts)
+    whole = "-".join(parts)
+    if odd := sorted({c for c in whole if not ID.fullmatch(f"a{c}")}):
         raise UserError(
             f"{where}: the values of its axes are its name, in which {odd[0]!r} cannot stand; "
             "letters, digits and _ . + - can"
         )
-    if len(id) > LONGEST_ID:
-        raise UserError(f"{where}: a name of {len(id)} characters, at most {LONGEST_ID}; vary less")
-    return id
+    if len(whole) <= LONGEST_ID:
+        return whole
+    kept = parts[0]
+    for part in parts[1:]:
+        if len(f"{kept}-{part}-") + HASH > LONGEST_ID:
+            break
+        kept = f"{kept}-{part}"
+    return f"{kept[: LONGEST_ID - HASH - 1]}-{hashlib.sha256(whole.encode()).hexdigest()[:HASH]}"
 
 
 def check_distinct(names: Iterable[str], what: str) -> None:

@@ -1,12 +1,13 @@
 """The settings of a cell, each judged by its rule before anything is imported, let alone trained.
 
 A task's literal PARAMS holds a JSON-schema rule with a default for each parameter; a rule with
-``"schedule": True`` also takes a schedule (`paper_repro.schedules`), and a parameter in HANDED the
-description of another run's number (`paper_repro.handed`). A list names a value once: what a run
-does at each would be done twice; ``"uniqueItems": False`` lets it repeat. The options of a part,
-such as `likelihood_options`, are those in the part's literal OPTIONS (networks: SIZES), of their
-defaults' types; its RULES say what a type does not, such as a range. Numbers among the options of
-an estimator or objective may follow a schedule.
+``"schedule": True`` also takes a schedule (`training.schedules`), and a parameter in RUN_INPUTS the
+description of another run's number (`run_inputs`). A list names a value once: what a run does at
+each would be done twice; ``"uniqueItems": False`` lets it repeat. It is empty only where
+that is its default: a run would do nothing at none. The options of a part, such as
+`likelihood_options`, are those in the part's literal OPTIONS (networks: SIZES), of their defaults'
+types; its RULES say what a type does not, such as a range. Numbers among the options of an
+estimator or objective may follow a schedule.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 
 from paper_repro import registry
 from paper_repro.errors import UserError, unknown
-from paper_repro.schedules import curve
 from paper_repro.schemas import check_schema
+from paper_repro.training.schedules import curve
 
 Rule = dict[str, Any]
 # Parameters that every task understands; a task's own PARAMS are added to these.
@@ -52,10 +53,13 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
     """
     if task not in (known := registry.names("tasks", study)):
         raise UserError(unknown(f"{where}: task", task, known))
-    own: dict[str, Rule] = registry.constant("tasks", task, "PARAMS", study)
-    rules = {name: {"uniqueItems": True, **rule} for name, rule in {**COMMON, **own}.items()}
-    may = registry.constant("tasks", task, "HANDED", study) or ()
-    handed = {name for name in may if _is_handed(params.get(name))}
+    own = rules_of(study, task, params.get("protocol"))
+    rules = {
+        name: {"uniqueItems": True, "minItems": int(rule.get("default") != []), **rule}
+        for name, rule in own.items()
+    }
+    may = registry.constant("tasks", task, "RUN_INPUTS", study) or ()
+    handed = {name for name in may if _from_another_run(params.get(name))}
     plain = {name: value for name, value in params.items() if name not in handed}
     required = [n for n, rule in rules.items() if "default" not in rule and n not in handed]
     steps = params.get("steps", rules["steps"].get("default"))
@@ -64,6 +68,17 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
         if plain[name] == "":
             raise UserError(f"{where}: {name}: has no value")
     return {name: params.get(name, rule.get("default")) for name, rule in rules.items()}
+
+
+def rules_of(study: str, task: str, protocol: object = None) -> dict[str, Rule]:
+    """The rules of a task's parameters, with those of the protocol that a cell of task vae names,
+    by default the first; of a protocol that there is not, none."""
+    found: dict[str, Rule] = {**COMMON, **(registry.constant("tasks", task, "PARAMS", study) or {})}
+    if "protocol" in found:
+        name = found["protocol"]["default"] if protocol is None else protocol
+        if name in registry.names("protocols"):
+            found |= registry.constant("protocols", str(name), "PARAMS")
+    return found
 
 
 def check_options(params: Mapping[str, Any], where: str) -> None:
@@ -128,5 +143,5 @@ def _check_mapping(
             check_schema(value[end], rules[name], f"{where}: {name}.{end}")
 
 
-def _is_handed(value: object) -> bool:
+def _from_another_run(value: object) -> bool:
     return isinstance(value, Mapping) and "schedule" not in value

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from typing import Any
 from paper_repro import atomic
 from paper_repro.cell import Cell
 
+CHANGES_NO_NUMBER = True
+
 RECORD, METRICS, ARRAYS = "run.json", "metrics.csv", "arrays.npz"
 SEAL = "sha256"  # the field of run.json that holds the hash of all others
 # What every run.json says, as far as anything here reads it; one of another version may not.
 NUMBER = (int, float)
 FIELDS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("run_id", "status", "fingerprint", "device", "device_name"), str),
+    **dict.fromkeys(("run_id", "status", "sources", "fingerprint", "device", "device_name"), str),
     **dict.fromkeys(("python", "torch", "commit", "started", "finished"), str),
     **dict.fromkeys(("seconds", "evaluation_seconds", "steps_per_second"), NUMBER),
     **dict.fromkeys(("peak_memory_mib", "flops"), NUMBER),
@@ -109,6 +111,14 @@ def answers(record: Mapping[str, Any], cell: Cell, seed: int) -> bool:
     found = record["cell"]
     same = all(found.get(key) == asked[key] for key in ("task", "params"))
     return same and record["seed"] == seed
+
+
+def mixed(records: Sequence[Mapping[str, Any]]) -> str:
+    """What seeds of one cell must have in common and have not, in words; "" where they have."""
+    for name, fault in (("sources", "by different code"), ("fingerprint", "on different data")):
+        if len({record[name] for record in records}) > 1:
+            return f"its seeds were trained {fault}"
+    return ""
 
 
 def _sealed(record: Mapping[str, Any]) -> str:

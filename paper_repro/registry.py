@@ -18,16 +18,27 @@ from typing import Any
 from paper_repro import naming
 from paper_repro.errors import UserError, unknown
 
+CHANGES_NO_NUMBER = True
+
 PACKAGE = Path(__file__).parent
 STUDIES = PACKAGE / "studies"
 
 
-def rooms(kind: str, study: str = "") -> list[Path]:
+ROOMS = {
+    "latents": "distributions",
+    "vaes": "vae",
+    "parts": "vae/parts",
+    "protocols": "vae/protocols",
+}
+
+
+def folders(kind: str, study: str = "") -> list[Path]:
     """Folders that hold components of `kind`: ``estimators``, ``objectives``, ``latents``,
-    ``likelihoods``, ``models`` or ``tasks``."""
+    ``likelihoods``, ``models``, of task vae its ``parts``, ``protocols`` and ``vaes``, or a study's
+    own ``tasks``."""
     if kind == "tasks":
-        return [PACKAGE / "training" / "tasks", STUDIES / study / "tasks"][: 2 if study else 1]
-    return [PACKAGE / ("distributions" if kind == "latents" else kind)]
+        return [STUDIES / study / "tasks"] if study else []
+    return [PACKAGE / ROOMS.get(kind, kind)]
 
 
 def names(kind: str, study: str = "") -> list[str]:
@@ -46,9 +57,12 @@ def path_of(kind: str, name: str, study: str = "") -> Path:
 @cache  # a grid asks for its cells' parts thousands of times
 def _files(kind: str, study: str) -> dict[str, Path]:
     """Files of all components of `kind` by name; of two of a name the first room's."""
-    found = (path for room in reversed(rooms(kind, study)) for path in room.glob("*.py"))
+    found = (path for room in reversed(folders(kind, study)) for path in room.glob("*.py"))
     declared = {"SUPPORTS", "PARAMS", "COMPONENT"}
-    return {p.stem: p for p in found if visible(p) and declared & literals(p).keys()}
+    own = {p.stem: p for p in found if visible(p) and declared & literals(p).keys()}
+    # what a room itself trains is its task.py, by the room's name
+    shared = PACKAGE.glob("*/task.py") if kind == "tasks" else ()
+    return own | {path.parent.name: path for path in shared}
 
 
 def load(kind: str, name: str, study: str = "") -> ModuleType:
@@ -101,13 +115,15 @@ def literals(path: Path) -> dict[str, Any]:
     return found
 
 
-def closure(paths: list[Path]) -> list[Path]:
+def closure(paths: list[Path], *, numbers: bool = False) -> list[Path]:
     """Every file of the package that `paths` import, directly or not, themselves included.
 
     Modules imported by name at run time (the components) are not seen: name them in `paths`. The
-    package's own __init__ is left out: it holds the version alone.
+    package's own __init__ is left out, with what it imports for a notebook. `numbers` asks for what
+    can change the numbers of a run: modules that declare CHANGES_NO_NUMBER, with what they alone
+    import, are left out, such as messages, locks and progress lines.
     """
-    return sorted(set().union(*map(_reach, paths)))
+    return sorted(set().union(*(_reach(path, numbers) for path in paths)))
 
 
 def module_name(path: Path) -> str:
@@ -133,15 +149,16 @@ def visible(path: Path) -> bool:
 
 
 @cache
-def _reach(path: Path) -> frozenset[Path]:
+def _reach(path: Path, numbers: bool) -> frozenset[Path]:
     """The import closure of one file."""
-    todo, seen = [path.resolve()], set[Path]()
+    own = (PACKAGE / "__init__.py").resolve()
+    todo, seen = [path.resolve()], {own}
     while todo:
         path = todo.pop()
-        if path not in seen:
+        if path not in seen and not (numbers and literals(path).get("CHANGES_NO_NUMBER")):
             seen.add(path)
             todo.extend(_imports(path))
-    return frozenset(seen - {(PACKAGE / "__init__.py").resolve()})
+    return frozenset(seen - {own})
 
 
 @cache

@@ -1,27 +1,10 @@
-"""A result row: one measured number with its unit.
-
-Sum and mean are never left to guess: the unit says per what, and an unknown unit is an error.
-"""
+"""A result row: one measured number with its unit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-UNITS = frozenset(
-    {
-        "nats/image",  # summed over the pixels of one image, averaged over images
-        "nats",  # a KL divergence or bound that belongs to no image (toy targets)
-        "nats^2",  # variance, or trace of covariance, of a gradient of nats
-        "bits/dim",
-        "mse/pixel",
-        "rmse/pixel",
-        "sse/image",  # squared error summed over the pixels of one image
-        "1",  # dimensionless: ratios, z scores, counts, probabilities
-        "s",
-        "steps/s",
-        "MiB",
-    }
-)
+from paper_repro.units import UNITS
 
 
 @dataclass(frozen=True)

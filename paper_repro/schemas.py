@@ -17,6 +17,8 @@ import jsonschema
 from paper_repro import strict_yaml
 from paper_repro.errors import UserError, quoted, unknown, unknown_key
 
+CHANGES_NO_NUMBER = True
+
 PACKAGE = Path(__file__).parent
 SCHEMAS = PACKAGE / "schema"
 # Refusals of the first kinds say most: a wrong key explains the one that is missing.
@@ -104,14 +106,15 @@ def _hint(given: object, rule: object) -> str:
         return f"; write {str(given).lower() in ('yes', 'on')}".lower()
     if rule == "string" and isinstance(given, int | float):
         return "; quote it"
-    if isinstance(given, str) and rule in ("integer", "number") and _reads_as_number(given):
+    if rule in ("integer", "number") and reads_as_number(given):
         return "; leave the quotes away"
     return ""
 
 
-def _reads_as_number(text: str) -> bool:
+def reads_as_number(given: object) -> bool:
+    """Whether something is a text that would be a number without its quotes."""
     try:
-        return math.isfinite(float(text))
+        return isinstance(given, str) and math.isfinite(float(given))
     except ValueError:
         return False
 

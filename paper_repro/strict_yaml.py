@@ -18,6 +18,8 @@ import yaml
 
 from paper_repro.errors import UserError
 
+CHANGES_NO_NUMBER = True
+
 LARGEST = 2_000_000  # bytes of a file, of which the largest shipped has 30,000
 VALUES = 200_000  # in a file, aliases written out
 DEPTH = 40

@@ -10,17 +10,18 @@ import functools
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from paper_repro import config as configuration
-from paper_repro import grid, handed, record, registry
+from paper_repro import grid, record, registry, run_inputs
 from paper_repro.cell import Cell
 from paper_repro.data import search
 from paper_repro.data.names import DATASETS, memory_mib
 from paper_repro.errors import UserError
+from paper_repro.training import identity
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -115,6 +116,12 @@ def cell_sources(cells: Iterable[Cell]) -> list[str]:
     return sorted({local(file) for cell in cells for file in grid.sources(cell)})
 
 
+def entries(cell: Cell) -> list[dict[str, Any]]:
+    """What the table of data sets says of those of a cell, but for the words."""
+    found = [DATASETS[name] for name in cell.datasets]
+    return [{key: value for key, value in entry.items() if key != "line"} for entry in found]
+
+
 def content(files: Iterable[Path | str]) -> str:
     """SHA-256 of what is in the files: as a parameter of a rule it re-runs a job whose sources were
     changed and kept an old date (rsync, an unpacked archive), of which Snakemake sees nothing."""
@@ -126,46 +133,60 @@ def _content(file: Path | str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def givers(cells: Iterable[Cell], runs: str) -> list[str]:
+def source_runs(cells: Iterable[Cell], runs: str) -> list[str]:
     """Folders, below `runs`, of the runs that hand a number to those of a job's `cells`, but for
-    the job's own: there a giver has its turn first, as in the grid."""
+    the job's own: there the source has its turn first, as in the grid."""
     cells = list(cells)
-    wanted = {(cell.study, giver) for cell in cells if (giver := handed.giver(cell))}
+    wanted = {(cell.study, source) for cell in cells if (source := run_inputs.source_cell(cell))}
     return sorted(
         f"{runs}/{study}/{id}" for study, id in wanted - {(cell.study, cell.id) for cell in cells}
     )
 
 
-@functools.cache  # Snakemake asks again and again
-def damaged(folder: str) -> str:
+def damaged(folder: str, cell: Cell) -> str:
     """What is wrong with the copies of a cell's runs in its folder: one is damaged, another run's,
-    or gone although it was made. "" if nothing, or if the cell has not run.
+    or gone although it was made, or its seeds differ in code or data. "" if nothing, or if the cell
+    has not run.
 
     Snakemake sees that a folder is there, not what is in it; the job fills it from the run store.
     """
+    wrong, runs = copies(folder)
+    mixed = record.mixed([runs[seed] for seed in cell.seeds if seed in runs])
+    return wrong or (f"{folder}: {mixed}" if mixed else "")
+
+
+def outdated(folder: str, cell: Cell) -> bool:
+    """Whether runs of a cell lie in its folder, but not those of all its seeds by today's code:
+    some were perhaps trained by hand."""
+    _, runs = copies(folder)
+    code = _source_hash(tuple(grid.sources(cell)))
+    found = [runs[seed]["sources"] if seed in runs else "" for seed in cell.seeds]
+    return Path(folder).is_dir() and any(hash != code for hash in found)
+
+
+@functools.cache  # Snakemake asks again and again
+def copies(folder: str) -> tuple[str, dict[int, Mapping[str, Any]]]:
+    """The first fault of the copies in a cell's folder, and what the whole ones' run.json say, by
+    seed."""
+    runs: dict[int, Mapping[str, Any]] = {}
     if not Path(folder).is_dir():
-        return ""
+        return "", runs
     made: set[int] = set()  # seeds that the copies found were made with
-    found: set[int] = set()
     for path in sorted(p for p in Path(folder).glob("seed*") if p.name[4:].isdigit()):
         try:
             run = record.read(path)
         except record.Damaged as damage:
-            return str(damage)
+            return str(damage), runs
         if run:
             if record.misplaced(run.record, *cell_of(folder), path.name):
-                return f"{path} is of another run"
+                return f"{path} is of another run", runs
             made |= set(run.record["cell"]["seeds"])
-            found.add(run.record["seed"])
-    lost = sorted(made - found) if found else [0]
-    return f"{folder}/seed{lost[0]} is not there" if lost else ""
+            runs[run.record["seed"]] = run.record
+    lost = sorted(made - runs.keys()) if runs else [0]
+    return (f"{folder}/seed{lost[0]} is not there" if lost else ""), runs
 
 
-def lacks_seeds(folder: str, cell: Cell) -> bool:
-    """Whether runs of a cell lie in its folder, but not those of all its seeds: some were perhaps
-    trained by hand."""
-    runs = (Path(folder, f"seed{seed}", record.RECORD) for seed in cell.seeds)
-    return Path(folder).is_dir() and not all(run.is_file() for run in runs)
+_source_hash = functools.cache(identity.source_hash)
 
 
 def figures(study: str, root: str) -> list[str]:

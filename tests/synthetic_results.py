@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from paper_repro.analysis import sums
-from paper_repro.analysis.files import COLUMNS, Record, Tables, array_path
-from paper_repro.analysis.staged import write_results
+from paper_repro.results import sums
+from paper_repro.results.files import COLUMNS, Record, Tables, array_path
+from paper_repro.results.staged import write_results
 
 STUDY = "sticking_the_landing"
 TIER = "smoke"
@@ -253,7 +253,7 @@ def _table1(writer: Writer, seeds: int) -> None:
         level = {"mnist": 88, "omniglot": 110}[dataset] - layers - 0.01 * k
         level -= {"total": 0.0, "path": 0.3, "path_code": 0.2}[estimator]
         name = f"{experiment}-{dataset}-layers{layers}-{objective}-k{k}-{estimator}"
-        params |= {"estimator": estimator, "stages": 6}
+        params |= {"estimator": estimator, "lr": {"schedule": "burda", "stages": 6}}
         rows = functools.partial(_nll, level=level, skip=len(name))
         writer.cell(experiment, name, params, seeds, rows)
     params = {"dataset": "mnist", "layers": 1, "objective": "elbo", "k": 1, "estimator": "total"}

@@ -18,7 +18,7 @@ def scale(images: Tensor, levels: int, dtype: torch.dtype = torch.float32) -> Te
     """uint8 pixels 0..levels, any shape -> `dtype` in [0, 1], same shape. UserError for real
     vectors, whose `levels` is 0."""
     if not levels:
-        raise UserError("dataset: it holds real vectors, and this takes images")
+        raise UserError("dataset: it holds vectors; this needs images")
     return images.to(dtype) / levels
 
 

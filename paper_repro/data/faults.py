@@ -6,6 +6,8 @@ from pathlib import Path
 
 from paper_repro.errors import UserError
 
+CHANGES_NO_NUMBER = True
+
 
 def fault(name: str, path: Path, what: str) -> UserError:
     """A file of set `name` that cannot be used, with the remedy; its path may hold any bytes."""

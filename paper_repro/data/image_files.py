@@ -6,7 +6,7 @@
 - Refused: 16 bits a channel, which Pillow would clip or cut; transparent pixels, whose colour is
   left open; an index that the palette has no colour for; several pictures in one file; more pixels
   than Pillow's guard against decompression bombs allows; anything damaged, as far as it shows: a
-  PNG has checksums, and of a JPEG `jpeg_scans` says what is seen.
+  PNG has checksums and a known length (`png_rows`), and of a JPEG `jpeg_scans` says what is seen.
 - Pixels are those stored: an EXIF orientation is not applied, nor a colour profile, as in the
   published sets, which were made without them.
 
@@ -27,6 +27,7 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from paper_repro.data.faults import fault
 from paper_repro.data.jpeg_scans import is_whole
 from paper_repro.data.listing import ImageFile
+from paper_repro.data.png_rows import are_whole
 
 PNG = b"\x89PNG\r\n\x1a\n"
 DEPTH = 24  # the byte of a PNG that holds the bits of a channel
@@ -85,6 +86,8 @@ def _opened(content: bytes) -> Image.Image:
     image.load()
     if image.format == "JPEG" and not is_whole(content, partial(_same, image)):
         raise ValueError("cut short or overwritten, part of its pixels is missing")
+    if image.format == "PNG" and not are_whole(content):
+        raise ValueError("fewer or more rows of pixels than its header says")
     if image.mode == "P":
         _check_palette(image)
     if "A" in image.getbands() or "transparency" in image.info:

@@ -2,6 +2,7 @@
 
 A name always means the same images. Per set:
 
+- ``name``: how figures and tables call it (absent: its key, with spaces);
 - ``module``: where ``read`` stands; ``line``: what it is, with its source;
 - ``shape``: one image, [C, H, W], or one real vector, [1, 1, D]; ``counts``: images in train,
   validation, test (empty: as many as the user's folder holds, ``most`` where it is complete);
@@ -19,6 +20,8 @@ from __future__ import annotations
 
 import math
 from typing import Any
+
+CHANGES_NO_NUMBER = True
 
 DATASETS: dict[str, dict[str, Any]] = {
     "digits": {
@@ -68,6 +71,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "5418ee1b22af1e87b5f8dcaf1392e3aa272d3e1740211ae94a827281e9058d91",
     },
     "tanh_manifold": {
+        "name": "manifold, noise 0.1",
         "module": "paper_repro.data.vectors",
         "line": "vectors: tanh map of 5 Gaussian latents into R^100, noise 0.1 (ours, after Dai & "
         "Wipf 2019)",
@@ -77,6 +81,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "48177d112474793002a05f9a9ed2e410a00dbaa5a50c3b7c7d5abaf62d351257",
     },
     "tanh_manifold_clean": {
+        "name": "manifold, noise 0",
         "module": "paper_repro.data.vectors",
         "line": "vectors: tanh_manifold without noise",
         "shape": [1, 1, 100],
@@ -85,6 +90,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "422c01af445c6db953aa4c778c9c5fc1e4cdd5268cdadbfd32a4df05709cc401",
     },
     "tanh_manifold_noisy": {
+        "name": "manifold, noise 0.2",
         "module": "paper_repro.data.vectors",
         "line": "vectors: tanh_manifold with noise 0.2",
         "shape": [1, 1, 100],
@@ -110,6 +116,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "f22f7166a200c5d582e920a62fc223b84273a4389748b93e29f7b5c635e2fd12",
     },
     "mnist": {
+        "name": "MNIST",
         "module": "paper_repro.data.real",
         "line": "MNIST, split 59,600/400/10,000 as Burda et al. 2016 (LeCun et al. 1998)",
         "shape": [1, 28, 28],
@@ -120,6 +127,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "99a292dbca9a87f38ec67516309a2bda0705075f8949f173839699098d991212",
     },
     "fashion_mnist": {
+        "name": "Fashion-MNIST",
         "module": "paper_repro.data.real",
         "line": "Fashion-MNIST, split 59,600/400/10,000 (Xiao et al. 2017)",
         "shape": [1, 28, 28],
@@ -130,6 +138,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "36ebd118313c748db32ce401bf51092d1eb1285ae7725410fee620721e838cd6",
     },
     "cifar10": {
+        "name": "CIFAR-10",
         "module": "paper_repro.data.real",
         "line": "CIFAR-10, split 45,000/5,000/10,000 (Krizhevsky 2009)",
         "shape": [3, 32, 32],
@@ -147,6 +156,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "a3c8b67c2b75ae896eb472d354ae79d8ee62b23f9efec5cac7611c66657fa1f9",
     },
     "color_digits": {
+        "name": "Color-digits",
         "module": "paper_repro.data.derived",
         "line": "digits, each in one random colour on black (ours)",
         "shape": [3, 8, 8],
@@ -156,6 +166,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "b3e0a69dbc7d4f660b09d9e5366038789e070461ea5706be39621fae41d26af6",
     },
     "digits_rotate": {
+        "name": "digits-rotate",
         "module": "paper_repro.data.derived",
         "line": "digits rotated by b, given the same digit rotated by a, and b (ours)",
         "shape": [1, 8, 8],
@@ -166,6 +177,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "cf44b1ab8f6839d210e290cf95b8cc57dbc215ceec5452d7b17c00f5dd365e31",
     },
     "color_mnist": {
+        "name": "Color-MNIST",
         "module": "paper_repro.data.derived",
         "line": "MNIST, each digit in one random colour on black (ours)",
         "shape": [3, 28, 28],
@@ -176,6 +188,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "c0ce6f5117e0973d13aa804bdebdd4a2adc3838a6604d141a70dbb84caab7926",
     },
     "mnist_rotate": {
+        "name": "MNIST-rotate",
         "module": "paper_repro.data.derived",
         "line": "MNIST rotated by b, given the same digit rotated by a, and b (ours)",
         "shape": [1, 28, 28],
@@ -187,6 +200,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "410a13eaa47a54ca7fd8532822f96d904f97d778b7dd5d80ffca6e70b1a2d4fa",
     },
     "omniglot": {
+        "name": "Omniglot",
         "module": "paper_repro.data.image_folders",
         "line": "Omniglot at 28x28, background/evaluation split, not Burda's (Lake et al. 2015)",
         "shape": [1, 28, 28],
@@ -196,6 +210,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "fingerprint": "",
     },
     "celeba": {
+        "name": "CelebA 64x64",
         "module": "paper_repro.data.celeba",
         "line": "CelebA, official split, centre crop 160 resized to 64x64 (Liu et al. 2015)",
         "shape": [3, 64, 64],
@@ -206,6 +221,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "showable": False,
     },
     "celeba128": {
+        "name": "CelebA 128x128",
         "module": "paper_repro.data.celeba",
         "line": "CelebA, official split, 128x128 crop of Dai & Wipf 2019, not resized; 10 GB",
         "shape": [3, 128, 128],
@@ -216,6 +232,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "showable": False,
     },
     "celeba128_subset": {
+        "name": "CelebA 128x128 (part)",
         "module": "paper_repro.data.celeba",
         "line": "any part of CelebA as files or zip, cropped as celeba128, split 85/5/10 % by us; "
         "not celeba128",
@@ -227,6 +244,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "showable": False,
     },
     "celeba_half_64": {
+        "name": "CelebA 64x64 (half)",
         "module": "paper_repro.data.celeba",
         "line": "any part of CelebA at half size (89x109) as files or zip, crop 70 resized to "
         "64x64, split 85/5/10 % by us; not celeba",
@@ -238,6 +256,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "showable": False,
     },
     "imagenet32": {
+        "name": "ImageNet 32x32",
         "module": "paper_repro.data.image_folders",
         "line": "an image folder with train/ and val/, box-resized to 32x32 "
         "(after Chrabaszcz et al. 2017)",
@@ -250,6 +269,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "showable": False,
     },
     "tiny_imagenet32": {
+        "name": "Tiny-ImageNet 32x32",
         "module": "paper_repro.data.image_folders",
         "line": "Tiny-ImageNet-200 (Le & Yang 2015) or a part of it, box-resized from 64x64; not "
         "the ImageNet 32x32 benchmark",
@@ -264,6 +284,16 @@ DATASETS: dict[str, dict[str, Any]] = {
 }
 
 
+def shown(name: str) -> str:
+    """How figures and tables call data set `name`, known or not."""
+    return str(DATASETS.get(name, {}).get("name", name.replace("_", " ")))
+
+
+def holds_vectors(name: str) -> bool:
+    """Whether data set `name` is known to hold real vectors, not images."""
+    return bool(DATASETS.get(name, {}).get("module") == "paper_repro.data.vectors")
+
+
 def may_be_shown(name: str) -> bool:
     """Whether images of data set `name` may stand in a figure."""
     return bool(DATASETS[name].get("showable", True))
@@ -276,6 +306,5 @@ def memory_mib(name: str) -> float:
     array; the imports of a training job come on top. KeyError for an unknown name."""
     entry = DATASETS[name]
     images = sum(entry["counts"]) or entry["most"]
-    vectors = entry["module"] == "paper_repro.data.vectors"
-    each = math.prod(entry["shape"]) * (4 if vectors else 1)
+    each = math.prod(entry["shape"]) * (4 if holds_vectors(name) else 1)
     return images * each * (2 if entry.get("conditional") else 1) / 2**20

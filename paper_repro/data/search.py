@@ -21,6 +21,8 @@ from paper_repro.data.faults import fault
 from paper_repro.data.names import DATASETS
 from paper_repro.errors import UserError
 
+CHANGES_NO_NUMBER = True
+
 VARIABLE = "PAPER_REPRO_DATA"
 DOWNLOADS = Path("data")
 TIMEOUT = 60.0  # seconds without an answer before a download is given up
@@ -155,6 +157,16 @@ def _missing(name: str, places: Sequence[Path], what: str = "") -> str:
     above = (above for place in places for above in list(place.absolute().parents)[:2])
     near = next((place for place in above if (place / folder).is_dir()), None)
     return f"{line}; {near} holds it" if near else line
+
+
+def point_to(names: Iterable[str], data_dir: Path | None, download: bool) -> None:
+    """Find the real ones among data sets once, for all that is read later in this process.
+
+    UserError where one lies nowhere, or two lie in two named folders.
+    """
+    if real := [name for name in names if DATASETS[name]["folder"]]:
+        roots = [locate(name, data_dir, download) for name in real]
+        os.environ[VARIABLE] = str(one_folder(real, roots))
 
 
 def _download(name: str, folder: str) -> Path:

@@ -172,17 +172,6 @@ def log_prior(trace: Trace) -> Tensor:
     return normal_log_prob(trace.z, trace.prior_mean, trace.prior_log_scale).sum(-1)
 
 
-def log_joint(
-    log_likelihood: Callable[[Tensor], Tensor],
-) -> Callable[[Trace], tuple[Tensor, Tensor]]:
-    """trace -> (log p(x | z), log p(z)), each [K, *batch]; log_likelihood takes raw outputs."""
-
-    def joint(trace: Trace) -> tuple[Tensor, Tensor]:
-        return log_likelihood(trace.output), log_prior(trace)
-
-    return joint
-
-
 def generate(
     net: Network, params: Params, noise: Tensor, condition: Tensor | None = None
 ) -> Tensor:

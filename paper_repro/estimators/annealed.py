@@ -13,12 +13,12 @@ divergence counts once, and each decoder gets the full gradient of its own bound
 from __future__ import annotations
 
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 from torch import Tensor
 
-from paper_repro import registry
+from paper_repro import contracts
+from paper_repro.contracts import Estimator
 from paper_repro.distributions.posterior import Noise
 from paper_repro.estimators import reinforce
 from paper_repro.estimators.analytic_kl import Family
@@ -87,8 +87,8 @@ def advance(terms: Terms, *, reward: Tensor, weight: Tensor) -> dict[str, Tensor
 
 
 @cache
-def _load(name: str) -> ModuleType:
-    module = registry.load("estimators", name)
+def _load(name: str) -> Estimator:
+    module = contracts.estimator(name)
     if name == "annealed" or "elbo" not in module.OBJECTIVES:
         raise ValueError(f"annealed: {name!r} is not an estimator of the ELBO that it can mix")
     return module
@@ -97,4 +97,4 @@ def _load(name: str) -> ModuleType:
 def _declared(name: str) -> dict[str, Any]:
     """Options and state of an estimator, with their defaults."""
     module = _load(name)
-    return {**getattr(module, "OPTIONS", {}), **getattr(module, "STATE", {})}
+    return {**module.OPTIONS, **module.STATE}

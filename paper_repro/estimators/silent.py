@@ -24,7 +24,7 @@ def terms(posterior: Family, log_joint: ExpectedLogJoint, noise: Noise) -> Terms
     ValueError if `log_joint` has no `expected_log_likelihood`.
     """
     require_kind("silent", SUPPORTS, posterior)
-    if not hasattr(log_joint, "expected_log_likelihood"):
+    if not isinstance(log_joint, ExpectedLogJoint):
         raise ValueError(
             "log_joint: estimator 'silent' needs its expected_log_likelihood(posterior), "
             "which a linear decoder has and other decoders do not"

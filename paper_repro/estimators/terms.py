@@ -9,7 +9,7 @@ it declares, and logged bounds are comparable between estimators.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from paper_repro.distributions.posterior import Latent, Posterior
 LogJoint = Callable[[Latent], tuple[Tensor, Tensor]]
 
 
+@runtime_checkable
 class ExpectedLogJoint(Protocol):
     """A log joint whose likelihood has a closed-form expectation under the posterior."""
 

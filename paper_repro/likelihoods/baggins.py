@@ -34,6 +34,7 @@ from paper_repro.likelihoods.normal import by_channel, linked, log_density, per_
 
 COMPONENT = "likelihood"
 OUTPUTS = 1
+SOLVES_VARIANCE = True
 OPTIONS = {"variant": "A", "bits": 8.0, "channels": 1, "link": "identity"}
 RULES = {
     "variant": {"enum": ["A", "B", "C"]},

@@ -15,6 +15,7 @@ from paper_repro.likelihoods.normal import linked, log_density, residual
 
 COMPONENT = "likelihood"
 OUTPUTS = 1
+LINEAR_FORM = "fixed"
 OPTIONS = {"variance": 1.0, "link": "identity"}
 RULES = {"variance": {"exclusiveMinimum": 0}, "link": {"enum": ["identity", "sigmoid"]}}
 PREPROCESSING = ("unit", "dequantised", "none")  # a density of real values

@@ -20,6 +20,7 @@ from paper_repro.likelihoods.normal import linked, log_density, residual
 
 COMPONENT = "likelihood"
 OUTPUTS = 1
+SOLVES_VARIANCE = True
 OPTIONS = {"link": "identity"}
 RULES = {"link": {"enum": ["identity", "sigmoid"]}}
 PREPROCESSING = ("unit", "dequantised", "none")  # a density of real values

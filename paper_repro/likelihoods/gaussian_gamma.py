@@ -18,6 +18,7 @@ from paper_repro.likelihoods.normal import linked, log_density, residual
 
 COMPONENT = "likelihood"
 OUTPUTS = 1
+LINEAR_FORM = "fixed"
 OPTIONS = {"link": "identity"}
 RULES = {"link": {"enum": ["identity", "sigmoid"]}}
 PREPROCESSING = ("unit", "dequantised", "none")  # a density of real values

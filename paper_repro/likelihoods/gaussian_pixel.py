@@ -17,6 +17,7 @@ from paper_repro.likelihoods.normal import linked, log_density, require_output, 
 
 COMPONENT = "likelihood"
 OUTPUTS = 2
+LINEAR_FORM = "head"
 OPTIONS = {"clamp": (-2.0, 12.0), "link": "identity"}
 RULES = {"clamp": {"minItems": 2, "maxItems": 2}, "link": {"enum": ["identity", "sigmoid"]}}
 PREPROCESSING = ("unit", "dequantised", "none")  # a density of real values

@@ -16,6 +16,7 @@ from paper_repro.likelihoods.normal import linked, residual
 
 COMPONENT = "likelihood"
 OUTPUTS = 1
+DENSITY = False
 OPTIONS = {"link": "identity"}
 RULES = {"link": {"enum": ["identity", "sigmoid"]}}
 

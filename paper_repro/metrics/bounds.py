@@ -1,9 +1,4 @@
-"""ELBO, rate, distortion and bits per dimension, from the log-densities at posterior draws.
-
-ELBO = -(rate + distortion): Kingma and Welling (ICLR 2014), equation 3; the names rate and
-distortion are those of Alemi et al., "Fixing a Broken ELBO" (ICML 2018). All are per image and
-averaged over the K draws alone; average over the images to report them.
-"""
+"""A bound on the log-density of an image as bits per dimension."""
 
 from __future__ import annotations
 
@@ -12,33 +7,9 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from paper_repro.metrics.checks import require_finite, require_same_shape
+from paper_repro.metrics.checks import require_finite
 
 Number = TypeVar("Number", float, Tensor)
-
-
-def elbo(log_likelihood: Tensor, log_prior: Tensor, log_posterior: Tensor) -> Tensor:
-    """mean_k log p(x|z_k) + log p(z_k) - log q(z_k|x), in nats/image: [K, *batch] -> [*batch]."""
-    require_same_shape("log_likelihood", log_likelihood, "log_posterior", log_posterior)
-    return -(rate(log_prior, log_posterior) + distortion(log_likelihood))
-
-
-def rate(log_prior: Tensor, log_posterior: Tensor) -> Tensor:
-    """mean_k log q(z_k|x) - log p(z_k), in nats/image: [K, *batch] -> [*batch].
-
-    A Monte Carlo estimate of KL(q(z|x) || p(z)); where the posterior has a closed form, report
-    that instead.
-    """
-    require_same_shape("log_prior", log_prior, "log_posterior", log_posterior)
-    require_finite("log_prior", log_prior)
-    require_finite("log_posterior", log_posterior)
-    return (log_posterior - log_prior).mean(0)
-
-
-def distortion(log_likelihood: Tensor) -> Tensor:
-    """-mean_k log p(x|z_k), in nats/image: [K, *batch] -> [*batch]."""
-    require_finite("log_likelihood", log_likelihood)
-    return -log_likelihood.mean(0)
 
 
 def bits_per_dim(bound: Number, dims: int, *, bin_width: float = 1 / 256) -> Number:

@@ -28,7 +28,9 @@ from torch.func import functional_call
 from paper_repro.models.layers import conv, glorot, require_image, require_positive
 
 COMPONENT = "model"
+NETWORKS = "convdraw"
 SUPPORTS = ("convdraw",)
+PROTOCOLS = ("plane",)
 SIZES = {"hidden": 32, "z_channels": 4, "steps": 4}
 RULES = {"hidden": {"minimum": 1}, "z_channels": {"minimum": 1}, "steps": {"minimum": 1}}
 SIDES = {"multipleOf": 4}

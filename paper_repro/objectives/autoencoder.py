@@ -18,6 +18,7 @@ from paper_repro.estimators.terms import Terms, require_kind
 
 SUPPORTS = ("gaussian",)
 LIKE = "autoencoder"
+READS_PIXELS = True
 LIKELIHOODS = ("squared_error",)
 OPTIONS = {"g": "log", "h": "log"}
 RULES = {

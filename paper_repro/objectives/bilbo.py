@@ -19,6 +19,7 @@ from paper_repro.estimators.terms import Terms, require_kind
 
 SUPPORTS = ("gaussian",)
 LIKE = "elbo"
+FITS_PRIOR = True
 
 
 def bound(terms: Terms, posterior: DiagonalGaussian) -> Tensor:

@@ -101,5 +101,5 @@ def _require(x: Tensor, mean: Tensor, kappa: Number) -> None:
 
 
 def _require_kappa(kappa: Number) -> None:
-    if isinstance(kappa, float | int) and not kappa > 0:  # tensors: see training.lagrangian
+    if isinstance(kappa, float | int) and not kappa > 0:  # tensors: see vae.parts.constraints
         raise ValueError(f"kappa: {kappa} is not positive")

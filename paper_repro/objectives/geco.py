@@ -25,7 +25,8 @@ from paper_repro.estimators.terms import Terms
 
 SUPPORTS = ("gaussian", "bernoulli", "categorical", "mixture", "two_layer", "flow", "convdraw")
 LIKE = "elbo"
-# Of the multipliers (`training.lagrangian`); the scale is by default a constraint's threshold.
+CONSTRAINED = True
+# Of the multipliers (`vae.parts.constraints`); the scale is by default a constraint's threshold.
 RULES = {
     "multiplier": {"type": "number", "exclusiveMinimum": 0, "schedule": False},
     "scale": {"type": "number", "exclusiveMinimum": 0, "schedule": False},
@@ -130,13 +131,3 @@ def advance(
 def infeasible(state: State) -> Tensor:
     """Which multipliers [C] stand at their upper bound: what they ask for is out of reach."""
     return state["log_multiplier"] >= math.log(BOUNDS[1]) - 1e-6
-
-
-def equivalent_beta(multiplier: Tensor, variance: float = 0.5) -> Tensor:
-    """beta = 1 / (2 sigma^2 lambda): the beta-VAE of Gaussian variance sigma^2 that weighs alike.
-
-    For multipliers of the summed squared error. The paper plots 1 / lambda: sigma^2 = 1/2.
-    """
-    if not variance > 0:
-        raise ValueError(f"variance: {variance} is not positive")
-    return 1 / (2 * variance * multiplier)

@@ -33,10 +33,3 @@ def bound(terms: Terms, posterior: Posterior, *, precision: float | Tensor) -> T
         raise ValueError(f"precision: {precision} is not positive")
     divergence = terms.log_posterior - terms.log_prior
     return (precision * terms.log_likelihood - divergence).mean(0)
-
-
-def pixel_scale(step: int, steps: int, start: float = 2.0, end: float = 0.7) -> float:
-    """sigma_t = max(end + (start - end)(1 - t / T), end), in pixel units; T is `steps` (2e5)."""
-    if steps < 1:
-        raise ValueError(f"steps: {steps}, an annealing takes at least one")
-    return max(end + (start - end) * (1 - step / steps), end)

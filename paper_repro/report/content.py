@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from paper_repro.analysis.results import Results
+from paper_repro.results.frames import Results
 
 SHORT = 24  # characters that a cell keeps on one line
 ABSENT = "\N{EN DASH}"
@@ -72,13 +72,6 @@ class Claim:
     runs: dict[str, list[tuple[int, str]]]  # cell -> its seeds with their run ids
     more: str  # runs that claims.csv only counts
     commands: list[str]
-
-
-def read_text_table(path: Path) -> DataFrame:
-    """A CSV as text; empty if it is not there."""
-    if not path.is_file():
-        return DataFrame()
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def table(frame: DataFrame, names: dict[str, str] | None = None) -> Table:

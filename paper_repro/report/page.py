@@ -7,19 +7,24 @@ build date: it says when its newest run finished, so that equal results give equ
 from __future__ import annotations
 
 import base64
-import struct
+import hashlib
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pandas import DataFrame
+from PIL import Image
 
 from paper_repro import atomic, grid
-from paper_repro.analysis.draw import CAPTIONS, captions_of
-from paper_repro.analysis.results import Results, load
+from paper_repro.claims import judged
+from paper_repro.drawing.draw import CAPTIONS, MANIFEST, captions_of, manifest_of
 from paper_repro.errors import UserError
 from paper_repro.registry import STUDIES, drawing
 from paper_repro.report import content
+from paper_repro.results import overwriting
+from paper_repro.results.frames import Results, load
 from paper_repro.schemas import read_yaml
 
 WIDTH = 825  # pixels on the page of a figure as wide as the text column
@@ -28,10 +33,12 @@ WIDTH = 825  # pixels on the page of a figure as wide as the text column
 def build(root: Path, figures: Path, out: Path) -> None:
     """Write the report of the rows under `root` (results/<tier>) and of the figures under
     `figures` (figures/<tier>) to the file `out`; UserError where there are no rows, verdicts or
-    figures, or where rows and figures are of two tiers."""
+    figures, where rows and figures are of two tiers, where the verdicts are not those of the
+    claims, and for a figure that is damaged or not as in the manifest, if there is one."""
     tiers = [path.resolve().name for path in (root, figures)]
     if tiers[0] != tiers[1] and set(tiers) <= {*grid.TIERS, "published"}:
         raise UserError(f"{root}, {figures}: rows and figures of different tiers")
+    overwriting.check_file(out, lambda text: text.lower().startswith(b"<!doctype html"), "a page")
     results = load(root)
     if not (root / "claims.csv").is_file():
         raise UserError(
@@ -39,13 +46,14 @@ def build(root: Path, figures: Path, out: Path) -> None:
         )
     if not any(figures.glob(f"*/{CAPTIONS}")):
         raise UserError(f"{figures}: no figures there; draw them first (snakemake does)")
-    verdicts = content.read_text_table(root / "claims.csv")
+    verdicts = judged.read(root / "claims.csv", dict.fromkeys(results.cells["study"]))
+    hashes = _hashes(figures / MANIFEST)
     names = grid.study_names()
     costs = content.cost_table(results)
     page = _template().render(
         tier=root.name,
         summary=_summary(results, names),
-        studies=[_study(results, study, verdicts, figures / study) for study in names],
+        studies=[_study(results, study, verdicts, figures / study, hashes) for study in names],
         costs=costs,
         fingerprints=content.fingerprint_table(results),
         versions=content.version_table(results),
@@ -53,7 +61,9 @@ def build(root: Path, figures: Path, out: Path) -> None:
     atomic.write_text(out, page)
 
 
-def _study(results: Results, study: str, verdicts: DataFrame, figures: Path) -> dict[str, Any]:
+def _study(
+    results: Results, study: str, verdicts: DataFrame, figures: Path, hashes: Mapping[str, str]
+) -> dict[str, Any]:
     """One study as the template wants it."""
     rows = verdicts[verdicts["study"] == study] if len(verdicts) else verdicts
     found = content.claims(results, rows)
@@ -69,7 +79,7 @@ def _study(results: Results, study: str, verdicts: DataFrame, figures: Path) -> 
         "claims": found,
         "tally": content.tally(found),
         "drawn": captions.keys(),
-        "figures": [_figure(figures, name, text) for name, text in captions.items()],
+        "figures": [_figure(figures, name, text, hashes) for name, text in captions.items()],
         "tables": _tables(results.root / "tables", study),
         "runs": content.run_table(results, study),
         "ledger": readme.read_text(encoding="utf-8") if readme.is_file() else "",
@@ -86,13 +96,34 @@ def _tables(folder: Path, study: str) -> list[dict[str, Any]]:
     return found
 
 
-def _figure(folder: Path, name: str, caption: str) -> dict[str, Any]:
+def _hashes(manifest: Path) -> dict[str, str]:
+    """What the manifest of figures lists; empty where there is none."""
+    found = manifest_of(manifest)
+    if manifest.is_file() and not found:
+        raise UserError(f"{manifest}: damaged; list the figures again (snakemake does)")
+    return found
+
+
+def _figure(folder: Path, name: str, caption: str, hashes: Mapping[str, str]) -> dict[str, Any]:
     """A figure as base64 with the width it should have on the page."""
-    path = folder.parent / f"{drawing(folder.name, name)}.png"
+    stem = drawing(folder.name, name)
+    for file in (f"{stem}.pdf", f"{stem}.png") if hashes else ():
+        path = folder.parent / file
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        if found != hashes.get(file, ""):
+            raise UserError(
+                f"{path}: not as in {MANIFEST}; draw the figures again (snakemake does)"
+            )
+    path = folder.parent / f"{stem}.png"
     if not path.is_file():
         return {"id": name, "caption": caption, "image": "", "width": 0}
     raw = path.read_bytes()
-    pixels = struct.unpack(">I", raw[16:20])[0]  # width in the header of a PNG
+    try:
+        with Image.open(io.BytesIO(raw), formats=("PNG",)) as picture:
+            picture.load()
+            pixels = picture.width
+    except Exception as error:  # Pillow raises nearly anything on files that are broken
+        raise UserError(f"{path}: no whole PNG ({error}); draw it again") from None
     image = base64.b64encode(raw).decode("ascii")
     return {"id": name, "caption": caption, "image": image, "width": min(WIDTH, pixels * 3 // 4)}
 

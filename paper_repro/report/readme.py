@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from paper_repro import atomic, grid, registry
-from paper_repro.analysis.published import RANK
 from paper_repro.errors import UserError, unknown
+from paper_repro.results.files import RANK
 from paper_repro.schemas import read_yaml
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"

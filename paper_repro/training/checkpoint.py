@@ -19,6 +19,8 @@ from paper_repro import atomic
 from paper_repro.training import optimizers
 from paper_repro.training.problem import Problem
 
+CHANGES_NO_NUMBER = True
+
 SEAL = hashlib.sha256().digest_size  # bytes before the payload of a file
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+CHANGES_NO_NUMBER = True
+
 
 class Stop(BaseException):
     """A signal arrived where waiting for the end of the step would take too long."""

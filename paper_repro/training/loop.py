@@ -205,22 +205,29 @@ class _Trainer:
 
 
 def stepper(bundle: Bundle) -> Callable[[], None]:
-    """A function that makes one step of `bundle`: draw, differentiate, update, add up the logs."""
-    first, leaves, optimizer, sums = (
-        bundle.problems[0],
-        bundle.leaves,
-        bundle.optimizer,
-        bundle.sums,
-    )
+    """A function that makes one step of `bundle`: draw, differentiate, update, add up the logs.
+
+    What changes from step to step, the batch, the learning rates and the state, is copied into
+    tensors that stay where they are; the rest of the step reads and writes these alone.
+    """
+    first, leaves, state, sums = bundle.problems[0], bundle.leaves, bundle.state, bundle.sums
+    optimizer, static = bundle.optimizer, dict[str, Tensor]()
     constant = first.optimizer["lr"]
     rate = first.learning_rate or (lambda _: constant)
     names, params = tuple(first.log_units), tuple(bundle.params)
     clip = first.optimizer.get("clip", 0)
     watch = torch.vmap(first.watch) if first.watch and bundle.stacked else first.watch
 
-    def step() -> None:
-        batch = bundle.draw(bundle.step)
-        losses, state, logs = bundle.loss(bundle.params, bundle.state, batch)
+    def load() -> None:
+        for name, tensor in bundle.draw(bundle.step).items():
+            if name in static:
+                static[name].copy_(tensor)
+            else:
+                static[name] = tensor.clone()
+        optimizer.rate(bundle.step, rate(bundle.step))
+
+    def body() -> None:
+        losses, moved, logs = bundle.loss(bundle.params, state, static)
         # Not torch.autograd.grad: only accumulated gradients surely share the parameters' memory
         # layout, on which the fused optimiser relies.
         (losses.sum() if bundle.stacked else losses).backward()
@@ -230,12 +237,17 @@ def stepper(bundle: Bundle) -> Callable[[], None]:
                 logs = logs | watch(dict(zip(params, gradients, strict=True)))
             if clip:
                 clip_by_module(params, gradients, clip, stacked=bundle.stacked)
-            optimizer.update(gradients, rate(bundle.step))
+            optimizer.update(gradients)
             sums.add_(torch.stack([losses, *[logs[name] for name in names]]))
+            for name, tensor in moved.items():
+                if tensor is not state[name]:
+                    state[name].copy_(tensor)
         for p in leaves:
             p.grad = None
-        if state:
-            bundle.state = {name: s.detach() for name, s in state.items()}
+
+    def step() -> None:
+        load()
+        body()
         bundle.step += 1
 
     return step

@@ -15,6 +15,8 @@ from torch import Generator
 
 from paper_repro.rows import Row
 
+CHANGES_NO_NUMBER = True
+
 T = TypeVar("T")
 
 

@@ -42,14 +42,21 @@ SLOTS: dict[str, dict[str, float]] = {
 }
 
 
+# Of the static learning rates: what the fused kernels take, on a CPU without rounding.
+RATE = {"cpu": torch.float64}
+
+
 @dataclass
 class Optimizer:
-    """`update(gradients, lr)` moves the parameters in place, under torch.no_grad().
+    """An update in two halves: `rate(step, lr)` fills static tensors with what depends on the step
+    (from 0), `update(gradients)` reads these and moves the parameters in place, under
+    torch.no_grad(); so that the second half can be recorded once and replayed.
 
     `slots` maps a slot to a tensor per parameter, in the order of the parameters.
     """
 
-    update: Callable[[list[Tensor], float], None]
+    rate: Callable[[int, float], None]
+    update: Callable[[list[Tensor]], None]
     slots: dict[str, list[Tensor]]
 
 
@@ -76,24 +83,31 @@ def build(
     by bit, and its moments stay as they are. UserError for any other name or key.
     """
     settings = _checked(settings)
-    groups = _groups(factors or [1.0] * len(params))
+    rules = []
+    for factor, at in _groups(factors or [1.0] * len(params)).items():
+        chosen = [params[i] for i in at]
+        own = {name: [slot[i] for i in at] for name, slot in slots.items()}
+        device = chosen[0].device
+        rates = torch.zeros((), device=device, dtype=RATE.get(device.type, torch.float32))
+        rules.append((factor, at, rates, _rule(settings, chosen, own, step, rates)))
 
-    def part(tensors: list[Tensor], places: list[int]) -> list[Tensor]:
-        return [tensors[i] for i in places]
+    def rate(step: int, lr: float) -> None:
+        for factor, _, rates, _ in rules:
+            rates.fill_(_rate(settings, step, factor * lr))
 
-    updates = [
-        (_rule(settings, part(params, at), {n: part(s, at) for n, s in slots.items()}, step), at, f)
-        for f, at in groups.items()
-    ]
-    if len(updates) == 1 and len(updates[0][1]) == len(params):
-        (only, _, factor), *_ = updates
-        return Optimizer(only if factor == 1 else lambda g, lr: only(g, factor * lr), slots)
+    def update(gradients: list[Tensor]) -> None:
+        for _, at, _, move in rules:
+            move([gradients[i] for i in at])
 
-    def update(gradients: list[Tensor], lr: float) -> None:
-        for move, at, factor in updates:
-            move(part(gradients, at), factor * lr)
+    return Optimizer(rate, update, slots)
 
-    return Optimizer(update, slots)
+
+def _rate(settings: dict[str, Any], step: int, lr: float) -> float:
+    """What a parameter's direction is multiplied by in the update after `step` others."""
+    if settings["name"] != "adam_burda":
+        return lr
+    beta1, beta2 = settings["betas"]
+    return lr * math.sqrt(1 - beta2 ** (step + 1)) / float(1 - beta1 ** (step + 1))
 
 
 def _groups(factors: Sequence[float]) -> dict[float, list[int]]:
@@ -106,12 +120,18 @@ def _groups(factors: Sequence[float]) -> dict[float, list[int]]:
 
 
 def _rule(
-    settings: dict[str, Any], params: list[Tensor], slots: dict[str, list[Tensor]], step: int
-) -> Callable[[list[Tensor], float], None]:
+    settings: dict[str, Any],
+    params: list[Tensor],
+    slots: dict[str, list[Tensor]],
+    step: int,
+    rate: Tensor,
+) -> Callable[[list[Tensor]], None]:
     if settings["name"] == "sgd":
-        return lambda gradients, lr: _sgd(params, gradients, lr)
-    make = _adam if settings["name"] == "adam" else _adam_burda
-    return make(settings, params, slots["first"], slots["second"], step)
+        return lambda gradients: _sgd(params, gradients, rate)
+    if settings["name"] == "adam":
+        return _adam(settings, params, slots["first"], slots["second"], step, rate)
+    moments = slots["first"], slots["second"]
+    return lambda gradients: _adam_burda(settings, params, gradients, *moments, rate)
 
 
 def clip_by_module(
@@ -146,9 +166,9 @@ def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**DEFAULTS[name], **settings}
 
 
-def _sgd(params: list[Tensor], gradients: list[Tensor], lr: float) -> None:
+def _sgd(params: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
     for p, g in zip(params, gradients, strict=True):
-        p.sub_(g, alpha=lr)
+        p.addcmul_(g, rate.to(p), value=-1)  # rounded once, as p - rate * g is with a number
 
 
 def _adam(
@@ -157,11 +177,12 @@ def _adam(
     first: list[Tensor],
     second: list[Tensor],
     step: int,
-) -> Callable[[list[Tensor], float], None]:
+    rate: Tensor,
+) -> Callable[[list[Tensor]], None]:
     counts = [torch.full((), float(step), device=p.device) for p in params]
     (beta1, beta2), eps = settings["betas"], settings["eps"]
 
-    def update(gradients: list[Tensor], lr: float) -> None:
+    def update(gradients: list[Tensor]) -> None:
         adam(
             params,
             gradients,
@@ -173,7 +194,7 @@ def _adam(
             amsgrad=False,
             beta1=beta1,
             beta2=beta2,
-            lr=lr,
+            lr=rate,
             weight_decay=0.0,
             eps=eps,
             maximize=False,
@@ -185,20 +206,13 @@ def _adam(
 def _adam_burda(
     settings: dict[str, Any],
     params: list[Tensor],
+    gradients: list[Tensor],
     first: list[Tensor],
     second: list[Tensor],
-    step: int,
-) -> Callable[[list[Tensor], float], None]:
+    rate: Tensor,
+) -> None:
     (beta1, beta2), eps = settings["betas"], settings["eps"]
-    t = step
-
-    def update(gradients: list[Tensor], lr: float) -> None:
-        nonlocal t
-        t += 1
-        rate = lr * math.sqrt(1 - beta2**t) / (1 - beta1**t)
-        for p, g, m, v in zip(params, gradients, first, second, strict=True):
-            m.mul_(beta1).add_(g, alpha=1 - beta1)
-            v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
-            p.addcdiv_(m, v.sqrt().add_(eps), value=-rate)
-
-    return update
+    for p, g, m, v in zip(params, gradients, first, second, strict=True):
+        m.mul_(beta1).add_(g, alpha=1 - beta1)
+        v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        p.sub_(m * rate.to(p) / v.sqrt().add_(eps))

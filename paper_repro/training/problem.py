@@ -37,13 +37,15 @@ class Problem:
 
     Pure, and fit for torch.vmap: no `.item()`, no control flow on values, no random draws, no
     in-place change of its arguments. Every parameter takes part in the loss. The returned state
-    has the keys of the one passed in, the logs have the keys of `log_units`."""
+    has the keys of the one passed in, and none of its tensors is part of another entry of that;
+    the logs have the keys of `log_units`. Batch and state lie at the same addresses at every step.
+    """
 
     draw: Callable[[int], Tensors]
     """step -> batch and noise, drawn from `generators`. Besides them it keeps no memory: after a
     resumption it is called with the next step on restored generators, and must go on as if never
-    interrupted. A shuffled order, for one, is a function of the epoch: stream(seed, "order", data
-    set, str(epoch))."""
+    interrupted. Shapes stay the same. A shuffled order, for one, is a function of the epoch:
+    stream(seed, "order", data set, str(epoch))."""
 
     evaluate: Callable[[Tensors, Tensors, int], list[Row]]
     """(params, state, step) -> rows. Called with detached tensors, which it must not change, and
@@ -94,7 +96,7 @@ class Problem:
 
 
 def check(problem: Problem) -> None:
-    """Make one step on the side and compare with what the problem promises.
+    """Make one throw-away step and compare with what the problem promises.
 
     Moves the problem's generators, which the loop sets anew. ValueError naming what is broken.
     """

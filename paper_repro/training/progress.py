@@ -9,6 +9,8 @@ from pathlib import Path
 
 from paper_repro import atomic
 
+CHANGES_NO_NUMBER = True
+
 INTERVAL = 10.0  # seconds between two lines of one run
 
 

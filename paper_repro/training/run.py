@@ -5,8 +5,6 @@ On CUDA the seeds train together, on a CPU, where stacking gains little, one aft
 
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,13 +13,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from paper_repro import atomic, handed, record, registry
+from paper_repro import atomic, record, registry, run_inputs
 from paper_repro.cell import Cell
+from paper_repro.errors import UserError
 from paper_repro.training import checkpoint, loop, provenance
 from paper_repro.training.checkpoint import Snapshot
+from paper_repro.training.identity import run_id, run_key, source_hash
 from paper_repro.training.problem import Problem, check
 from paper_repro.training.progress import Progress, reporter
-from paper_repro.training.store import Entry, run_id, run_key, source_hash
+from paper_repro.training.store import Entry
 
 COUNT_FLOPS = 60.0  # seconds of training from which on counting them (3 s) is worth its time
 WAITING = "is being trained by another process; waiting for it"
@@ -49,7 +49,7 @@ class Run:
     """One seed of the job's cell."""
 
     seed: int
-    cell: Cell  # with the number that this seed was handed
+    cell: Cell  # with the number that this seed takes from another run
     key: str
     problem: Problem
     entry: Entry
@@ -67,8 +67,6 @@ def train_cell(
     sources: list[Path],
     runs: Path | None = None,
     log: Path | None = None,
-    data_dir: Path | None = None,
-    download: bool = True,
     build: Build | None = None,
     together: bool | None = None,
     checkpoint_seconds: float = 30.0,
@@ -83,7 +81,6 @@ def train_cell(
     SystemExit (143, 130, 129) after SIGTERM, SIGINT, SIGHUP; UserError for what the user can mend.
     """
     device = provenance.prepare(device, threads)
-    _point_to_data(cell, data_dir, download)
     usual = Path("results", cell.tier, "runs", cell.study)
     job = Job(
         cell,
@@ -101,19 +98,6 @@ def train_cell(
     together = device == "cuda" if together is None else together
     for seeds in [cell.seeds] if together else [(seed,) for seed in cell.seeds]:
         _train_seeds(job, seeds, together)
-
-
-def _point_to_data(cell: Cell, data_dir: Path | None, download: bool) -> None:
-    """Find the real data sets once, so that tasks need not be told where data lie.
-
-    Imported by name: where files lie changes no number, so runs that need no data must not depend
-    on the module that looks for them. UserError where two sets lie in two named folders.
-    """
-    table = importlib.import_module("paper_repro.data.names").DATASETS
-    if real := [name for name in cell.datasets if table[name]["folder"]]:
-        search = importlib.import_module("paper_repro.data.search")
-        roots = [search.locate(name, data_dir, download) for name in real]
-        os.environ[search.VARIABLE] = str(search.one_folder(real, roots))
 
 
 def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:
@@ -144,7 +128,7 @@ def _train_seeds(job: Job, seeds: tuple[int, ...], together: bool) -> None:
 
 
 def _open(job: Job, seed: int) -> Run:
-    cell = handed.settle(job.cell, seed, job.runs)
+    cell = run_inputs.with_received_value(job.cell, seed, job.runs)
     problem = job.build(cell, seed, job.device)
     key = run_key(cell, seed, job.sources, problem.fingerprint, job.device)
     progress = Progress(job.report, f"{job.cell.id} seed {seed}", _steps(job), problem.progress)
@@ -205,7 +189,11 @@ def _train(job: Job, members: list[tuple[Run, Snapshot]], together: bool) -> lis
 
 
 def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
-    """File the result of a run that has ended."""
+    """File the result of a run that has ended; UserError where nothing was measured."""
+    if not snapshot.rows and snapshot.status == "ok":
+        raise UserError(
+            f"seed {run.seed}: ended without a row; its settings let nothing be measured"
+        )
     arrays = None
     if run.problem.arrays and snapshot.status == "ok":
         ended = {**snapshot.state, **snapshot.params}
@@ -216,7 +204,7 @@ def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
     said: dict[str, Any] = {
         "run_id": run_id(run.key),
         "status": snapshot.status,
-        "handed": settled,
+        "run_inputs": settled,
         **provenance.address(job.cell, run.seed, job.device, job.threads),
         "sources": job.sources,
         "fingerprint": run.problem.fingerprint,

@@ -1,4 +1,4 @@
-"""Options of one part of a model, some of which follow a schedule (`paper_repro.schedules`)."""
+"""Options of one part of a model, some of which follow a schedule (`training.schedules`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paper_repro.schedules import curve, is_schedule
+from paper_repro.training.schedules import curve, is_schedule
 
 
 class Settings:

@@ -1,63 +1,27 @@
 """The run store: finished and half-finished runs, filed by what they compute.
 
-The key of a run is a hash of everything that determines its numbers: the cell's task and
-parameters, the seed, the source files it uses, the data and the kind of device. So a finished run
-is found again by every study that asks for the same computation, survives a failed job, and is
-trained anew once any of these changes. A lock file beside it keeps two processes from training
+The key of a run is its identity (`training.identity`). So a finished run is found again by every
+study that asks for the same computation, survives a failed job, and is trained anew once anything
+that can change its numbers has changed. A lock file beside it keeps two processes from training
 the same run.
 """
 
 from __future__ import annotations
 
-import ast
 import csv
-import hashlib
 import io
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from paper_repro import atomic, record
-from paper_repro.cell import Cell
+from paper_repro.training.identity import run_id
 
 COLUMNS = ("split", "step", "metric", "value", "unit", "at", "estimator", "kind", "status")
-
-
-def source_hash(sources: Iterable[Path]) -> str:
-    """SHA-256 over names and code of the files, whatever their order and place on the disk.
-
-    Code is the syntax tree without docstrings: rewording a comment must not retrain anything.
-    """
-    files = sorted((path.name, _code_hash(path.read_bytes())) for path in sources)
-    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
-
-
-@cache  # the cells of a job share most of their files
-def _code_hash(source: bytes) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def run_key(cell: Cell, seed: int, sources: str, fingerprint: str, device: str) -> str:
-    """The run's address; `sources` as by `source_hash`, `device` is "cpu" or "cuda"."""
-    content = json.dumps([cell.digest(), seed, sources, fingerprint, device])
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def run_id(key: str) -> str:
-    """The short name of a run, which stands in every table."""
-    return key[:16]
 
 
 @dataclass(frozen=True)

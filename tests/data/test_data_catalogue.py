@@ -37,7 +37,7 @@ def test_the_table_of_names_is_a_literal_and_complete():
     assert table == DATASETS
     for entry in table.values():
         known = {"module", "line", "shape", "counts", "folder", "fingerprint"}
-        assert set(entry) - {"showable", "classes", "conditional", "holds", "most"} == known
+        assert set(entry) - {"name", "showable", "classes", "conditional", "holds", "most"} == known
         assert bool(entry["counts"]) != ("most" in entry)
         assert "\n" not in entry["line"]
         assert len(entry["shape"]) == 3

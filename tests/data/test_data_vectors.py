@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from paper_repro.data import batches, pool, vectors
-from paper_repro.data.catalogue import load
+from paper_repro.data.catalogue import DataSet, load
 from paper_repro.errors import UserError
-from paper_repro.training import composed_data
-from tests.training import composed
+from paper_repro.vae import data as images
+from tests.vae import tiny
 
 CLEAN, NOISY = "tanh_manifold_clean", ("tanh_manifold", "tanh_manifold_noisy")
 
@@ -104,14 +104,14 @@ def test_pools_of_wrong_types_or_with_nan_are_refused():
 
 
 def test_vectors_are_seen_as_they_are_and_their_mean_is_exact():
-    data = composed_data.load("tanh_manifold", "none", "cpu")
+    data = images.load("tanh_manifold", "none", "cpu")
     own = load("tanh_manifold")
-    assert torch.equal(data.seen(data.test, torch.Generator()), own.test.flatten(1))
+    assert torch.equal(data.preprocess(data.test, torch.Generator()), own.test.flatten(1))
     assert data.images.shape == (1, 1, 100)
     expected = own.train.double().mean(0).flatten()
     torch.testing.assert_close(data.images.mean.double(), expected, atol=1e-7, rtol=1e-6)
     assert data.images.variance == pytest.approx(1.01, abs=0.05)
-    reversed_ = composed_data.catalogue.DataSet("x", own.train.flip(0), own.test, own.test, 0, "")
+    reversed_ = DataSet("x", own.train.flip(0), own.test, own.test, 0, "")
     assert torch.equal(batches.train_mean(reversed_), data.images.mean)
 
 
@@ -127,8 +127,8 @@ def test_vectors_are_seen_as_they_are_and_their_mean_is_exact():
 )
 def test_vectors_and_images_are_not_preprocessed_as_each_other(dataset, preprocessing, message):
     with pytest.raises(UserError, match=message):
-        composed_data.load(dataset, preprocessing, "cpu")
-    with pytest.raises(UserError, match="real vectors"):
+        images.load(dataset, preprocessing, "cpu")
+    with pytest.raises(UserError, match="it holds vectors"):
         batches.scale(torch.zeros(2), 0)
 
 
@@ -144,14 +144,14 @@ VECTORS = {"dataset": "curve", "preprocessing": "none", "likelihood": "gaussian_
     ],
 )
 def test_what_suits_images_alone_is_refused_for_vectors(change, message):
-    composed.build(**VECTORS)
+    tiny.build(**VECTORS)
     with pytest.raises(UserError, match=message):
-        composed.build(**VECTORS | change)
+        tiny.build(**VECTORS | change)
 
 
 @pytest.mark.parametrize("centre", [False, True])
 def test_a_vae_of_vectors_has_errors_per_dimension_and_no_bits(centre):
-    problem = composed.build(**VECTORS, centre=centre, splits=["train", "test"])
+    problem = tiny.build(**VECTORS, centre=centre, splits=["train", "test"])
     params = {name: p.detach() for name, p in problem.params.items()}
     rows = {(r.split, r.metric, r.at): r.value for r in problem.evaluate(params, problem.state, 20)}
     assert all(np.isfinite(value) for value in rows.values())
@@ -160,5 +160,5 @@ def test_a_vae_of_vectors_has_errors_per_dimension_and_no_bits(centre):
     for split in ("train", "test"):
         mse = rows[split, "mse", "z=mean"]
         assert mse == pytest.approx(rows[split, "sse", "z=mean"] / 20)
-    batch = problem.draw(0)["x"]
+    batch = tiny.preprocessed(problem.draw(0), "curve", "none")
     assert torch.isin(batch, load("curve").train).all()

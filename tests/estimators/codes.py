@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from paper_repro.metrics.gradient_stats import per_sample_gradients
+from paper_repro.gradients.draws import per_draw
 from paper_repro.studies.conformance.problems import ExactProblem
 
 
@@ -44,7 +44,7 @@ def elbo(terms: Callable, problem: ExactProblem, **options) -> Callable:
 def expected_gradient(terms: Callable, problem: ExactProblem, k: int = 1, **options) -> dict:
     """The exact mean of an estimator's gradient, parameter by parameter."""
     value = elbo(terms, problem, **options)
-    gradients = per_sample_gradients(
+    gradients = per_draw(
         lambda params, draw: (draw["weight"] * value(params, draw)).sum(),
         problem.params,
         draws(problem, k),
@@ -55,7 +55,7 @@ def expected_gradient(terms: Callable, problem: ExactProblem, k: int = 1, **opti
 def logit_moments(terms: Callable, problem: ExactProblem, k: int = 1, **options):
     """Exact mean and variance of the gradient of the logits, each of their shape."""
     value, every = elbo(terms, problem, **options), draws(problem, k)
-    gradients = per_sample_gradients(lambda p, d: value(p, d).sum(), problem.params, every)
+    gradients = per_draw(lambda p, d: value(p, d).sum(), problem.params, every)
     g = gradients["logits"]
     weight = every["weight"].reshape(*every["weight"].shape, *[1] * (g.ndim - 2))
     mean = (weight * g).sum(0)

@@ -14,7 +14,7 @@ from paper_repro.distributions.gaussian import DiagonalGaussian
 from paper_repro.estimators import exact_kl, silent
 from paper_repro.estimators.linear_joint import LinearJoint
 from paper_repro.estimators.terms import Terms, with_gradient
-from paper_repro.metrics.gradient_stats import per_sample_gradients
+from paper_repro.gradients.draws import per_draw
 from paper_repro.studies.conformance.exact import product_rule
 from tests.estimators import toys
 
@@ -32,9 +32,7 @@ def elbo(estimator, params, noise) -> Tensor:
 
 
 def draws(noise: Tensor) -> dict[str, Tensor]:
-    found = per_sample_gradients(
-        lambda p, n: elbo(exact_kl, p, n), PARAMS, {"z": noise[:, None, None]}
-    )
+    found = per_draw(lambda p, n: elbo(exact_kl, p, n), PARAMS, {"z": noise[:, None, None]})
     return {name: g[:, 0] for name, g in found.items()}
 
 
@@ -128,7 +126,10 @@ def test_a_divergence_that_has_lost_its_graph_is_caught():
 def test_values_of_convdraw_are_the_densities_at_its_draws():
     x = toys.normal(37, 1, 2)
     q = convdraw.ConvDRAW(two_steps, RECURRENT, x, steps=2, units=1)
-    joint = convdraw.log_joint(lambda output: -(x - output).square().sum(-1))
+
+    def joint(trace: convdraw.Trace) -> tuple[Tensor, Tensor]:
+        return -(x - trace.output).square().sum(-1), convdraw.log_prior(trace)
+
     noise = {"z": toys.normal(38, 4, 1, 2, 1)}
     for found, expected in zip(
         exact_kl.terms(q, joint, noise), sampled(q, joint, noise), strict=True

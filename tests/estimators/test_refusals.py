@@ -6,7 +6,6 @@ import pytest
 
 from paper_repro import registry
 from paper_repro.estimators import control_variate, silent
-from paper_repro.studies.conformance.measure import min_samples
 from tests.estimators import toys
 
 KINDS = (*toys.CONTINUOUS, *toys.DISCRETE)
@@ -71,12 +70,12 @@ def test_silent_refuses_a_decoder_without_a_closed_form(kind):
 
 
 def test_one_sample_is_too_few_for_an_estimator_that_needs_two():
-    needy = [n for n in registry.names("estimators") if min_samples(n) > 1]
+    needy = [n for n in registry.names("estimators") if toys.min_samples(n) > 1]
     assert "rloo" in needy
     for name in needy:
         for kind in registry.constant("estimators", name, "SUPPORTS"):
             toy = toys.TOYS[kind]
-            noise = toys.draw_noise(toy, min_samples(name) - 1, seed=0)
+            noise = toys.draw_noise(toy, toys.min_samples(name) - 1, seed=0)
             with pytest.raises(ValueError, match=f"'{name}' needs K >= "):
                 toys.terms_of(name)(toy.posterior(toy.params), toy.log_joint(toy.params), noise)
 

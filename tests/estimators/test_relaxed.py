@@ -7,7 +7,7 @@ import torch
 
 from paper_repro.distributions.bernoulli import Bernoulli
 from paper_repro.estimators import gumbel_softmax, gumbel_softmax_st, straight_through
-from paper_repro.metrics.gradient_stats import per_sample_gradients
+from paper_repro.gradients.draws import per_draw
 from paper_repro.studies.conformance.exact import exact_gradient
 from paper_repro.studies.conformance.problems import ExactProblem, linear_joint, normal, problem
 from tests.estimators import codes, toys
@@ -48,7 +48,7 @@ def coins(units: int, signed: bool, seed: int = 5) -> ExactProblem:
 def gradients(module, toy: ExactProblem, noise: torch.Tensor, temperature: float) -> torch.Tensor:
     """Gradient of the logits for each of the draws [S, 1, 1, D]: [S, D]."""
     value = codes.elbo(module.terms, toy, temperature=temperature)
-    found = per_sample_gradients(lambda p, n: value(p, n).sum(), toy.params, {"z": noise})
+    found = per_draw(lambda p, n: value(p, n).sum(), toy.params, {"z": noise})
     return found["logits"].flatten(1)
 
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from paper_repro import registry
 from paper_repro.distributions.gaussian import DiagonalGaussian
+from paper_repro.gradients.draws import unbiased
 from paper_repro.studies.conformance.exact import computable, exact_gradient
-from paper_repro.studies.conformance.measure import FAMILIES, min_samples, unbiased
+from paper_repro.studies.conformance.measure import FAMILIES
 from paper_repro.studies.conformance.problems import PROBLEMS, VARIANCE, problem
 from tests.estimators import toys
-from tests.estimators.toys import SIGMAS, bias_z, terms_of
+from tests.estimators.toys import SIGMAS, bias_z, min_samples, terms_of
 
 
 def conformance_cases(promise: bool) -> list[tuple[str, str, str, int]]:

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paper_repro import registry
+from paper_repro import contracts, registry
 from paper_repro.estimators.terms import Terms
+from paper_repro.gradients.draws import per_draw, value_of
+from paper_repro.gradients.moments import flat
 from paper_repro.studies.conformance import measure
 from paper_repro.studies.conformance.exact import exact_gradient
 from paper_repro.studies.conformance.problems import PROBLEMS, ExactProblem, problem
@@ -46,6 +48,11 @@ def pairs(family: str) -> list[tuple[str, str]]:
     ]
 
 
+def min_samples(name: str) -> int:
+    """Fewest samples K with which the estimator `name` is defined."""
+    return contracts.estimator(name).MIN_SAMPLES
+
+
 def terms_of(name: str, **options: Any) -> Callable[..., Terms]:
     """The estimator `name` with its OPTIONS and the STATE it starts from, or `options`."""
     module = registry.load("estimators", name)
@@ -57,25 +64,25 @@ def terms_of(name: str, **options: Any) -> Callable[..., Terms]:
 
 def bound(terms: Callable[..., Terms], objective: str, toy: ExactProblem) -> Callable[..., Tensor]:
     """(params, noise) -> the objective, summed over the batch."""
-    return measure.estimate(toy, terms, objective)
+    return value_of(toy.model, terms, objective)
 
 
 def draw_noise(
     toy: ExactProblem, samples: int, seed: int, draws: int | None = None
 ) -> dict[str, Tensor]:
     """Standard normal noise for K = samples, with a leading axis of `draws` where given."""
-    return measure.draw_noise(toy, samples, generator(seed), draws)
+    return toy.noise(samples, generator(seed), draws)
 
 
 def flatten(gradient: Params, lead: int = 0) -> Tensor:
-    return measure.flat(gradient, list(gradient), lead)
+    return flat(gradient, gradient, lead)
 
 
 def gradient_draws(
     function: Callable[..., Tensor], params: Params, noise: Params
 ) -> dict[str, Tensor]:
     """Per-draw gradients of function(params, noise) along the leading axis of the noise."""
-    return measure.per_sample_gradients(function, dict(params), dict(noise))
+    return per_draw(function, dict(params), dict(noise))
 
 
 def z_scores(draws: Tensor, exact: Tensor) -> Tensor:

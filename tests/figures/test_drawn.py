@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from paper_repro.analysis import drawn, style
+from paper_repro.drawing import drawn, style
 
 X = np.linspace(0.1, 10.0, 40)
 Change = Callable[[Axes], Any]
@@ -35,7 +35,7 @@ def made(change: Change = nothing, settings: dict[str, Any] | None = None) -> tu
         second.scatter(X, X, c=X)
         second.bar([1, 2, 3], [3, 2, 1])
         second.set_xticks([1, 2, 3], ["one", "two", "three"])
-        style.mark(figure, "tier smoke, n = 3 seeds")
+        style.footer(figure, "tier smoke, n = 3 seeds")
         change(first)
         change_second = getattr(change, "second", None)
         if change_second:

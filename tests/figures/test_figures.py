@@ -12,13 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from paper_repro import registry
-from paper_repro.analysis import draw, panels, style
-from paper_repro.analysis import drawn as drawn_as
-from paper_repro.analysis.results import Results, load
+from paper_repro.claims.filters import pick
+from paper_repro.claims.verdicts import CLAIM_COLUMNS
+from paper_repro.drawing import draw, panels, style
+from paper_repro.drawing import drawn as drawn_as
+from paper_repro.results.frames import Results, load
+from paper_repro.studies.infinite_gradients import gamma_rows, outlier_rows
+from paper_repro.studies.taming_vaes import constraint_rows, plane_rows
 from tests import synthetic_results as synthetic
+from tests.figures.reading import texts
 
 STUDY = synthetic.STUDY
 FIGURES = draw.figures_of(STUDY)
@@ -27,8 +31,8 @@ AGAIN = ("fig1", "poster_surface", "table1_levels")  # drawn a second time by an
 SCRIPT = """
 import sys
 from pathlib import Path
-from paper_repro.analysis import draw, style
-from paper_repro.analysis.results import load
+from paper_repro.drawing import draw, style
+from paper_repro.results.frames import load
 results, out, names = load(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3:]
 for name in names:
     with style.settings():
@@ -53,15 +57,6 @@ def drawn(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw.draw_study("sticking_the_landing", root, out / "sticking_the_landing")
     draw.write_manifest(out, out / "manifest.json")
     return out
-
-
-def texts(made: Figure) -> str:
-    found = made.findobj(lambda artist: hasattr(artist, "get_text"))
-    return "\n".join(artist.get_text() for artist in found)
-
-
-def test_the_ids_that_the_workflow_reads_are_those_that_are_drawn() -> None:
-    assert registry.keys(registry.STUDIES / STUDY / "figures.py", "FIGURES") == list(FIGURES)
 
 
 def test_every_figure_is_drawn_with_a_caption_that_says_tier_and_n(drawn: Path) -> None:
@@ -116,7 +111,7 @@ def test_the_shell_of_a_notebook_and_a_users_matplotlibrc_stop_no_command(
     """All of them import matplotlib, which refuses a backend that is not installed."""
     (tmp_path / "matplotlibrc").write_text("backend: qtagg\n")
     root = synthetic.empty(tmp_path / "smoke")
-    (root / "claims.csv").write_text("study,claim\n")
+    (root / "claims.csv").write_text(",".join(CLAIM_COLUMNS) + "\n")
     (tmp_path / "figures" / STUDY).mkdir(parents=True)
     (tmp_path / "figures" / STUDY / draw.CAPTIONS).write_text("{}\n")
     options = {
@@ -216,20 +211,6 @@ def test_a_figure_whose_files_or_record_are_gone_is_drawn_again(some: Path, root
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_without_rows_says_what_was_not_run(name: str, tmp_path: Path) -> None:
-    with style.settings():
-        made = FIGURES[name](load(synthetic.empty(tmp_path)))
-        made.draw_without_rendering()
-    assert "our runs  ·  not run" in texts(made)
-    for axes in made.axes:
-        (statement,) = axes.texts
-        assert statement.get_text().startswith("not run:\n")
-        assert axes.bbox.x0 <= statement.get_window_extent().x0
-        assert statement.get_window_extent().x1 <= axes.bbox.x1
-        assert not axes.get_xlabel() + axes.get_ylabel()
-
-
-@pytest.mark.parametrize("name", FIGURES)
 def test_no_label_is_cut_off_or_covers_another(name: str, results: Results) -> None:
     with style.settings():
         made = FIGURES[name](results)
@@ -261,13 +242,11 @@ def test_diverged_and_missing_runs_are_counted_in_footer_and_caption(tmp_path: P
 def test_forest_plot_shows_path_minus_total_over_common_seeds(results: Results) -> None:
     with style.settings():
         made = FIGURES["table1_differences"](results)
-    frame = panels.pick(
+    frame = pick(
         results.frame(STUDY, "table1", "nll"),
         binarisation="fixed", dataset="mnist", layers=1, objective="elbo", k=1,
     )  # fmt: skip
-    path, total = (
-        panels.pick(frame, estimator=e).set_index("seed")["value"] for e in ("path", "total")
-    )
+    path, total = (pick(frame, estimator=e).set_index("seed")["value"] for e in ("path", "total"))
     first = next(axes for axes in made.axes if axes.get_title(loc="left") == "mnist")
     marks = [c for c in first.containers if c.lines[0].get_ydata()[0] == 0]
     assert next(t.get_text() for t in first.get_yticklabels()) == "1 layer, VAE k = 1"
@@ -283,12 +262,21 @@ def test_reported_levels_are_hollow_while_our_schedule_is_shorter(results: Resul
     assert "hollow" in texts(made)
 
 
-def test_estimators_keep_distinct_looks() -> None:
+@pytest.mark.parametrize(
+    "looks",
+    [
+        style.LOOKS,
+        gamma_rows.LOOKS | outlier_rows.LOOKS,
+        plane_rows.LOOKS | constraint_rows.LOOKS,
+    ],
+)
+def test_looks_are_distinct(looks: dict[str, style.Look]) -> None:
     shared = {"control_variate", "optimal_c"}  # the same estimator with a fixed and the best weight
-    looks = {name: look for name, look in style.LOOKS.items() if name not in shared}
+    looks = {name: look for name, look in looks.items() if name not in shared}
     for one, other in itertools.combinations(looks.values(), 2):  # more names than colours
         assert (one.colour, one.marker) != (other.colour, other.marker), (one.label, other.label)
     assert style.look("brand_new") == style.look("brand_new")
+    assert style.look(plane_rows.LOOKS["geco"]) is plane_rows.LOOKS["geco"]
 
 
 def test_student_interval_over_three_seeds_is_the_textbook_one() -> None:

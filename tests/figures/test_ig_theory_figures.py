@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import style
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.tables import as_markdown
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import as_markdown
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.infinite_gradients import (
     figures_landscape,
     figures_theory,
     tables_theory,
 )
-from tests import synthetic_results as synthetic
-from tests.analysis.made_runs import cell, write_run
+from tests.results.made_runs import cell, write_run
 from tests.studies.infinite_gradients import ig_runs
 
 FIGURES = {
@@ -86,19 +84,10 @@ def drawn(results: Results) -> dict[str, Figure]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_captions_say_tier_and_n_and_no_panel_is_empty(name, drawn):
-    assert "tier quick, n = " in drawn[name].get_label()
+def test_no_panel_is_empty(name, drawn):
     for axes in drawn[name].axes:
         assert axes.lines
         assert not any("not run" in text.get_text() for text in axes.texts)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_without_rows_every_panel_says_what_was_not_run(name, tmp_path):
-    with style.settings():
-        figure = FIGURES[name](load(synthetic.empty(tmp_path)))
-    for axes in figure.axes:
-        assert any("not run" in text.get_text() for text in axes.texts)
 
 
 def test_trained_slopes_are_drawn_at_their_means(drawn):
@@ -117,11 +106,8 @@ def test_curves_of_figure_3_rest_on_zero_and_minimisers_are_dashed(drawn):
             assert curve.get_ydata().min() == pytest.approx(0, abs=1e-3)
 
 
-def test_tables_hold_the_numbers_and_say_what_was_not_run(results, tmp_path: Path):
+def test_tables_hold_the_numbers(results):
     theory, labyrinth, landscape = (as_markdown(table(results)) for table in TABLES)
     assert "| A2: slope in log gamma, beta 1, trained | 9 | 9.105" in theory
     assert "| log1p | 1e-12 | 1.495 | 1.182 | 0.8679 | 0.5536 |" in labyrinth
     assert "| panel a | 0.001 | 2 | 0 |" in landscape
-    empty = load(synthetic.empty(tmp_path))
-    for table in TABLES:
-        assert "not run" in as_markdown(table(empty)).lower()

@@ -7,30 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from paper_repro import registry
-from paper_repro.analysis import style
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.tables import NOT_RUN, Estimate, Table, as_markdown
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import Estimate, Table
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.studies.infinite_gradients import figures, tables
-from paper_repro.studies.infinite_gradients.figures_gamma import SIZES, SPEEDS
-from paper_repro.studies.infinite_gradients.gamma_rows import NAMES
-from tests import synthetic_results as synthetic
-from tests.analysis.infinite_gradients_rows import STUDY, cells, kind, rows
-from tests.analysis.made_runs import write_run
-from tests.figures.labels import require_labels_on_page
+from paper_repro.studies.infinite_gradients.gamma_rows import LOOKS, NAMES, SIZES, SPEEDS
+from tests.figures.reading import bars
+from tests.results.infinite_gradients_rows import STUDY, cells, kind, rows
+from tests.results.made_runs import write_run
 
 FIGURES = (
     *("figure4", "gradient_conventions", "miniature", "anneal"),
     *("over_regularised", "celeba_pictures"),
-)
-TABLES = (
-    *("figure4", "gradient_norms", "active_dims", "miniature"),
-    *("anneal", "over_regularised"),
 )
 LOST = {("celeba_anneal", 1): "diverged", ("celeba_over", 0): "missing"}
 PAPER = {352.8, 349.9, 93.3, 291.8}
@@ -74,19 +66,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return made(tmp_path_factory.mktemp("smoke"), "smoke", 1, lost)
 
 
-def texts(figure: Figure) -> str:
-    found = figure.findobj(lambda artist: hasattr(artist, "get_text"))
-    return "\n".join(artist.get_text() for artist in found)
-
-
-def marks(axes: Axes) -> dict[int, float]:
-    """Means drawn with `panels.rows`: place -> value."""
-    return {
-        round(float(bar.lines[0].get_ydata()[0])): float(bar.lines[0].get_xdata()[0])
-        for bar in axes.containers
-    }
-
-
 def values(experiment: str, metric: str, what: str, at: str = "", dataset: str = "") -> list[float]:
     """What the rows say, one value per seed that was not lost."""
     return [
@@ -101,31 +80,6 @@ def values(experiment: str, metric: str, what: str, at: str = "", dataset: str =
     ]
 
 
-def test_the_ids_that_the_workflow_reads_are_those_that_are_drawn() -> None:
-    folder = registry.STUDIES / STUDY
-    assert registry.keys(folder / "figures.py", "FIGURES") == list(figures.FIGURES)
-    assert registry.keys(folder / "tables.py", "TABLES") == list(tables.TABLES)
-    assert set(FIGURES) <= set(figures.FIGURES)
-    assert set(TABLES) <= set(tables.TABLES)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_captions_say_tier_n_and_data(name: str, drawn: Mapping[str, Figure]) -> None:
-    caption = drawn[name].get_label()
-    assert "tier paper, n = " in caption
-    assert "nan" not in caption
-    assert "CelebA" in texts(drawn[name]) or name == "miniature"
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_without_rows_every_panel_says_what_was_not_run(name: str, tmp_path: Path) -> None:
-    with style.settings():
-        figure = figures.FIGURES[name](load(synthetic.empty(tmp_path)))
-    assert "our runs  ·  not run" in texts(figure)
-    for axes in figure.axes:
-        assert any("not run" in text.get_text() for text in axes.texts)
-
-
 @pytest.mark.parametrize("name", ["figure4", "miniature", "anneal", "celeba_pictures"])
 def test_one_seed_without_its_partner_is_drawn_and_what_lacks_is_said(
     name: str, alone: Results
@@ -136,11 +90,6 @@ def test_one_seed_without_its_partner_is_drawn_and_what_lacks_is_said(
     assert "n = 1 seed" in figure.get_label()
 
 
-@pytest.mark.parametrize("name", ["figure4", "gradient_conventions", "anneal", "celeba_pictures"])
-def test_no_label_is_cut_off(name: str, drawn: Mapping[str, Figure]) -> None:
-    require_labels_on_page(drawn[name])
-
-
 def test_figure_4_has_means_of_seeds_and_the_papers_numbers_beneath(
     drawn: Mapping[str, Figure], alone: Results
 ) -> None:
@@ -148,9 +97,9 @@ def test_figure_4_has_means_of_seeds_and_the_papers_numbers_beneath(
     for place, what in enumerate(("learned", "fixed")):
         sse = values(f"celeba_{what}", "sse", what, "z=sampled")
         assert len(sse) == 2
-        np.testing.assert_allclose(marks(error)[place], np.mean(sse))
+        np.testing.assert_allclose(bars(error)[place], np.mean(sse))
         distance = values(f"celeba_{what}", "mmd", what)
-        np.testing.assert_allclose(marks(mmd)[place], 1000 * np.mean(distance))
+        np.testing.assert_allclose(bars(mmd)[place], 1000 * np.mean(distance))
     grey = [line for axes in (error, mmd) for line in axes.lines if line.get_marker() == "D"]
     assert {float(line.get_xdata()[0]) for line in grey} == PAPER
     assert {to_hex(line.get_color()) for line in grey} == {style.GREY}
@@ -168,7 +117,7 @@ def test_learned_and_fixed_have_their_colours_in_every_figure(drawn: Mapping[str
                 line = handle if hasattr(handle, "get_color") else handle.lines[0]
                 colours.setdefault(label, set()).add(to_hex(line.get_color()))
         for run in ("gamma_learned", "gamma_fixed"):
-            assert colours[style.look(run).label] == {style.look(run).colour}, name
+            assert colours[LOOKS[run].label] == {LOOKS[run].colour}, name
 
 
 def test_ratios_of_gradient_norms_are_paired_by_seed(drawn: Mapping[str, Figure]) -> None:
@@ -191,7 +140,7 @@ def test_ratios_of_gradient_norms_are_paired_by_seed(drawn: Mapping[str, Figure]
 def test_gamma_of_each_batch_follows_from_the_distortion(drawn: Mapping[str, Figure]) -> None:
     panel = drawn["anneal"].axes[3]
     curves = {line.get_label(): np.asarray(line.get_ydata(), float) for line in panel.lines}
-    closed = curves[style.look("gamma_closed").label]
+    closed = curves[LOOKS["gamma_closed"].label]
     expected = [v / 100 for v in values("miniature_anneal", "sse", "closed", "z=sampled")]
     np.testing.assert_allclose(closed, np.exp(np.mean(np.log(expected))), rtol=1e-9)
 
@@ -202,7 +151,7 @@ def test_diverged_and_missing_runs_are_seen_where_they_lack(drawn: Mapping[str, 
     gone = [i for i, name in enumerate(SPEEDS) if name not in ("gamma_learned", "gamma_fixed")]
     assert said == {i: "1 run diverged" if i in gone else "" for i in range(len(SPEEDS))}
     colours = {text.xy[1]: to_hex(text.get_color()) for text in mmd.texts}
-    assert colours == {i: style.look(name).colour for i, name in enumerate(SPEEDS)}
+    assert colours == {i: LOOKS[name].colour for i, name in enumerate(SPEEDS)}
     error = drawn["over_regularised"].axes[0]
     said = {text.xy[1]: text.get_text() for text in error.texts}
     assert [said[i] for i in range(len(SIZES))] == ["", "", "1 run missing", "1 run missing"]
@@ -245,11 +194,3 @@ def test_tables_hold_means_of_the_seeds_left_and_ratios_of_pairs(results: Result
     norms = tables.TABLES["gradient_norms"](results)
     start, fixed = (entry(norms, NAMES[f"gamma_{n}"], "d/dz, start") for n in ("learned", "fixed"))
     assert start.mean < 10 < fixed.mean
-
-
-def test_tables_without_rows_say_so(tmp_path: Path) -> None:
-    nothing = load(synthetic.empty(tmp_path))
-    for name in TABLES:
-        table = tables.TABLES[name](nothing)
-        assert table.rows[0] == [NOT_RUN] * len(table.columns)
-        assert "nan" not in as_markdown(table)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,35 +12,21 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_repro import grid, registry
-from paper_repro.analysis import draw, style
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
+from paper_repro import grid
 from paper_repro.cell import Cell
-from paper_repro.rows import Row, coordinates
-from tests import synthetic_results as synthetic
-from tests.analysis.made_runs import write_run
-from tests.figures.labels import require_labels_on_page
+from paper_repro.drawing import draw, style
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
+from paper_repro.rows import Row
+from tests.figures.reading import bars, line, texts
+from tests.results.made_runs import write_run
+from tests.studies.silent_gradients.silent_runs import CEILING, EMPTY, STUDY, arrays, rows
 
-STUDY = "silent_gradients"
 FIGURES = draw.figures_of(STUDY)
-AGAIN = ("f1_method", "f2_fixed_variance")  # drawn a second time by another process
 MARKS = (0.05, 0.2, 0.5, 1.0)
-TOP, EMPTY = 100.0, 20.0  # the ceiling at every number of latents, and the value without any
 NOT_COMPUTED = 64  # latents: no row has this ceiling
-GAPS = {"silent": 1.0, "exact_kl": 2.0, "gumbel_softmax": 4.0, "gumbel_softmax_st": 3.0}
-SCRIPT = """
-import sys
-from pathlib import Path
-from paper_repro.analysis import draw, style
-from paper_repro.analysis.results import load
-results, out, names = load(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3:]
-for name in names:
-    with style.settings():
-        style.save(draw.figures_of("silent_gradients")[name](results), out / name)
-assert "torch" not in sys.modules
-"""
-Change = Callable[[Cell, int, Row], Row | str]
+AHEAD = {0.05: -0.2, 0.2: -0.1, 0.5: 0.02}  # bits/dim of annealed runs, beyond their final gain
+Change = Callable[[Cell, int, Row], Row | str | None]
 
 
 def kept(cell: Cell) -> bool:
@@ -70,126 +53,63 @@ def cells(tier: str = "paper") -> tuple[Cell, ...]:
     )
 
 
-def gap(cell: Cell, seed: int, mark: float) -> float:
-    """How far the training ELBO of E1 is below the ceiling."""
-    own = GAPS.get(cell.params["estimator"], 5.0) + 0.5 * (cell.params.get("k", 1) == 1)
-    return (own - 0.4 * (cell.params["lr"] == 0.003) + 0.1 * seed) / mark
-
-
-def bits(cell: Cell, seed: int, mark: float) -> float:
-    """Test bits/dim of E2: a helped method is ahead early and behind, by less, at the end."""
-    helped = {0.05: -0.2, 0.2: -0.1, 0.5: 0.02, 1.0: 0.004}[mark] * (1 + 0.1 * seed)
-    late = 0.3 if mark == 1.0 else 0.0  # all overfit: the best step is that of 50 %
-    annealed = cell.params["estimator"] == "annealed"
-    return 4 - 0.5 * np.log10(20 * mark) + 0.03 * seed + late + helped * annealed
-
-
-def rows(cell: Cell, seed: int) -> Iterator[Row]:
-    if cell.experiment in ("fixed_variance", "learned_variance"):
-        for mark in MARKS:
-            yield from trained(cell, seed, mark)
-    elif cell.experiment == "ceiling":
-        for images, variance in (("evaluated", 0.1), ("all", 0.1), ("evaluated", 0.02)):
-            where = {"variance": variance, "images": images}
-            top = TOP if images == "evaluated" and variance == 0.1 else 999.0
-            low = coordinates(**where)
-            yield Row("ceiling_empty", EMPTY, "nats/image", "train", low)
-            for dim in sorted({*cell.params["dims"]} - {NOT_COMPUTED}):
-                at = coordinates(variance=variance, dim=dim, images=images)
-                yield Row("ceiling_elbo", top, "nats/image", "train", at)
-    elif cell.experiment == "gradients":
-        for mark in (0.0, 0.5, 1.0):
-            for place, name in enumerate(cell.params["compare"]):
-                yield from gradients(cell, seed, mark, name, place)
-    else:
-        yield from exact(seed)
-
-
-def trained(cell: Cell, seed: int, mark: float) -> Iterator[Row]:
-    steps = cell.params["steps"]
-    when = {"step": round(mark * steps), "kind": "final" if mark == 1.0 else "curve"}
-    gaussian = cell.params["latent"] == "gaussian"
-    for split in cell.params["splits"]:
-        unseen = {"train": 0.0, "validation": 2.0, "test": 3.0}[split]
-        if cell.experiment == "fixed_variance":
-            value = TOP - unseen - gap(cell, seed, mark)
-            closed = coordinates(estimate="closed_form")
-            yield Row("elbo", value, "nats/image", split, closed, **when)
-            yield Row("elbo", value + 9, "nats/image", split, "samples=16", **when)
-        else:
-            value = bits(cell, seed, mark) + 0.01 * unseen
-            yield Row("bits_per_dim", value, "bits/dim", split, "samples=16", **when)
-            other = coordinates(likelihood="refitted", samples=16)
-            yield Row("bits_per_dim", 9.0, "bits/dim", split, other, **when)
-        for z in ("mean", "sampled") if gaussian else ("sampled",):
-            error = 0.01 + 0.001 * seed + 0.005 * (z == "sampled")
-            yield Row("mse", error, "mse/pixel", split, coordinates(z=z), **when)
-
-
-def gradients(cell: Cell, seed: int, mark: float, name: str, place: int) -> Iterator[Row]:
-    relaxed = name.startswith(("gumbel", "straight"))
-    silent = name == "silent"
-    found = {
-        "relative_variance": 0.0 if silent else 10.0**place * (1 + 0.1 * seed) * (1 + mark),
-        "relative_bias": 0.0 if silent else 0.5 if relaxed else 0.1,
-        "relative_bias_noise": 0.0 if silent else 0.09,
-        "cosine": 1.0 if silent else 0.9 - 0.1 * place,
-    }
-    step = round(mark * cell.params["steps"])
-    kind = "final" if mark == 1.0 else "curve"
-    for metric, value in found.items():
-        metric = f"encoder_gradient_{metric}"
-        yield Row(metric, value, "1", "train", estimator=name, step=step, kind=kind)
-
-
-def exact(seed: int) -> Iterator[Row]:
-    for latent, names in {
-        "gaussian": ("exact_kl", "reinforce"),
-        "bernoulli": ("reinforce", "gumbel_softmax"),
-    }.items():
-        for name in names:
-            floor = 0.3 if name.startswith("gumbel") else 0.0
-            for draws in (1, 4, 16, 64):
-                at = coordinates(latent=latent, draws=draws)
-                value = np.hypot(2 * draws**-0.5, floor) * (1 + 0.05 * seed)
-                yield Row("relative_error", value, "1", at=at, estimator=name)
-            at = coordinates(latent=latent, parameter="mean")
-            yield Row("variance_ratio", 1.01 + 0.01 * seed, "1", at=at, estimator=name)
-        for formula in ("fixed", "EXP"):
-            at = coordinates(formula=formula, latent=latent)
-            yield Row("closed_form_relative_error", 1e-15, "1", at=at)
-
-
-def pictures(cell: Cell, seed: int) -> dict[str, np.ndarray] | None:
-    if cell.experiment == "ceiling":  # one eigenvalue closes the whole gap, the others do not pay
-        ratio = 200.0
-        for _ in range(50):
-            ratio = 2 * (TOP - EMPTY) + 1 + np.log(ratio)
-        return {"spectrum_evaluated": 0.1 * np.append(ratio, np.full(99, 0.5))}
-    if not cell.params.get("pictures"):
+def shaped(cell: Cell, seed: int, row: Row) -> Row | None:
+    """Rows without the ceiling at one number of latents; the rate 0.003 best on validation images
+    of MNIST; in E2 other gains on the way than at the end, and the best step that of 50 %."""
+    if row.metric == "ceiling_elbo" and f"dim={NOT_COMPUTED}," in row.at:
         return None
-    channels = 1 if cell.params["dataset"] in ("mnist", "digits", "patches") else 3
-    shape = (12, channels, 8, 8)
-    found = {}
-    for split in ("test", "validation"):
-        found[f"originals_{split}"] = np.full(shape, 200, dtype=np.uint8)
-        found[f"pictures_{split}"] = np.full(shape, 100 + seed, dtype=np.uint8)
-    return found
+    if cell.experiment == "fixed_variance" and row.metric == "elbo" and cell.params["lr"] == 0.003:
+        return dataclasses.replace(row, value=row.value + 2)
+    if cell.experiment == "learned_variance" and row.metric == "bits_per_dim":
+        mark = row.step / cell.params["steps"]
+        if row.split == "validation":
+            return dataclasses.replace(row, value=row.value - 2 * (mark == 0.5))
+        if cell.params["estimator"] == "annealed":
+            return dataclasses.replace(row, value=row.value + AHEAD.get(mark, 0))
+    return row
 
 
-def made(root: Path, change: Change = lambda cell, seed, row: row, tier: str = "paper") -> Results:
-    """Results in which `change` alters a row, or ends its run by returning a status."""
+def made(root: Path, change: Change = shaped, tier: str = "paper") -> Results:
+    """Results in which `change` alters a row, drops it, or ends its run by returning a status."""
     for cell in cells(tier):
         for seed in cell.seeds:
             changed = [change(cell, seed, row) for row in rows(cell, seed)]
             status = next((row for row in changed if isinstance(row, str)), "ok")
             if status == "missing":
                 continue
-            ended = changed if status == "ok" else ()
-            arrays = pictures(cell, seed) if status == "ok" else None
-            write_run(root / "runs", cell, seed, ended, status, arrays)
+            ended = [row for row in changed if isinstance(row, Row)] if status == "ok" else ()
+            saved = arrays(cell, seed) if status == "ok" else None
+            write_run(root / "runs", cell, seed, ended, status, saved)
     collect(cells(tier), root / "runs", root / "out", tier)
     return load(root / "out")
+
+
+def values(cell: Cell, metric: str, split: str, at: str, mark: float = 1.0) -> np.ndarray:
+    """What the rows of a cell say at a mark, one value per seed."""
+    step = round(mark * cell.params["steps"])
+    found = [
+        row.value
+        for seed in cell.seeds
+        for one in rows(cell, seed)
+        if (row := shaped(cell, seed, one)) is not None
+        if (row.metric, row.split, row.at, row.step) in (
+            (metric, split, at, step), (metric, split, at, -1 if mark == 1.0 else step))
+    ]  # fmt: skip
+    assert len(found) == len(cell.seeds)
+    return np.array(found)
+
+
+def elbos(cell: Cell, split: str, mark: float = 1.0) -> np.ndarray:
+    """The ELBOs by their closed form."""
+    return values(cell, "elbo", split, "estimate=closed_form", mark)
+
+
+def one(experiment: str, **wanted: object) -> Cell:
+    """The one cell with these parameters."""
+    (found,) = [
+        c for c in cells() if c.experiment == experiment and wanted.items() <= c.params.items()
+    ]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -203,66 +123,8 @@ def drawn(results: Results) -> dict[str, Figure]:
         return {name: function(results) for name, function in FIGURES.items()}
 
 
-def texts(figure: Figure) -> str:
-    found = figure.findobj(lambda artist: hasattr(artist, "get_text"))
-    return "\n".join(artist.get_text() for artist in found)
-
-
-def line(axes: Axes, label: str) -> tuple[np.ndarray, np.ndarray]:
-    (found,) = [one for one in axes.lines if one.get_label() == label]
-    return np.asarray(found.get_xdata(), float), np.asarray(found.get_ydata(), float)
-
-
-def nominal(elbo: float) -> float:
+def nominal(elbo: np.ndarray | float) -> np.ndarray | float:
     return (-elbo / 784 + np.log(256)) / np.log(2)
-
-
-def bars(axes: Axes) -> dict[float, float]:
-    """Means drawn with `panels.rows`: place -> value."""
-    return {
-        float(bar.lines[0].get_ydata()[0]): float(bar.lines[0].get_xdata()[0])
-        for bar in axes.containers
-    }
-
-
-def test_the_ids_that_the_workflow_reads_are_those_that_are_drawn() -> None:
-    assert registry.keys(registry.STUDIES / STUDY / "figures.py", "FIGURES") == list(FIGURES)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_captions_say_tier_and_n_and_what_is_ours(name: str, drawn: Mapping[str, Figure]) -> None:
-    caption = drawn[name].get_label()
-    assert "tier paper" in caption
-    if name != "f1_method":  # measures nothing
-        assert "tier paper, n = " in caption
-    assert "nan" not in caption
-
-
-def test_another_process_draws_the_same_bytes_without_torch(
-    results: Results, drawn: Mapping[str, Figure], tmp_path: Path
-) -> None:
-    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 20\nsavefig.dpi: 50\n")
-    for name in AGAIN:
-        with style.settings():
-            style.save(FIGURES[name](results), tmp_path / "here" / name)
-    command = [sys.executable, "-c", SCRIPT, str(results.root), str(tmp_path / "there"), *AGAIN]
-    changed = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(registry.PACKAGE.parent)}
-    subprocess.run(command, cwd=tmp_path, env={**os.environ, **changed}, check=True)
-    for name in AGAIN:
-        for kind in ("pdf", "png"):
-            here, there = (tmp_path / where / f"{name}.{kind}" for where in ("here", "there"))
-            assert here.read_bytes() == there.read_bytes(), f"{name}.{kind}"
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_without_rows_every_figure_says_what_was_not_run(name: str, tmp_path: Path) -> None:
-    with style.settings():
-        figure = FIGURES[name](load(synthetic.empty(tmp_path)))
-        figure.draw_without_rendering()
-    assert "our runs  ·  not run" in texts(figure)
-    panels = figure.axes[1:] if name == "f1_method" else figure.axes
-    for axes in panels:
-        assert any("not run" in text.get_text() for text in axes.texts)
 
 
 @pytest.fixture(scope="module")
@@ -284,9 +146,7 @@ def test_with_one_method_alone_every_figure_is_drawn(name: str, alone: Results) 
         assert "missing" in texts(figure)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_no_label_is_cut_off(name: str, drawn: Mapping[str, Figure]) -> None:
-    require_labels_on_page(drawn[name])
+MNIST = {"dataset": "mnist", "latent": "gaussian", "dim": 32, "k": 1}
 
 
 def test_curves_are_the_closed_forms_at_the_rate_best_on_validation_images(
@@ -294,47 +154,42 @@ def test_curves_are_the_closed_forms_at_the_rate_best_on_validation_images(
 ) -> None:
     figure = drawn["fixed_variance_curves"]
     gaussian, validation = figure.axes[0], figure.axes[3]
-    found = {c.params["lr"]: c for c in cells() if c.id.startswith("fixed_variance-mnist-gaussian")
-             and c.params["estimator"] == "exact_kl" and c.params["k"] == 1}  # fmt: skip
-    assert sorted(found) == [0.001, 0.003]
-    best = found[0.003]
+    best, other = (one("fixed_variance", **MNIST, estimator="exact_kl", lr=r) for r in (3e-3, 1e-3))
+    assert elbos(best, "validation").mean() > elbos(other, "validation").mean()
     for axes, expected in (
-        (gaussian, lambda mark: np.sqrt(gap(best, 0, mark) * gap(best, 1, mark))),
-        (
-            validation,
-            lambda mark: np.mean([nominal(TOP - 2 - gap(best, s, mark)) for s in (0, 1)]),
-        ),
+        (gaussian, lambda m: np.exp(np.log(CEILING - elbos(best, "train", m)).mean())),
+        (validation, lambda m: nominal(elbos(best, "validation", m)).mean()),
     ):
-        progress, values = line(axes, "reparam")
-        np.testing.assert_allclose(progress, MARKS)
-        np.testing.assert_allclose(values, [expected(mark) for mark in MARKS])
+        progress, found = line(axes, "reparam")
+        assert set(MARKS) <= set(progress)
+        for mark in MARKS:
+            np.testing.assert_allclose(found[list(progress).index(mark)], expected(mark))
     _, level = line(validation, "ceiling")
-    np.testing.assert_allclose(level, nominal(TOP))
+    np.testing.assert_allclose(level, nominal(CEILING))
 
 
 def test_where_no_ceiling_was_computed_it_follows_from_the_eigenvalues(
     drawn: Mapping[str, Figure],
 ) -> None:
-    wanted = {"latent": "bernoulli", "estimator": "silent", "dim": NOT_COMPUTED}
-    (cell,) = [c for c in cells() if c.experiment == "fixed_variance"
-               and wanted.items() <= c.params.items()]  # fmt: skip
-    _, values = line(drawn["fixed_variance_curves"].axes[1], "silent")
-    expected = [np.sqrt(gap(cell, 0, mark) * gap(cell, 1, mark)) for mark in MARKS]
-    np.testing.assert_allclose(values, expected)
+    cell = one("fixed_variance", latent="bernoulli", estimator="silent", dim=NOT_COMPUTED)
+    progress, found = line(drawn["fixed_variance_curves"].axes[1], "silent")
+    for mark in MARKS:
+        expected = np.exp(np.log(CEILING - elbos(cell, "train", mark)).mean())
+        np.testing.assert_allclose(found[list(progress).index(mark)], expected)
     dims, curve = line(drawn["ceiling"].axes[0], "ceiling")
-    np.testing.assert_allclose(curve, np.where(dims == 0, EMPTY, TOP))
+    np.testing.assert_allclose(curve, np.where(dims == 0, EMPTY, CEILING))
 
 
 def test_a_training_elbo_above_its_ceiling_is_called_out(
     drawn: Mapping[str, Figure], tmp_path: Path
 ) -> None:
-    def lifted(cell: Cell, seed: int, row: Row) -> Row | str:
+    def lifted(cell: Cell, seed: int, row: Row) -> Row | str | None:
         if cell.experiment not in ("fixed_variance", "ceiling"):
             return "missing"
         ours = cell.params.get("estimator") == "silent" and cell.params["latent"] == "gaussian"
         if ours and seed == 0 and row.metric == "elbo" and row.kind == "final":
-            return dataclasses.replace(row, value=TOP + 0.01)
-        return row
+            return dataclasses.replace(row, value=CEILING + 0.01)
+        return shaped(cell, seed, row)
 
     results = made(tmp_path, lifted)
     with style.settings():
@@ -349,12 +204,12 @@ def test_ceiling_marks_are_training_elbos_and_shares_of_the_gap(
     drawn: Mapping[str, Figure],
 ) -> None:
     left, right = drawn["ceiling"].axes
-    dims, values = line(left, "G: silent")
-    np.testing.assert_allclose((dims[0], values[0]), (32, TOP - np.mean([1.5, 1.6])))
+    found = elbos(one("fixed_variance", **MNIST, estimator="silent"), "train")
+    dims, level = line(left, "G: silent")
+    np.testing.assert_allclose((dims[0], level[0]), (32, found.mean()))
     names = [text.get_text() for text in right.get_yticklabels()]
-    shares = bars(right)
-    expected = 100 * np.mean([1.5, 1.6]) / (TOP - EMPTY)
-    np.testing.assert_allclose(shares[names.index("silent")], expected)
+    expected = 100 * (CEILING - found).mean() / (CEILING - EMPTY)
+    np.testing.assert_allclose(bars(right)[names.index("silent")], expected)
 
 
 def test_differences_are_paired_and_taken_at_marks_end_and_best_validation_score(
@@ -362,11 +217,21 @@ def test_differences_are_paired_and_taken_at_marks_end_and_best_validation_score
 ) -> None:
     titles = [axes.get_title(loc="left") for axes in drawn["learned_variance"].axes]
     assert titles == ["MNIST", "Tiny-ImageNet 32x32", "CIFAR-10"]
-    for axes in drawn["learned_variance"].axes:
-        places = list(axes.get_yticks())
-        found = [bars(axes)[place] for place in places]
-        expected = 1.05 * np.array([-0.2, -0.1, 0.02, 0.004, 0.02])
-        np.testing.assert_allclose(found, np.tile(expected, 3), atol=1e-12)
+    for axes, dataset in zip(
+        drawn["learned_variance"].axes, ("mnist", "tiny_imagenet32", "cifar10"), strict=True
+    ):
+        expected = []
+        for base in ("exact_kl", "gumbel_softmax_st", "reinforce"):
+            alone = one("learned_variance", dataset=dataset, estimator=base)
+            wanted = {"estimator": "annealed", "dataset": dataset}
+            (helped,) = [c for c in cells() if wanted.items() <= c.params.items()
+                         if c.params["estimator_options"]["second"] == base]  # fmt: skip
+            for mark in (*MARKS, 0.5):
+                sides = [values(c, "bits_per_dim", "test", "samples=16", mark)
+                         for c in (helped, alone)]  # fmt: skip
+                expected.append((sides[0] - sides[1]).mean())
+        found = [bars(axes)[place] for place in axes.get_yticks()]
+        np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_gradients_show_zero_for_silent_and_hollow_marks_where_no_bias_is_seen(
@@ -395,14 +260,16 @@ def test_pictures_are_those_of_the_first_seed_with_the_mse_of_all(
         for axes in panels[originals:]:
             assert images(axes) == {100}
             label, number = (text.get_text() for text in axes.texts)
-            mean = 0.0105 if "Gaussian" in label else 0.0155
-            assert number.startswith(f"MSE {mean:.4f}\n±")
+            mean = 0.01 if "Gaussian" in label else 0.015
+            mean *= 0.98 if label.startswith("silent\n") else 1
+            assert abs(float(number.split()[1]) - mean) < 1e-4
+            assert "\n±" in number
 
 
 def test_of_two_relaxations_figure_2_shows_the_better(drawn: Mapping[str, Figure]) -> None:
     labels = [axes.texts[0].get_text() for axes in drawn["f2_fixed_variance"].axes]
-    assert "Gumbel-Softmax ST\n(Bernoulli)" in labels  # it is closer to the ceiling here
-    assert "Gumbel-Softmax\n(Bernoulli)" not in labels
+    assert "Gumbel-Softmax\n(Bernoulli)" in labels  # it is closer to the ceiling here
+    assert "Gumbel-Softmax ST\n(Bernoulli)" not in labels
 
 
 def test_no_original_of_tiny_imagenet_is_drawn_even_if_one_was_saved(
@@ -438,7 +305,7 @@ def test_diverged_runs_are_seen_in_panels_footer_and_caption(tmp_path: Path) -> 
     strip = next(axes for axes in third.axes if axes.texts[0].get_text().startswith("REINFORCE\n"))
     assert strip.texts[1].get_text() == "2 runs diverged"
     assert "2 runs diverged" in third.get_label()
-    assert "2 diverged" in [text.get_text() for text in differences.axes[0].texts]
+    assert "2 runs diverged" in [text.get_text() for text in differences.axes[0].texts]
     assert "2 runs diverged" in differences._supxlabel.get_text()
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from paper_repro import registry
-from paper_repro.analysis import style
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
-from paper_repro.analysis.tables import as_markdown
 from paper_repro.cell import Cell
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import as_markdown
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.taming_vaes import figures_theory, tables_theory
 from paper_repro.studies.taming_vaes.tasks.linear import RULES
-from tests.analysis.made_runs import cell, write_run
+from tests.figures.reading import texts
+from tests.results.made_runs import cell, write_run
 
 STUDY = "taming_vaes"
 FIGURES = {
@@ -28,7 +28,6 @@ FIGURES = {
     "step_size": figures_theory.step_size,
     "water_filling": figures_theory.water_filling,
 }
-TABLES = (tables_theory.propositions, tables_theory.step_size, tables_theory.linear)
 KAPPAS = (0.1, 0.125)
 
 
@@ -85,32 +84,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load(root / "out")
 
 
-@pytest.fixture(scope="module")
-def nothing(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    root = tmp_path_factory.mktemp("nothing")
-    collect([], root / "runs", root / "out", "quick")
-    return load(root / "out")
-
-
 def drawn(name: str, results: Results) -> Figure:
     with style.settings():
         return FIGURES[name](results)
-
-
-def texts(figure: Figure) -> str:
-    found = figure.findobj(lambda artist: hasattr(artist, "get_text"))
-    return "\n".join(artist.get_text() for artist in found)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_figures_say_tier_and_n_or_that_nothing_was_run(name, results, nothing):
-    figure = drawn(name, results)
-    if name != "figure2_random":
-        assert "tier quick, n = " in figure.get_label()
-        assert "not run" not in texts(figure)
-    empty = drawn(name, nothing)
-    assert "not run" in texts(empty)
-    assert "not run" in empty.get_label()
 
 
 def test_point_sets_are_drawn_apart(results):
@@ -144,23 +120,9 @@ def test_the_rule_table_says_what_the_task_does():
         assert start == ("1 / D" if rule.per == "mean" else "1")
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
-def test_tables_name_their_tier_or_that_nothing_was_run(table, results, nothing):
-    assert "Tier quick." in as_markdown(table(results))
-    empty = as_markdown(table(nothing))
-    assert "Not run." in empty
-    assert "not run" in empty
-    assert "nan" not in empty
-
-
 def test_the_linear_table_has_what_the_rows_say(results):
     rows = {str(row[0]): row for row in tables_theory.linear(results).rows}
     assert rows["0.1"][3] == "30"
     assert rows["0.125"][6] == "1.2e-02"
     text = as_markdown(tables_theory.propositions(results))
     assert "kappa 0.1 to 0.125 | linear VAE | between 28.16 and 44" in text
-
-
-def test_drawing_leaves_no_trace_of_torch():
-    for module in (figures_theory, tables_theory):
-        assert "torch" not in Path(str(module.__file__)).read_text()

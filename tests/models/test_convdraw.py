@@ -15,7 +15,6 @@ from paper_repro.distributions.convdraw import (
     ConvDRAW,
     Trace,
     generate,
-    log_joint,
     log_prior,
 )
 from paper_repro.estimators import exact_kl
@@ -51,6 +50,10 @@ def posterior_of(
 
 def likelihood(x: Tensor):
     return lambda output: -0.5 * (x - output).square().sum(-1)
+
+
+def log_joint(trace: Trace) -> tuple[Tensor, Tensor]:
+    return likelihood(X)(trace.output), log_prior(trace)
 
 
 def noise_of(posterior: ConvDRAW, samples: int, seed: int = 5) -> dict[str, Tensor]:
@@ -156,7 +159,7 @@ def test_every_weight_has_a_finite_gradient_that_is_not_zero() -> None:
     params = weights(net, requires_grad=True)
     posterior = posterior_of(net, params, X, normal(3, BATCH, 2 * PIXELS))
     trace = posterior.rsample(noise_of(posterior, 4))
-    log_likelihood, prior = log_joint(likelihood(X))(trace)
+    log_likelihood, prior = log_joint(trace)
     (log_likelihood + prior - posterior.log_prob(trace)).mean().backward()
     for name, weight in params.items():
         assert weight.grad is not None, name
@@ -259,7 +262,7 @@ def test_exact_kl_trains_on_the_divergence_along_the_trace(net: ConvDRAWNet) -> 
     params = weights(net, requires_grad=True)
     posterior = posterior_of(net, params, X)
     noise = noise_of(posterior, 2)
-    terms = exact_kl.terms(posterior, log_joint(likelihood(X)), noise)
+    terms = exact_kl.terms(posterior, log_joint, noise)
     trace = posterior.rsample(noise)
     torch.testing.assert_close(terms.log_prior, log_prior(trace))
     torch.testing.assert_close(terms.log_posterior, posterior.log_prob(trace))

@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from paper_repro import schedules
 from paper_repro.estimators.terms import Terms
 from paper_repro.likelihoods import gaussian
 from paper_repro.objectives import beta_elbo, elbo, gqn
+from paper_repro.training import schedules
 
 
 def terms(seed: int = 0) -> Terms:
@@ -42,7 +42,7 @@ def test_minus_the_annealed_objective_is_the_published_loss_and_a_constant():
     x, output = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64).unbind(0)
     t = terms()._replace(log_likelihood=gaussian.log_likelihood(x, output[None], variance=1.0))
     for step in (0, 60, 100):
-        sigma = gqn.pixel_scale(step, 100)
+        sigma = 2 - 1.3 * step / 100
         divergence = (t.log_posterior - t.log_prior).mean(0)
         loss = (x - output).square().sum(-1) / (2 * sigma**2) + divergence
         constant = 3 * math.log(2 * math.pi) / (2 * sigma**2)
@@ -51,12 +51,10 @@ def test_minus_the_annealed_objective_is_the_published_loss_and_a_constant():
 
 
 def test_the_pixel_scale_falls_linearly_from_2_to_07_and_stays():
-    found = [gqn.pixel_scale(step, 200) for step in (0, 100, 200, 1000)]
-    assert found == pytest.approx([2.0, 1.35, 0.7, 0.7])
     settings = {"schedule": "gqn", "from": 2.0**-2, "to": 0.7**-2, "end": 0.1}
     precision = schedules.curve("precision", settings, 2000)
     for step in (0, 37, 150, 200, 1999):
-        assert precision(step) == pytest.approx(gqn.pixel_scale(step, 200) ** -2)
+        assert precision(step) == pytest.approx(max(2 - 1.3 * step / 200, 0.7) ** -2)
 
 
 def test_weights_that_make_no_sense_are_refused():
@@ -66,5 +64,3 @@ def test_weights_that_make_no_sense_are_refused():
     for precision in (0.0, -2.0, math.nan):
         with pytest.raises(ValueError, match="precision"):
             gqn.bound(terms(), None, precision=precision)
-    with pytest.raises(ValueError, match="steps"):
-        gqn.pixel_scale(0, 0)

@@ -158,12 +158,6 @@ def test_members_trained_together_take_the_steps_of_a_loop():
             torch.testing.assert_close(after[name][index], value)
 
 
-def test_the_equivalent_beta_weighs_error_and_kl_alike():
-    beta = geco.equivalent_beta(tensor(0.25, 4.0))
-    torch.testing.assert_close(beta, tensor(4.0, 0.25))  # 1 / lambda for a variance of 1/2
-    torch.testing.assert_close(geco.equivalent_beta(tensor(5.0), variance=0.1), tensor(1.0))
-
-
 def test_bad_input_is_refused_by_name():
     with pytest.raises(ValueError, match="constraints"):
         geco.init_state(0)
@@ -173,5 +167,3 @@ def test_bad_input_is_refused_by_name():
         geco.advance(geco.init_state(2), torch.zeros(3), 1.0)
     with pytest.raises(ValueError, match="violations"):
         joint(params(), tensor(1.0))(posterior(params()).rsample(NOISE))
-    with pytest.raises(ValueError, match="variance"):
-        geco.equivalent_beta(tensor(1.0), variance=-1.0)

@@ -14,12 +14,12 @@ import pytest
 from torch import Tensor
 
 from paper_repro.estimators.terms import Terms, with_gradient
+from paper_repro.gradients.draws import unbiased
 from paper_repro.objectives import beta_elbo
-from paper_repro.studies.conformance import measure
 from paper_repro.studies.conformance.exact import exact_gradient
 from tests.estimators import toys
 
-PAIRS = [pair for pair in toys.pairs("elbo") if measure.unbiased(pair[0], "elbo", 2)]
+PAIRS = [pair for pair in toys.pairs("elbo") if unbiased(pair[0], "elbo", 2)]
 BETA, DRAWS, SAMPLES = 4.0, 5000, 2
 
 

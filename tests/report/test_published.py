@@ -8,15 +8,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paper_repro.analysis.collect import concatenate
-from paper_repro.analysis.draw import draw_study, write_manifest
-from paper_repro.analysis.keeping import same_csv
-from paper_repro.analysis.tables import render_study
-from paper_repro.analysis.verdicts import judge_study
+from paper_repro.claims.verdicts import judge_study
+from paper_repro.drawing.draw import draw_study, write_manifest
+from paper_repro.drawing.tables import render_study
 from paper_repro.grid import study_names
+from paper_repro.results.collect import concatenate
+from paper_repro.results.keeping import same_csv
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "results/published"
+ROWS = PUBLISHED / "studies"
 STUDIES = study_names()
 REAL = {"mnist", "omniglot", "cifar10", "fashion_mnist", "celeba_half_64"}
 REAL |= {"color_mnist", "mnist_rotate"}  # MNIST, coloured and rotated by us
@@ -31,8 +32,8 @@ TOYS = {
 
 
 def test_every_published_row_says_where_it_comes_from() -> None:
-    for name in ("metrics.csv", "curves.csv.gz"):
-        rows = pd.read_csv(PUBLISHED / name, keep_default_na=False, dtype=str)
+    for path in (*ROWS.glob("*/metrics.csv"), *ROWS.glob("*/curves.csv.gz")):
+        rows = pd.read_csv(path, keep_default_na=False, dtype=str)
         rows = rows[rows["status"] != "missing"]  # planned, and said to be not run
         assert set(rows["tier"]) <= {"reduced", "paper"}
         assert (rows[["unit", "status", "device", "steps", "torch", "run_id"]] != "").all().all()
@@ -44,7 +45,9 @@ def test_every_published_row_says_where_it_comes_from() -> None:
 
 
 def test_every_published_run_comes_from_a_clean_commit() -> None:
-    runs = pd.read_csv(PUBLISHED / "runs.csv", keep_default_na=False, dtype=str)
+    tables = [pd.read_csv(p, keep_default_na=False, dtype=str) for p in ROWS.glob("*/runs.csv")]
+    runs = pd.concat(tables)
+    assert set(runs["study"]) == set(STUDIES)
     runs = runs[runs["status"] != "missing"]
     assert runs["commit"].str.fullmatch(r"[0-9a-f]{40}").all()
 
@@ -66,7 +69,7 @@ def test_published_results_stay_small() -> None:
 def test_the_shipped_verdicts_follow_from_the_shipped_rows(tmp_path: Path) -> None:
     """Texts and verdicts exactly, numbers but for their last digit."""
     for study in STUDIES:
-        judge_study(study, PUBLISHED, tmp_path / f"{study}.csv")
+        judge_study(study, ROWS / study, tmp_path / f"{study}.csv")
     concatenate([tmp_path / f"{study}.csv" for study in STUDIES], tmp_path / "claims.csv")
     again, shipped = (folder / "claims.csv" for folder in (tmp_path, PUBLISHED))
     assert same_csv(shipped.read_text(encoding="utf-8"), again.read_text(encoding="utf-8"))
@@ -77,7 +80,7 @@ def test_the_shipped_tables_follow_from_the_shipped_rows(study: str, tmp_path: P
     copy = tmp_path / "tables"
     shutil.copytree(PUBLISHED / "tables", copy)
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
-    render_study(study, PUBLISHED, copy)
+    render_study(study, ROWS / study, copy)
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
 
 
@@ -88,7 +91,7 @@ def test_the_shipped_figures_follow_from_the_shipped_rows(study: str, tmp_path: 
     copy = tmp_path / "published"
     shutil.copytree(ROOT / "figures/published", copy)
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    draw_study(study, PUBLISHED, copy / study)
+    draw_study(study, ROWS / study, copy / study)
     write_manifest(copy, copy / "manifest.json")
     changed = [
         str(path.relative_to(copy)) for path, raw in before.items() if path.read_bytes() != raw

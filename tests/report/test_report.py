@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from paper_repro.analysis import draw
-from paper_repro.analysis.verdicts import judge_study
+from paper_repro.claims.verdicts import CLAIM_COLUMNS, judge_study
 from paper_repro.cli import main
+from paper_repro.drawing import draw
 from paper_repro.grid import study_names
 from paper_repro.report import content
 from paper_repro.report.page import build
@@ -170,7 +172,7 @@ def test_equal_results_give_equal_bytes_wherever_they_lie(
 
 def test_a_study_without_rows_reads_not_run(tmp_path: Path) -> None:
     root = synthetic.empty(tmp_path / "reduced")
-    (root / "claims.csv").write_text("study,claim\n")
+    (root / "claims.csv").write_text(",".join(CLAIM_COLUMNS) + "\n")
     (tmp_path / "figures" / STUDY).mkdir(parents=True)
     (tmp_path / "figures" / STUDY / draw.CAPTIONS).write_text("{}\n")
     build(root, tmp_path / "figures", tmp_path / "report.html")
@@ -211,6 +213,98 @@ def test_a_report_without_rows_verdicts_or_figures_is_refused_in_one_line(
     shutil.copytree(figures, other)
     assert f"{root}, {other}: rows and figures of different tiers" in said(root, other)
     assert not out.exists()
+
+
+def cells(row: int, **changed: str) -> Callable[[list[dict[str, str]]], object]:
+    """An edit of the row of claims.csv with this index."""
+    return lambda rows: rows[row].update(changed)
+
+
+def of_claim(name: str, **changed: str) -> Callable[[list[dict[str, str]]], object]:
+    return lambda rows: next(row for row in rows if row["claim"] == name).update(changed)
+
+
+EDITS = {  # an edit of claims.csv, and what the line says
+    "a claim less": (lambda rows: rows.pop(), "/B14 is not there"),
+    "a check less": (
+        lambda rows: rows.pop(next(i for i, row in enumerate(rows) if "." in row["claim"])),
+        " is not there; judge the claims again",
+    ),
+    "no rows of a study with runs": (lambda rows: rows.clear(), f"{STUDY}/B1.* is not there"),
+    "a claim more": (lambda rows: rows.append({**rows[0], "claim": "B99"}), "/B99 is stated no"),
+    "a check more": (lambda rows: rows.append({**rows[0], "claim": "B1.x"}), "/B1.x is stated no"),
+    "a claim twice": (lambda rows: rows.append(rows[0]), "stands there twice"),
+    "another study": (cells(0, study="nope"), "line 2: study: 'nope' is not one of"),
+    "another word": (cells(0, verdict="proven"), "line 2: .* verdict: 'proven' is not one of"),
+    "no word": (cells(0, verdict=""), "verdict: '' is not one of"),
+    "another tier": (cells(0, tier="weekend"), "tier: 'weekend' is not one of"),
+    "no tier": (cells(0, tier="", verdict="supported"), "supported, but at no tier"),
+    "a text for a number": (cells(0, estimate="high"), "estimate 'high' is no number"),
+    "another statement": (cells(0, statement="It holds."), "another statement than claims.yaml"),
+    "another rule": (cells(0, rule="every value < 1e9"), "another rule than claims.yaml"),
+    "a verdict against its checks": (
+        of_claim("B11", verdict="supported", tier="reduced"),
+        "B11 is supported, by its checks ",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_verdicts_that_were_edited_are_refused_in_one_line(
+    edit: str, root: Path, figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, said = EDITS[edit]
+    shutil.copytree(root, tmp_path / synthetic.TIER)
+    rows = claims(root)
+    change(rows)
+    with open(tmp_path / synthetic.TIER / "claims.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, CLAIM_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    out = tmp_path / "report.html"
+    where = ("--results", tmp_path / synthetic.TIER, "--figures", figures, "--out", out)
+    line = one_line(capsys, "report", *where)
+    assert re.search(rf"claims\.csv.*{said}", line)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("size", [0, 12, 500, -100])
+def test_a_figure_that_is_damaged_is_named_in_one_line(
+    listed: bool,
+    size: int,
+    root: Path,
+    figures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    drawn, out = tmp_path / synthetic.TIER, tmp_path / "report.html"
+    shutil.copytree(figures, drawn)
+    if listed:
+        draw.write_manifest(drawn, drawn / draw.MANIFEST)
+    build(root, drawn, out)
+    out.unlink()
+    picture = drawn / STUDY / "snr.png"
+    picture.write_bytes(picture.read_bytes()[:size])
+    line = one_line(capsys, "report", "--results", root, "--figures", drawn, "--out", out)
+    assert f"{picture}: {'not as in manifest.json' if listed else 'no whole PNG'}" in line
+    assert not out.exists()
+
+
+def test_figures_are_those_that_the_manifest_lists(
+    root: Path, figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = tmp_path / synthetic.TIER
+    shutil.copytree(figures, drawn)
+    manifest = draw.write_manifest(drawn, drawn / draw.MANIFEST)
+    words = ("report", "--results", root, "--figures", drawn, "--out", tmp_path / "report.html")
+    (drawn / STUDY / "variance_path.pdf").rename(tmp_path / "variance_path.pdf")
+    assert "variance_path.pdf: not as in manifest.json" in one_line(capsys, *words)
+    (tmp_path / "variance_path.pdf").rename(drawn / STUDY / "variance_path.pdf")
+    shutil.copy(drawn / STUDY / "snr.png", drawn / STUDY / "variance_path.png")
+    assert "variance_path.png: not as in manifest.json" in one_line(capsys, *words)
+    manifest.write_text(manifest.read_text()[:-40])
+    assert "manifest.json: damaged" in one_line(capsys, *words)
 
 
 def test_a_manifest_of_nothing_or_of_a_lost_figure_is_refused_in_one_line(

@@ -136,7 +136,7 @@ if __name__ == "__main__":  # folder, together (0 or 1), cell as JSON, seconds t
         return problem
 
     train(
-        Cell.from_json(sys.argv[3]),
+        Cell(**json.loads(sys.argv[3])),
         Path(sys.argv[1]),
         together=sys.argv[2] == "1",
         checkpoint_seconds=0.0,

@@ -16,9 +16,11 @@ from torch import Tensor
 from paper_repro import grid, registry
 from paper_repro.cell import Cell
 from paper_repro.rows import Row
-from paper_repro.training import checkpoint, composed_evaluation, loop, vae_evaluation
+from paper_repro.training import checkpoint, loop
 from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
+from paper_repro.vae import split, trained
+from paper_repro.vae.protocols import importance
 from tests.training import problems
 
 PARTS = 5
@@ -114,13 +116,13 @@ def test_numbers_do_not_depend_on_which_parts_were_remembered(study: str, id: st
 
 
 @pytest.mark.parametrize(
-    ("module", "limit", "study", "id"),
-    [(vae_evaluation, "ROWS", *CELLS[0]), (composed_evaluation, "VALUES", *CELLS[3])],
+    ("limits", "module", "study", "id"),
+    [(importance.ROWS, importance, *CELLS[0]), (trained.VALUES, split, *CELLS[3])],
 )
 def test_images_in_many_parts_give_the_numbers_of_one(
-    module: ModuleType, limit: str, study: str, id: str, monkeypatch: pytest.MonkeyPatch
+    limits: dict[str, int], module: ModuleType, study: str, id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(getattr(module, limit), "cpu", 3000)
+    monkeypatch.setitem(limits, "cpu", 3000)
     whole, few = evaluated(study, id)
     monkeypatch.setattr(module, "PART", 1)
     cut, many = evaluated(study, id)

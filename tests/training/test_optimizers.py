@@ -27,7 +27,8 @@ def _run(settings: dict[str, Any], start: Tensor, steps: int = STEPS, pause: int
     for step in range(steps):
         if step == pause:
             optimizer = optimizers.build(settings, [p], optimizer.slots, step)
-        optimizer.update([_gradient(p, step)], settings["lr"])
+        optimizer.rate(step, settings["lr"])
+        optimizer.update([_gradient(p, step)])
     return p
 
 
@@ -130,7 +131,8 @@ def test_a_factor_multiplies_the_learning_rate_and_zero_leaves_a_parameter_alone
     slots = optimizers.initial_slots(settings, params)
     optimizer = optimizers.build(settings, params, slots, 0, [1.0, 0.0, 0.5, 1.0])
     for step in range(STEPS):
-        optimizer.update([_gradient(p, step) for p in params], 0.03)
+        optimizer.rate(step, 0.03)
+        optimizer.update([_gradient(p, step) for p in params])
     plain, half = _run(settings, start), _run(settings | {"lr": 0.015}, start)
     torch.testing.assert_close(params, [plain, start, half, plain], rtol=1e-12, atol=1e-12)
     assert torch.equal(params[1], start)

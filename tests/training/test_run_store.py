@@ -15,8 +15,9 @@ import pytest
 from paper_repro import atomic
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
+from paper_repro.training.identity import run_key, source_hash
 from paper_repro.training.problem import Problem
-from paper_repro.training.store import COLUMNS, run_key, source_hash
+from paper_repro.training.store import COLUMNS
 from tests.training import problems
 
 
@@ -53,6 +54,26 @@ def test_adding_seeds_trains_only_the_new_ones(tmp_path: Path, together: bool) -
     assert _trained(problems.cell(seeds=(0, 1)), tmp_path, together=together) == {0, 1}
     assert _trained(problems.cell(seeds=(0, 1, 2)), tmp_path, together=together) == {2}
     assert _trained(problems.cell(seeds=(2, 0)), tmp_path, together=together) == set()
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_run_that_measured_nothing_is_an_error_and_not_a_result(
+    tmp_path: Path, together: bool
+) -> None:
+    def mute(cell: Cell, seed: int, device: str) -> Problem:
+        problem = problems.fit(cell, seed, device)
+        loss = problem.loss
+        return replace(
+            problem,
+            loss=lambda *given: (*loss(*given)[:2], {}),
+            evaluate=lambda params, state, step: [],
+            log_units={},
+        )
+
+    for _ in range(2):  # the same command again says the same
+        with pytest.raises(UserError, match="seed 0: ended without a row"):
+            problems.train(problems.cell(), tmp_path, build=mute, together=together)
+    assert not list(tmp_path.rglob("run.json"))
 
 
 def test_finished_seeds_survive_a_failed_job(tmp_path: Path) -> None:

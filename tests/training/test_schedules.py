@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paper_repro.errors import UserError
-from paper_repro.schedules import curve
+from paper_repro.training.schedules import curve
 
 
 def test_a_number_stays_what_it_is() -> None:
@@ -57,6 +57,16 @@ def test_halving_falls_in_steps() -> None:
     )
 
 
+def test_the_rates_of_burda_et_al_are_those_of_the_released_code() -> None:
+    epochs = sum(3**i for i in range(8))
+    at = curve("lr", {"schedule": "burda", "stages": 8}, epochs)
+    rates = [at(epoch) for epoch in range(epochs)]
+    counts = {rate: rates.count(rate) for rate in rates}
+    expected = [1e-3, 7.2e-4, 5.2e-4, 3.7e-4, 2.7e-4, 1.9e-4, 1.4e-4, 1e-4]
+    assert list(counts) == pytest.approx(expected)
+    assert list(counts.values()) == [1, 3, 9, 27, 81, 243, 729, 2187]
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -75,6 +85,7 @@ def test_halving_falls_in_steps() -> None:
         ),
         ({"schedule": "exponential", "from": 0, "to": 1}, "beta: .*needs positive numbers"),
         ({"schedule": "halve", "from": 1, "every": 0}, "beta.every: a positive fraction"),
+        ({"schedule": "burda", "stages": 9}, "beta.stages: expected 1 to 8, got 9"),
     ],
 )
 def test_a_mistake_names_the_setting(value: Any, message: str) -> None:

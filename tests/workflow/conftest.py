@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 IGNORED = (
     *("*/.git", "*/.venv", "*/.snakemake", "*/.*_cache", "*/__pycache__", "*/*.egg-info"),
     *("/build", "/data", "/runs", "/logs"),
-    *("/results/[!p]*", "/results/published/studies", "/results/published/report.html"),
+    *("/results/[!p]*", "/results/published/report.html"),
+    *("/results/published/studies/tables.done", "/results/published/studies/*/claims.csv"),
     "/figures/[!p]*",
 )
 

@@ -11,7 +11,7 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 
 STUDY = "sticking_the_landing"
-COMPOSED = {
+VAE = {
     "dataset": "digits",
     "model": "mlp",
     "latent": "gaussian",
@@ -19,6 +19,18 @@ COMPOSED = {
     "likelihood": "gaussian",
     "objective": "elbo",
     "estimator": "exact_kl",
+    "steps": 10,
+}
+BURDA = {
+    "dataset": "digits",
+    "preprocessing": "binarised",
+    "model": "burda",
+    "likelihood": "bernoulli",
+    "estimator": "path",
+    "objective": "elbo",
+    "protocol": "importance",
+    "layers": 1,
+    "k": 1,
     "steps": 10,
 }
 

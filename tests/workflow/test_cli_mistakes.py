@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import runpy
 import subprocess
@@ -20,6 +21,10 @@ WRONG = [
     ("plan --tier quik", "--tier: 'quik' is not one of smoke, quick", "did you mean 'quick'?"),
     ("plan --tier smoke --study stl", "study: 'stl' is not one of ", ""),
     ("plan --tier smoke --studdy x", "unrecognized arguments: --studdy x", ""),
+    ("plan --tier smoke --study taming_vaes --study conformance", "--study: is given twice", ""),
+    (f"{TRAIN} --threads 1 --threads=2", "--threads: is given twice", ""),
+    (f"{TRAIN} --out new --out new2", "--out: is given twice", ""),
+    ("join --out x.csv --out y.csv x", "--out: is given twice", ""),
     (f"{TRAIN}x", "cell: 'gaussian_fit-total-adamx' is not in", "mean 'gaussian_fit-total-adam'?"),
     (f"{TRAIN} --seeds -3", "--seeds: '-3' is not a whole number from 0 to 10000", ""),
     (f"{TRAIN} --seeds 1.0", "--seeds: '1.0' is not a whole number", ""),
@@ -104,6 +109,7 @@ def run(
 def test_an_environment_that_torch_refuses_is_one_line(
     words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)  # of a torch in this process
     monkeypatch.setenv("TORCH_LOGS", "nonsense")
     if words == TRAIN:
         words += f" --store {tmp_path / 'store'} --out {tmp_path / 'out'}"
@@ -188,6 +194,21 @@ def test_an_interrupt_is_one_line_and_status_130(
 def test_names_of_cells_are_printed_and_are_those_to_train() -> None:
     done = run(*["plan", "--tier", "smoke", "--study", "sticking_the_landing", "--cells"])
     assert "gaussian_fit-total-adam" in done.stdout.splitlines()
+
+
+def test_several_studies_may_be_named_by_one_option_or_by_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+
+    def fetch(args: argparse.Namespace) -> None:
+        seen.append(args.study)
+
+    monkeypatch.setattr(cli, "fetch", fetch)
+    studies = ["taming_vaes", "conformance"]
+    assert cli.main(["fetch", "--tier", "smoke", "--study", *studies]) == 0
+    assert cli.main(["fetch", "--tier", "smoke", *(f"--study={name}" for name in studies)]) == 0
+    assert seen == [studies, studies]
 
 
 @pytest.mark.parametrize(("text", "ok"), [("0", True), ("7", True), ("8", False), ("+1", False),

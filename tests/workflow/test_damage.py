@@ -6,14 +6,17 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from paper_repro.workflow import damaged, lacks_seeds
-from tests.analysis.made_runs import cell, write_run
+from paper_repro import grid, workflow
+from paper_repro.cell import Cell
+from paper_repro.training.identity import source_hash
+from tests.results.made_runs import cell, write_run
 from tests.workflow.conftest import Clone, copy_checkout
 
 STUDY = "conformance"
@@ -76,27 +79,68 @@ def contents(clone: Clone) -> dict[str, list[str]]:
     }
 
 
+def fault(root: Path, one: Cell) -> str:
+    """What is wrong with a cell's folder now."""
+    workflow.copies.cache_clear()
+    return workflow.damaged(str(root / one.study / one.id), one)
+
+
+def outdated(root: Path, one: Cell) -> bool:
+    workflow.copies.cache_clear()
+    return workflow.outdated(str(root / one.study / one.id), one)
+
+
+@pytest.fixture(scope="module")
+def real() -> Cell:
+    """A cell of a grid with two seeds."""
+    return replace(grid.expand(STUDY, "smoke")[0], seeds=(0, 1))
+
+
 def test_a_cell_that_has_not_run_or_gets_more_seeds_is_not_damaged(tmp_path: Path) -> None:
     one = cell(seeds=3)
     folder = str(tmp_path / one.study / one.id)
-    assert damaged.__wrapped__(folder) == ""
+    assert fault(tmp_path, one) == ""
     for seed in (0, 1):
         write_run(tmp_path, replace(one, seeds=(0, 1)), seed, [])
     shutil.copytree(f"{folder}/seed0", f"{folder}/seed0.bak")
-    assert damaged.__wrapped__(folder) == ""
+    assert fault(tmp_path, one) == ""
     write_run(tmp_path, one, 1, [])
-    assert damaged.__wrapped__(folder) == f"{folder}/seed2 is not there"
+    assert fault(tmp_path, one) == f"{folder}/seed2 is not there"
 
 
-def test_a_cell_trained_by_hand_with_fewer_seeds_is_not_complete(tmp_path: Path) -> None:
-    one = cell(seeds=2)
-    folder = str(tmp_path / one.study / one.id)
-    assert not lacks_seeds(folder, one)  # not run at all: Snakemake sees that
-    write_run(tmp_path, replace(one, seeds=(0,)), 0, [])
-    assert damaged.__wrapped__(folder) == ""
-    assert lacks_seeds(folder, one)
-    write_run(tmp_path, one, 1, [])
-    assert not lacks_seeds(folder, one)
+def test_a_cell_trained_by_hand_with_fewer_seeds_is_not_complete(
+    tmp_path: Path, real: Cell
+) -> None:
+    today = source_hash(grid.sources(real))
+    assert not outdated(tmp_path, real)  # not run at all: Snakemake sees that
+    write_run(tmp_path, replace(real, seeds=(0,)), 0, [], sources=today)
+    assert fault(tmp_path, real) == ""
+    assert outdated(tmp_path, real)
+    write_run(tmp_path, real, 1, [], sources=today)
+    assert not outdated(tmp_path, real)
+
+
+def test_a_cell_of_other_code_than_todays_runs_again(tmp_path: Path, real: Cell) -> None:
+    for seed in real.seeds:
+        write_run(tmp_path, real, seed, [], sources="0ther")
+    assert fault(tmp_path, real) == ""  # Snakemake says that the code has changed
+    assert outdated(tmp_path, real)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [("sources", "trained by different code"), ("fingerprint", "trained on different data")],
+)
+def test_seeds_of_different_code_or_data_are_no_cell(
+    tmp_path: Path, real: Cell, what: str, words: str
+) -> None:
+    for seed in real.seeds:
+        write_run(tmp_path, real, seed, [])
+    write_run(tmp_path, replace(real, seeds=(0, 1, 2)), 2, [], **{what: "other"})
+    assert fault(tmp_path, real) == ""  # a seed that nobody asks for
+    write_run(tmp_path, real, 1, [], **{what: "other"})
+    folder = tmp_path / real.study / real.id
+    assert fault(tmp_path, real) == f"{folder}: its seeds were {words}"
 
 
 def test_an_edit_with_an_old_date_judges_again(trained: Clone) -> None:
@@ -138,6 +182,26 @@ def test_damaged_copies_come_back_from_the_run_store_by_the_same_command(trained
     assert output.count("; its job runs again\n") == len(hurt)
     assert "already trained" in output
     assert "  done  " not in output
+    assert "Nothing to be done" in trained.snakemake(*SAME)
+
+
+def test_a_seed_trained_by_edited_code_is_replaced_from_the_run_store(trained: Clone) -> None:
+    before = contents(trained)
+    one, copy = next(iter(copies(trained).items()))
+    loop = trained.folder / "paper_repro/training/loop.py"
+    text, times = loop.read_text(encoding="utf-8"), loop.stat()
+    loop.write_text(text + "\nEDITED = True\n", encoding="utf-8")
+    words = ("train", "--tier", "smoke", "--study", STUDY, "--cell", one)
+    trained.run(sys.executable, "-m", "paper_repro", *words)
+    loop.write_text(text, encoding="utf-8")
+    os.utime(loop, ns=(times.st_atime_ns, times.st_mtime_ns))
+    edited = json.loads((copy / "run.json").read_text())["run_id"]
+    assert one in trained.planned(*SAME)
+    output = trained.snakemake(*SAME)
+    assert "already trained" in output
+    assert "  done  " not in output
+    assert contents(trained) == before
+    assert json.loads((copy / "run.json").read_text())["run_id"] != edited
     assert "Nothing to be done" in trained.snakemake(*SAME)
 
 

@@ -73,6 +73,13 @@ def test_a_new_objective_is_listed_and_trained(extended: Clone) -> None:
     assert set(rows["status"]) == {"ok"}
 
 
+def test_the_claims_of_a_new_study_are_not_run_on_the_published_rows(extended: Clone) -> None:
+    target = "results/published/studies/example/claims.csv"
+    extended.snakemake(target, "--cores", "1", "--config", "tier=published")
+    verdicts = pd.read_csv(extended.folder / target)["verdict"]
+    assert set(verdicts) == {"not run"}
+
+
 def test_the_examples_are_short(extended: Clone) -> None:
     for name in ("estimators/half.py", "objectives/free_bits.py"):
         text = (extended.folder / "paper_repro" / name).read_text(encoding="utf-8")

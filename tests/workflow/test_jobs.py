@@ -11,7 +11,7 @@ from paper_repro import catalogue, cli, grid
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.training import run
-from paper_repro.workflow import cell_of, givers, gpus, memory_mb, minutes, training_jobs
+from paper_repro.workflow import cell_of, gpus, memory_mb, minutes, source_runs, training_jobs
 from tests.workflow.conftest import Clone
 
 CELLS = [("a", f"a{i}") for i in range(13)] + [("b", "b0")]
@@ -38,8 +38,8 @@ def test_a_job_waits_for_the_cells_of_other_jobs_that_hand_it_a_number() -> None
         return Cell("a", "e", id, "smoke", "t", handed)
 
     cells = [cell("a"), cell("b", "a"), cell("c", "z"), cell("d", "z"), cell("e", "y")]
-    assert givers(cells, "runs") == ["runs/a/y", "runs/a/z"]
-    assert givers(cells[:2], "runs") == []
+    assert source_runs(cells, "runs") == ["runs/a/y", "runs/a/z"]
+    assert source_runs(cells[:2], "runs") == []
 
 
 def test_one_cell_a_job_is_one_rule_with_wildcards() -> None:

@@ -11,7 +11,7 @@ import yaml
 from paper_repro import config, grid, registry
 from paper_repro.errors import UserError
 from tests.workflow.conftest import Clone
-from tests.workflow.grids import COMPOSED
+from tests.workflow.grids import BURDA, VAE
 
 
 def test_a_mistyped_config_key_stops_snakemake_with_one_line_naming_key_and_choices(
@@ -43,6 +43,26 @@ def test_a_mistake_in_a_grid_stops_snakemake_with_one_line_that_names_the_grid(
     assert line.startswith("paper_repro: sticking_the_landing/grid.yaml: gaussian_fit-")
     assert "unknown key 'scor'" in line
     assert "did you mean 'score'?" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("-n --config tier=smoke seeds=1 seeds=2", "--config: 'seeds' is given twice"),
+        ("-C tier=smoke tier=paper --cores 2", "--config: 'tier' is given twice"),
+        ("--config tier=smoke --cores 2 --config seeds=1", "--config: is given twice; write all"),
+        ("--config tier=smoke -n -C seeds=1", "--config: is given twice; write all"),
+    ],
+)
+def test_a_setting_given_twice_on_the_command_line_is_refused(
+    monkeypatch: pytest.MonkeyPatch, words: str, message: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["snakemake", *words.split()])
+    with pytest.raises(UserError, match=message):
+        config.tier_of({"tier": "smoke"})
+    once = ["-n", "-c", "2", "--config", "tier=smoke", "seeds=1", "-R", "x"]
+    monkeypatch.setattr("sys.argv", ["snakemake", *once])
+    assert config.tier_of({"tier": "smoke"}) == "smoke"
 
 
 def test_an_unknown_tier_names_the_tiers(clone: Clone) -> None:
@@ -115,26 +135,15 @@ def test_a_gpu_is_asked_for_only_where_there_is_one(monkeypatch: pytest.MonkeyPa
     config.check_device("cuda", local=True)  # a login node, in a dry run
 
 
-VAE = {
-    "dataset": "digits",
-    "estimator": "path",
-    "objective": "elbo",
-    "layers": 1,
-    "k": 1,
-    "steps": 10,
-}
-
-
 def expand_with(
     monkeypatch: pytest.MonkeyPatch,
-    task: str = "vae",
-    params: dict[str, object] = VAE,
+    params: dict[str, object] = BURDA,
     **changes: object,
 ) -> list[grid.Cell]:
     written = {
         "study": "sticking_the_landing",
         "title": "t",
-        "experiments": {"e": {"task": task, "title": "t", "seeds": 1, "params": params | changes}},
+        "experiments": {"e": {"task": "vae", "title": "t", "seeds": 1, "params": params | changes}},
     }
     monkeypatch.setattr(grid, "_grid", lambda study: yaml.safe_load(yaml.safe_dump(written)))
     return grid.expand("sticking_the_landing", "paper")
@@ -145,10 +154,15 @@ def expand_with(
     [
         ({"dataset": "mnits"}, "dataset: 'mnits' is not one of digits"),
         ({"estimator": "pathh"}, "estimator: 'pathh' is not one of "),
-        ({"objective": "iwea"}, "objective: 'iwea' is not one of elbo, iwae"),
+        ({"objective": "iwea"}, "objective: 'iwea' is not one of autoencoder, beta_elbo, "),
         ({"layerz": 2}, "unknown key 'layerz'; allowed: "),
         ({"k": 0}, "k: 0 is less than the minimum of 1"),
-        ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of bernoulli"),
+        ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of baggins, bernoulli"),
+        (
+            {"likelihood": "gaussian", "preprocessing": "unit"},
+            "model 'burda' cannot serve likelihood 'gaussian'; it serves bernoulli",
+        ),
+        ({"protocol": "bounds"}, "model 'burda' cannot serve protocol 'bounds'; it serves imp"),
         (
             {"estimator": "exact_kl", "layers": 2},
             "estimator 'exact_kl' cannot serve posterior 'two_layer'; it serves gaussian",
@@ -176,9 +190,12 @@ def test_an_impossible_cell_is_refused_by_name(
     ("changes", "message"),
     [
         ({"latent": "two_layer"}, "latent: 'two_layer' is not one of gaussian, bernoulli"),
-        ({"model": "mlpp"}, "model: 'mlpp' is not one of conv, convdraw, infogan, linear, mlp"),
+        (
+            {"model": "mlpp"},
+            "model: 'mlpp' is not one of burda, conv, convdraw, infogan, linear, mlp",
+        ),
         ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of baggins, bernoulli"),
-        ({"model": "convdraw"}, "model 'convdraw' cannot serve posterior 'gaussian'"),
+        ({"model": "convdraw"}, "model 'convdraw' cannot serve protocol 'bounds'; it serves plane"),
         (
             {"estimator": "silent"},
             "estimator 'silent' cannot serve decoder 'mlp'; it serves linear",
@@ -211,7 +228,7 @@ def test_parts_that_do_not_compose_are_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        expand_with(monkeypatch, "composed_vae", COMPOSED, **changes)
+        expand_with(monkeypatch, VAE, **changes)
     assert message in str(caught.value)
 
 
@@ -231,7 +248,7 @@ def test_parts_that_do_not_compose_are_refused_by_name(
 def test_parts_that_compose_are_accepted(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
 ) -> None:
-    (cell,) = expand_with(monkeypatch, "composed_vae", COMPOSED, **changes)
+    (cell,) = expand_with(monkeypatch, VAE, **changes)
     names = {path.stem for path in grid.sources(cell)}
     assert {"gaussian", "mlp", "elbo", cell.params["estimator"]} <= names
     assert set(changes.get("estimator_options", {}).values()) - {0.5} <= names
@@ -241,19 +258,19 @@ def test_settings_inside_options_stand_in_the_name_of_a_cell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     written = {"e": {
-        "task": "composed_vae", "title": "t", "seeds": 1, "params": COMPOSED,
+        "task": "vae", "title": "t", "seeds": 1, "params": VAE,
         "axes": {"noise": [{"likelihood_options": {"variance": 0.1}},
                            {"likelihood_options": {"variance": 1.0}}],
                  "goal": [{"objective": "elbo"},
-                          {"objective": "geco", "constraints": [{"name": "RE", "kappa": 0.06}]}]},
+                          {"objective": "geco", "kappa": 0.06}]},
     }}  # fmt: skip
     monkeypatch.setattr(
         grid, "_grid", lambda study: {"study": study, "title": "t", "experiments": written}
     )
     found = [cell.id for cell in grid.expand("sticking_the_landing", "paper")]
     assert found == [
-        "e-variance0.1-elbo", "e-variance0.1-geco-RE-kappa0.06",
-        "e-variance1-elbo", "e-variance1-geco-RE-kappa0.06",
+        "e-variance0.1-elbo", "e-variance0.1-geco-kappa0.06",
+        "e-variance1-elbo", "e-variance1-geco-kappa0.06",
     ]  # fmt: skip
 
 
@@ -273,7 +290,7 @@ def test_settings_inside_options_stand_in_the_name_of_a_cell(
 def test_a_setting_without_effect_is_refused(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], message: str
 ) -> None:
-    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": VAE} | changes}
+    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": BURDA} | changes}
     monkeypatch.setattr(grid, "_grid", lambda study: {"experiments": written})
     with pytest.raises(UserError) as caught:
         grid.expand("sticking_the_landing", "paper")
@@ -281,14 +298,14 @@ def test_a_setting_without_effect_is_refused(
 
 
 @pytest.mark.parametrize(
-    "again", [{"k": 2, "batch_size": 20}, {"batch_size": 20, "k": 2}, {"k": 2, "width": 200}]
+    "again", [{"k": 2, "batch_size": 128}, {"batch_size": 128, "k": 2}, {"k": 2, "dim": 1}]
 )
 def test_one_point_of_a_grid_in_two_spellings_is_refused(
     monkeypatch: pytest.MonkeyPatch, again: dict[str, object]
 ) -> None:
     """Defaults that are written out and another order of keys make no other cell."""
     axes = {"setting": [{"k": 1}, {"k": 2}, again]}
-    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": VAE, "axes": axes}}
+    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": BURDA, "axes": axes}}
     monkeypatch.setattr(grid, "_grid", lambda study: {"experiments": written})
     with pytest.raises(UserError, match=r": e-\S+: has the very settings of e-k2; it would be run"):
         grid.expand("sticking_the_landing", "paper")
@@ -298,7 +315,7 @@ def test_a_tier_sets_what_an_axis_sets_at_some_points_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     axes = {"some": [{"layers": 1}, {"layers": 2, "steps": 7}]}
-    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": VAE, "axes": axes,
+    written = {"e": {"task": "vae", "title": "t", "seeds": 1, "params": BURDA, "axes": axes,
                      "tiers": {"paper": {"params": {"steps": 5}}}}}  # fmt: skip
     monkeypatch.setattr(grid, "_grid", lambda study: {"experiments": written})
     found = grid.expand("sticking_the_landing", "paper")
@@ -307,7 +324,7 @@ def test_a_tier_sets_what_an_axis_sets_at_some_points_only(
 
 def test_the_unchanged_cell_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     (cell,) = expand_with(monkeypatch)
-    assert cell.params["batch_size"] == 20
+    assert cell.params["batch_size"] == 128
 
 
 @pytest.mark.parametrize("study", grid.study_names())

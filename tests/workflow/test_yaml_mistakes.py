@@ -143,9 +143,17 @@ def test_a_key_written_twice_in_a_configuration_is_refused(
     (tmp_path / "smoke.yaml").write_text("tier: smoke\nthreads: 1\nthreads: 2\n")
     with pytest.raises(UserError, match="line 3, column 1: key 'threads' is there twice"):
         config.tier_of({"tier": "smoke"}, [tmp_path / "smoke.yaml"])
+    (tmp_path / "own.json").write_text('{\n\t"tier": "smoke",\n\t"tier": "paper"\n}')
+    with pytest.raises(UserError, match=r"json: line 3, column 2: key 'tier' is there twice"):
+        config.tier_of({"tier": "paper"}, [tmp_path / "own.json"])
     monkeypatch.setattr(config, "CONFIG", tmp_path)
     with pytest.raises(UserError, match="line 3, column 1: key 'threads' is there twice"):
         config.tier_of({"tier": "smoke"})
+
+
+def test_a_configuration_may_be_written_in_json(tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text('{\n\t"tier": "smoke",\n\t"store": "C:\\/a"\n}')
+    assert config.tier_of({"tier": "smoke"}, [tmp_path / "own.json"]) == "smoke"
 
 
 def test_a_tier_file_that_names_another_tier_is_refused(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from paper_repro.analysis.checks import Finding, minimax
-from paper_repro.analysis.selection import Sample
+from paper_repro.claims.checks import Finding, minimax
+from paper_repro.claims.selection import Sample
 from tests.wrong_on_purpose.case import Case
 
 # Distance from the target by beta, and that of the partner, in two seeds.

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paper_repro.analysis.spans import SERIES, reduced
+from paper_repro.claims.curve_summaries import SERIES, reduced
 from paper_repro.rows import Row
-from tests.analysis.made_runs import cell, results
+from tests.results.made_runs import cell, results
 from tests.wrong_on_purpose.case import Case
 
 # 100 steps, a point every 20: each the mean of the steps before it.

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from paper_repro.analysis.reach import to_target
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tuning import chosen
+from paper_repro.claims.time_to_target import to_target
+from paper_repro.claims.tuning import chosen
+from paper_repro.results.frames import Results
 from paper_repro.rows import Row
-from tests.analysis.made_runs import cell, results
+from tests.results.made_runs import cell, results
 from tests.wrong_on_purpose.case import Case
 
 # By validation 0.1 is best for both; on test data 0.3 is; at 1.0 one run of `path` diverged whose

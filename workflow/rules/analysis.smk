@@ -7,7 +7,7 @@ for study in STUDIES:
             f"figures_{study}"
         input:
             [f"{ROOTS[study]}/{table}" for table in TABLES],
-            code=sources(f"studies/{study}/figures.py", "analysis/draw.py"),
+            code=sources(f"studies/{study}/figures.py", "drawing/draw.py"),
         output:
             shipped(figures(study, FIGURES)),
             shown=shipped(f"{FIGURES}/{study}/drawn.json"),
@@ -18,7 +18,7 @@ for study in STUDIES:
         conda:
             "../envs/paper_repro.yaml"
         params:
-            content=content(sources(f"studies/{study}/figures.py", "analysis/draw.py")),
+            content=content(sources(f"studies/{study}/figures.py", "drawing/draw.py")),
             study=study,
             root=subpath(input[0], parent=True),
             out=subpath(output.captions, parent=True),
@@ -32,7 +32,7 @@ for study in STUDIES:
         input:
             [f"{ROOTS[study]}/{table}" for table in TABLES],
             reported=local(STUDY_FOLDERS / study / "reported.csv"),
-            code=sources(f"studies/{study}/tables.py", "analysis/tables.py"),
+            code=sources(f"studies/{study}/tables.py", "drawing/tables.py"),
         output:
             shipped(tables(study, RESULTS)),
         log:
@@ -44,7 +44,7 @@ for study in STUDIES:
             content=content(
                 [
                     STUDY_FOLDERS / study / "reported.csv",
-                    *sources(f"studies/{study}/tables.py", "analysis/tables.py"),
+                    *sources(f"studies/{study}/tables.py", "drawing/tables.py"),
                 ]
             ),
             study=study,
@@ -62,7 +62,7 @@ for study in STUDIES:
             claims=local(STUDY_FOLDERS / study / "claims.yaml"),
             reported=local(STUDY_FOLDERS / study / "reported.csv"),
             schema=local(SCHEMAS / "claims.schema.yaml"),
-            code=sources("analysis/verdicts.py"),
+            code=sources("claims/verdicts.py"),
         output:
             f"{RESULTS}/studies/{study}/claims.csv",
         log:
@@ -76,7 +76,7 @@ for study in STUDIES:
                     STUDY_FOLDERS / study / "claims.yaml",
                     STUDY_FOLDERS / study / "reported.csv",
                     SCHEMAS / "claims.schema.yaml",
-                    *sources("analysis/verdicts.py"),
+                    *sources("claims/verdicts.py"),
                 ]
             ),
             study=study,
@@ -98,7 +98,7 @@ for study in STUDIES:
 rule draw_manifest:
     input:
         [getattr(rules, f"figures_{study}").output for study in STUDIES],
-        code=sources("analysis/draw.py"),
+        code=sources("drawing/draw.py"),
     output:
         f"{FIGURES}/manifest.json",
     log:
@@ -107,7 +107,7 @@ rule draw_manifest:
     conda:
         "../envs/paper_repro.yaml"
     params:
-        content=content(sources("analysis/draw.py")),
+        content=content(sources("drawing/draw.py")),
         root=subpath(output[0], parent=True),
     shell:
         '"$PYTHON" -m paper_repro manifest --figures {params.root:q} --out {output:q} 2> {log:q}'
@@ -130,7 +130,7 @@ rule render_tables:
 rule evaluate_claims:
     input:
         claims=[f"{RESULTS}/studies/{study}/claims.csv" for study in STUDIES],
-        code=sources("analysis/collect.py"),
+        code=sources("results/collect.py"),
     output:
         shipped(f"{RESULTS}/claims.csv"),
     log:
@@ -139,14 +139,14 @@ rule evaluate_claims:
     conda:
         "../envs/paper_repro.yaml"
     params:
-        content=content(sources("analysis/collect.py")),
+        content=content(sources("results/collect.py")),
     shell:
         '"$PYTHON" -m paper_repro join --out {output:q} {input.claims:q} 2> {log:q}'
 
 
 rule build_report:
     input:
-        [f"{RESULTS}/{table}" for table in TABLES],
+        [f"{root}/{table}" for root in JOINED for table in TABLES],
         rules.render_tables.output,
         rules.evaluate_claims.output,
         manifest=rules.draw_manifest.output[0],

@@ -6,7 +6,7 @@ for study in STUDIES:
             f"collect_{study}"
         input:
             runs=[f"{RESULTS}/runs/{s}/{cell}" for s, cell in CELLS if s == study],
-            code=sources("analysis/collect.py"),
+            code=sources("results/collect.py"),
         output:
             [f"{ROOTS[study]}/{table}" for table in TABLES],
             arrays=directory(f"{ROOTS[study]}/arrays"),
@@ -16,7 +16,7 @@ for study in STUDIES:
         conda:
             "../envs/paper_repro.yaml"
         params:
-            content=content(sources("analysis/collect.py")),
+            content=content(sources("results/collect.py")),
             study=study,
             tier=TIER,
             seeds=config["seeds"],
@@ -30,7 +30,7 @@ for study in STUDIES:
 rule merge_studies:
     input:
         tables=[f"{ROOTS[study]}/{table}" for study in STUDIES for table in TABLES],
-        code=sources("analysis/collect.py"),
+        code=sources("results/collect.py"),
     output:
         [f"{RESULTS}/{table}" for table in TABLES],
     log:
@@ -39,7 +39,7 @@ rule merge_studies:
     conda:
         "../envs/paper_repro.yaml"
     params:
-        content=content(sources("analysis/collect.py")),
+        content=content(sources("results/collect.py")),
         roots=lambda w, input: sorted(
             {str(Path(table).parent) for table in input.tables}
         ),

@@ -18,14 +18,15 @@ from paper_repro.workflow import (
     content,
     damaged,
     data_options,
+    entries,
     figures,
-    givers,
+    source_runs,
     gpus,
-    lacks_seeds,
     load_cells,
     local,
     memory_mb,
     minutes,
+    outdated,
     require_data,
     sources,
     tables,
@@ -40,12 +41,11 @@ RESULTS = f"results/{TIER}"
 FIGURES = f"figures/{TIER}"
 STARTED = time.time()
 TABLES = ["metrics.csv", "curves.csv.gz", "cells.csv", "runs.csv", "costs.csv"]
-# A study's own tables; the published ones are shipped joined.
-ROOTS = {
-    s: RESULTS if TIER == "published" else f"{RESULTS}/studies/{s}" for s in STUDIES
-}
+ROOTS = {study: f"{RESULTS}/studies/{study}" for study in STUDIES}  # of its tables
+# Where the report reads: what is published is not joined, so that an import rewrites one study.
+JOINED = list(ROOTS.values()) if TIER == "published" else [RESULTS]
 
-# What is shipped stays where a new version says the same (paper_repro/analysis/keeping.py): there
+# What is shipped stays where a new version says the same (paper_repro/results/keeping.py): there
 # Snakemake must not delete the old one first.
 shipped = update if TIER == "published" else lambda files: files
 

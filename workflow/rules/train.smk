@@ -7,9 +7,10 @@ def code_of(folders):
     """Sources of a job, whose folders are made anew where their content is not what was written.
     Stops where the data of a job that is to train cannot be had."""
     for folder in folders if workflow.is_main_process else []:
-        if (wrong := damaged(folder)) and folder not in workflow.dag.forcefiles:
+        cell = CELLS[cell_of(folder)]
+        if (wrong := damaged(folder, cell)) and folder not in workflow.dag.forcefiles:
             print(f"{wrong}; its job runs again", file=sys.stderr)
-        if wrong or lacks_seeds(folder, CELLS[cell_of(folder)]):
+        if wrong or outdated(folder, cell):
             workflow.dag.forcefiles.add(folder)
     # Who has trained and draws anew needs no data.
     require_data(cells_in(f for f in folders if not Path(f).is_dir()), config)
@@ -24,7 +25,7 @@ for job, folders in training_jobs(
         name:
             job
         input:
-            givers=lambda w, folders=folders: givers(
+            sources=lambda w, folders=folders: source_runs(
                 cells_in(expand(folders, **w)), f"{RESULTS}/runs"
             ),
             code=lambda w, folders=folders: code_of(expand(folders, **w)),
@@ -46,7 +47,7 @@ for job, folders in training_jobs(
             # What is computed: a change re-runs the job. Not functions of input or output, which
             # Snakemake takes for derived from them and does not compare.
             runs=lambda w, folders=folders: [
-                (cell.digest(), len(cell.seeds))
+                (cell.digest(), len(cell.seeds), entries(cell))
                 for cell in cells_in(expand(folders, **w))
             ],
             content=lambda w, folders=folders: content(

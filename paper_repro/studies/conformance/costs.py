@@ -1,14 +1,12 @@
 """Seconds per gradient of every estimator in one small VAE: 64-128-128-16 on a batch of digits.
 
 What an estimator costs shows only where the networks have a real size. All estimators of a latent
-take turns in one process, so that whatever else the machine does falls on all of them alike; ratios
-are taken within a round and the median of the rounds counts. Between machines compare ratios.
+take turns in one process (`gradients.timing`).
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from statistics import median
@@ -24,6 +22,8 @@ from paper_repro.distributions.gaussian import standard_normal_log_prob as stand
 from paper_repro.distributions.mixture import GaussianMixture
 from paper_repro.distributions.two_layer import TwoLayer
 from paper_repro.estimators.terms import LogJoint
+from paper_repro.gradients.draws import Value
+from paper_repro.gradients.timing import in_turns
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.conformance import measure
 from paper_repro.studies.conformance.problems import (
@@ -63,21 +63,13 @@ def times(
 ) -> dict[str, list[float]]:
     """Seconds of one forward and backward pass in each of `repeats` rounds of all estimators."""
     generator = stream(seed, "evaluation", "cost")
-    noise = measure.draw_noise(model, k, generator)
-    values = {e: measure.value_of(e, model, objective, k, generator) for e in estimators}
+    noise = model.noise(k, generator)
+    values = {e: measure.estimate(model, e, objective, k, generator) for e in estimators}
     steps = {e: _step(model, value, noise) for e, value in values.items()}
-    found: dict[str, list[float]] = {e: [] for e in steps}
-    for _ in range(repeats + WARM_UP):
-        for estimator, step in steps.items():
-            start = time.perf_counter()
-            step()
-            found[estimator].append(time.perf_counter() - start)
-    return {e: seconds[WARM_UP:] for e, seconds in found.items()}
+    return in_turns(steps, repeats, WARM_UP)
 
 
-def _step(
-    model: ExactProblem, value: measure.Value, noise: dict[str, Tensor]
-) -> Callable[[], object]:
+def _step(model: ExactProblem, value: Value, noise: dict[str, Tensor]) -> Callable[[], object]:
     leaves = {name: p.clone().requires_grad_() for name, p in model.params.items()}
     return lambda: torch.autograd.grad(
         value(leaves, noise), list(leaves.values()), allow_unused=True

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paper_repro.gradients.draws import gradient
 from paper_repro.studies.conformance.problems import ExactProblem, Params
 
 # Dimensions of the integral -> nodes per dimension. With half as many again no gradient moves by a
@@ -33,14 +34,13 @@ def exact_gradient(
     k = 1 if objective == "elbo" else k
     if objective not in ("elbo", "iwae") or not computable(problem.kind, objective, k):
         raise ValueError(f"objective: no exact gradient of {objective!r} for k = {k}")
-    leaves = {name: p.detach().clone().requires_grad_() for name, p in problem.params.items()}
-    with torch.enable_grad():
+
+    def value(params: Params) -> Tensor:
         if problem.code_log_probs is None:
-            value = _quadrature(problem, leaves, k, nodes)
-        else:
-            value = _enumeration(problem, leaves, k, problem.code_log_probs)
-    found = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
-    return dict(zip(leaves, found, strict=True))
+            return _quadrature(problem, params, k, nodes)
+        return _enumeration(problem, params, k, problem.code_log_probs)
+
+    return gradient(value, problem.params)
 
 
 def computable(kind: str, objective: str, k: int) -> bool:

@@ -7,19 +7,18 @@ the estimator alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.draw import Figures
+from paper_repro.results.frames import Results
 
 STUDY, EXPERIMENT = "conformance", "estimators"
 Z_LIMIT = 6.0  # standard errors within which a mean counts as unbiased
@@ -74,23 +73,19 @@ def conformance(results: Results) -> Figure:
             style.not_run(axes, EXPERIMENT)
     _temperatures(bottom.subplots(1, 2), frame)
     _legend(top)
-    origin = style.origin(frame, results.unfinished(STUDY, EXPERIMENT))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""Every gradient estimator of the suite against exact gradients, on small random problems
-        (one per seed), two samples per gradient everywhere. Filled marks, the lower of two:
-        linear decoder with Gaussian noise; open marks: a small tanh network. Left: largest bias
-        over all parameters of encoder and decoder in standard errors; within the grey band (six) a
-        mean counts as exact.
-        Where an estimator is biased, the numbers are the length of its bias relative to the exact
-        gradient of the encoder (network / linear decoder). Middle: trace of the covariance of the
-        encoder's gradient over the squared length of the exact one (noise to signal, 1 / SNR²); a
-        mark at the left edge with 0 has none. Right: seconds per gradient of a VAE on digits
-        (64-128-128-16, batch of 100) relative to the plainest unbiased estimator of its block
-        (dotted line). Below: what the temperature of a relaxation trades, network decoder. Marks
-        are medians over seeds, lines their range: other seeds are other problems ({origin}).""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, EXPERIMENT))
+    text = f"""Every gradient estimator of the suite against exact gradients, on small random
+    problems (one per seed), two samples per gradient everywhere. Filled marks, the lower of two:
+    linear decoder with Gaussian noise; open marks: a small tanh network. Left: largest bias over
+    all parameters of encoder and decoder in standard errors; within the grey band (six) a mean
+    counts as exact. Where an estimator is biased, the numbers are the length of its bias relative
+    to the exact gradient of the encoder (network / linear decoder). Middle: trace of the covariance
+    of the encoder's gradient over the squared length of the exact one (noise to signal, 1 / SNR²);
+    a mark at the left edge with 0 has none. Right: seconds per gradient of a VAE on digits
+    (64-128-128-16, batch of 100) relative to the plainest unbiased estimator of its block (dotted
+    line). Below: what the temperature of a relaxation trades, network decoder. Marks are medians
+    over seeds, lines their range: other seeds are other problems ({origin})."""
+    return style.caption(made, text)
 
 
 def estimators(frame: DataFrame, block: Block) -> list[str]:
@@ -128,9 +123,7 @@ def _block(axes: np.ndarray, frame: DataFrame, block: Block, names: list[str]) -
         bias.annotate(_sizes(frame, block, name), (0.99, place), ha="right", va="center",
                       xycoords=("axes fraction", "data"), fontsize=5)  # fmt: skip
     for panel in axes:
-        panel.set_ylim(len(names) - 0.4, -0.6)
-        panel.set_yticks(range(len(names)), [])
-        panel.tick_params(axis="y", length=0)
+        panels.listed(panel, [""] * len(names), 0.6)
         panel.tick_params(axis="x", which="both", labelbottom=False, length=0)
     bias.set_yticks(range(len(names)), [style.look(name).label for name in names])
     bias.tick_params(axis="y", labelsize=6)
@@ -155,24 +148,14 @@ def _dots(
     values = values[np.isfinite(values)]
     if not len(values):
         return
-    name, filled = look
+    (name, filled), shown = look, np.clip(values, *edges)
     colour, marker = style.look(name).colour, style.look(name).marker
-    shown = np.clip(values, *edges)
     axes.plot([shown.min(), shown.max()], [at, at], color=colour, linewidth=0.9, alpha=0.6)
-    axes.plot(
-        [np.median(shown)],
-        [at],
-        marker,
-        color=colour,
-        markerfacecolor=colour if filled or marker == "x" else "white",
-        markersize=3.4,
-        markeredgewidth=0.8,
-        clip_on=False,
-        zorder=5,
-    )
+    face = colour if filled or marker == "x" else "white"
+    axes.plot([np.median(shown)], [at], marker, color=colour, markerfacecolor=face, markersize=3.4,
+              markeredgewidth=0.8, clip_on=False, zorder=5)  # fmt: skip
     if edges is VARIANCE_RANGE and values.max() < edges[0]:
-        axes.annotate("0", (edges[0], at), xytext=(4, 0), textcoords="offset points",
-                      va="center", fontsize=5)  # fmt: skip
+        panels.text_at(axes, "0", (edges[0], at), xytext=(4, 0), va="center", fontsize=5)
 
 
 def _head(grid: np.ndarray) -> None:
@@ -212,9 +195,7 @@ def _temperatures(axes: np.ndarray, frame: DataFrame) -> None:
                 _sweep(panel, pick(found, problem=problem, estimator=name), name, problem, dash)
         panel.set(xscale="log", yscale="log", xlabel="temperature", ylabel=label)
         for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axis.set_minor_formatter(NullFormatter())
+            ticks.plain(axis, 1, 2, 5)
     if handles := axes[0].get_legend_handles_labels()[0]:
         axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=2)
 
@@ -230,4 +211,4 @@ def _sweep(axes: Axes, rows: DataFrame, name: str, problem: str, dash: Any) -> N
               marker=look.marker, label=label, zorder=4)  # fmt: skip
 
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {"conformance": conformance}
+FIGURES: Figures = {"conformance": conformance}

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from paper_repro.contracts import Tensors
 from paper_repro.distributions import bernoulli, categorical, flow
 from paper_repro.distributions.gaussian import (
     DiagonalGaussian,
@@ -28,6 +29,7 @@ from paper_repro.distributions.posterior import Latent
 from paper_repro.distributions.two_layer import TwoLayer
 from paper_repro.estimators.linear_joint import LinearJoint
 from paper_repro.estimators.terms import LogJoint
+from paper_repro.gradients.draws import standard_normal
 from paper_repro.training.streams import stream
 
 Params = Mapping[str, Tensor]
@@ -60,11 +62,25 @@ class ExactProblem:
     """
 
     kind: str
-    params: dict[str, Tensor]
+    params: Tensors
     posterior: Callable[[Params], Any]
     log_joint: Callable[[Params], LogJoint]
     codes: Tensor | None = None
     code_log_probs: Callable[[Params], Tensor] | None = None
+
+    def model(self, params: Params) -> tuple[Any, LogJoint]:
+        """The posterior and the log joint at `params`."""
+        return self.posterior(params), self.log_joint(params)
+
+    def noise_shapes(self, samples: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the noise of one draw with K = samples."""
+        found: dict[str, tuple[int, ...]] = self.posterior(self.params).noise_shapes(samples)
+        return found
+
+    def noise(self, samples: int, generator: Generator, count: int | None = None) -> Tensors:
+        """Noise of one draw with K = samples, or of `count` along a new leading axis."""
+        dtype = next(iter(self.params.values())).dtype
+        return standard_normal(self.noise_shapes(samples), generator, count, dtype)
 
     @property
     def encoder(self) -> list[str]:

@@ -6,14 +6,14 @@ Means over seeds (each another random problem) with the half width of their 95 %
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 from pandas import DataFrame, Series
 
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.claims.filters import pick
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.tables import NONE, Entry, Table, Tables, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.conformance.figures import BLOCKS, Z_LIMIT, estimators
 
 STUDY, EXPERIMENT = "conformance", "estimators"
@@ -26,7 +26,7 @@ COLUMNS = (
     "unbiased",
     "largest |z|",
     "bias / exact gradient",
-    "variance (nats²)",
+    METRICS["gradient_variance"],
     "noise / signal",
     "cosine",
     "SNR",
@@ -37,11 +37,11 @@ COLUMNS = (
     "repeats bitwise",
 )
 NOTES = (
-    "Two samples per gradient everywhere. Largest |z|: bias in standard errors over all parameters "
-    "of encoder and decoder; unbiased: below six in every seed. Bias, variance, noise / signal "
-    "(trace of covariance over squared length of the exact gradient), cosine (of single gradients "
-    "with the exact one) and SNR are those of the encoder. An unbiased estimator's bias column is "
-    "sampling error.",
+    "Two samples per gradient everywhere. Largest |z|: bias in standard errors over all "
+    "parameters of encoder and decoder; unbiased: below six in every seed. Bias, variance, noise "
+    "/ signal (trace of covariance over squared length of the exact gradient), cosine (of single "
+    "gradients with the exact one) and SNR are those of the encoder. An unbiased estimator's bias "
+    "column is sampling error.",
     "Seconds: one gradient of a VAE on digits, 64-128-128-16, batch of 100, on this machine; cost "
     "ratio: to exact_kl where there is one, else total, else score_function. Cost * noise/signal: "
     "what a gradient of given accuracy costs by averaging, for the unbiased ones.",
@@ -65,8 +65,7 @@ def conformance(results: Results) -> Table:
                 if block.bound != "elbo":
                     optimum = optimum.iloc[:0]
                 rows.append(head + _measured(found, pick(optimum, estimator=name)["value"]))
-    empty: list[Entry] = [NOT_RUN] * len(COLUMNS)
-    return Table(COLUMNS, rows or [empty], NOTES)
+    return Table(COLUMNS, rows, NOTES)
 
 
 def _measured(found: DataFrame, optimum: Series) -> list[Entry]:
@@ -87,7 +86,7 @@ def _measured(found: DataFrame, optimum: Series) -> list[Entry]:
         estimate(pick(found, metric="seconds_per_gradient")["value"]),
         estimate(ratio),
         estimate((ratio * noise).dropna()),
-        estimate(optimum) if len(optimum) else "—",
+        estimate(optimum) if len(optimum) else NONE,
         "yes" if same.min() > 0 else "no",
     ]
 
@@ -96,4 +95,4 @@ def _encoder(found: DataFrame, metric: str) -> Series:
     return pick(found, metric=metric, group="encoder").set_index("seed")["value"]
 
 
-TABLES: dict[str, Callable[[Results], Table]] = {"conformance": conformance}
+TABLES: Tables = {"conformance": conformance}

@@ -1,24 +1,18 @@
-"""Figures of Dai, Wenliang and Wipf, "On the Value of Infinite Gradients" (NeurIPS 2021).
-
-Every function takes the `Results` and returns a figure whose caption states what is drawn.
-"""
+"""Figures of Dai, Wenliang and Wipf, "On the Value of Infinite Gradients" (NeurIPS 2021)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from matplotlib.figure import Figure
-
-from paper_repro.analysis.results import Results
+from paper_repro.drawing.draw import Figures
 from paper_repro.studies.infinite_gradients import (
     figures_gamma,
+    figures_informative,
     figures_landscape,
     figures_miniature,
     figures_outliers,
     figures_theory,
 )
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {
+FIGURES: Figures = {
     "figure1": figures_outliers.figure1,
     "screening": figures_outliers.screening,
     "figure2": figures_theory.figure2,
@@ -30,7 +24,7 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "anneal": figures_gamma.anneal,
     "over_regularised": figures_gamma.over_regularised,
     "celeba_pictures": figures_gamma.celeba_pictures,
-    "informative": figures_outliers.informative,
+    "informative": figures_informative.informative,
     "slope": figures_theory.slope,
     "beta_threshold": figures_theory.beta_threshold,
 }

@@ -11,14 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from paper_repro.analysis import style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.studies.infinite_gradients.figures_theory import (
-    GAMMA,
-    finals,
-    first_arrays,
-)
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import style
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
+from paper_repro.studies.infinite_gradients.figures_theory import GAMMA, STUDY
 
 COLOURS = (style.SKY, style.GREEN, style.AMBER, style.RED)  # from the largest gamma to the smallest
 DASHED = (0, (3, 2))
@@ -28,8 +25,8 @@ TITLES = {"a": "(a) both directions move", "b": "(b) one direction stays"}
 
 def figure3(results: Results) -> Figure:
     """Panels a and b: one curve per gamma, dashed lines at the minimisers."""
-    frame, where = finals(results, "landscape")
-    arrays = first_arrays(results, frame)
+    frame, lost = StudyRows(results, STUDY).with_lost("landscape")
+    arrays = StudyRows(results, STUDY).arrays(frame)
     made, (row,) = style.figure(1, 2, 2.9)
     for axes, (name, title) in zip(row, TITLES.items(), strict=True):
         axes.set_title(title)
@@ -38,16 +35,14 @@ def figure3(results: Results) -> Figure:
             continue
         _slice(axes, arrays, name, pick(frame, metric="minimiser", slice=name))
     style.legend(made, row, 4)
-    style.mark(made, where, "curves of one seed: rotations change none")
-    return style.caption(
-        made,
-        f"""Loss of a linear VAE (eq. 3, encoder at its optimum) along a straight line of decoders
-        from the optimal sparse representation (t = 0, two active latents) to one that reconstructs
-        as well with three (t = 1), for four gamma; each curve minus its least value, dashed lines
-        at its minimiser. As gamma falls the curves sharpen, a second minimum appears, and the best
-        one moves to t = 0. d = 20, kappa = 5, r = 2; dimensions and directions are our choice
-        ({where}).""",
-    )
+    where = style.mark(made, frame, lost, "curves of one seed: rotations change none")
+    text = f"""Loss of a linear VAE (eq. 3, encoder at its optimum) along a straight line of
+    decoders from the optimal sparse representation (t = 0, two active latents) to one that
+    reconstructs as well with three (t = 1), for four gamma; each curve minus its least value,
+    dashed lines at its minimiser. As gamma falls the curves sharpen, a second minimum appears, and
+    the best one moves to t = 0. d = 20, kappa = 5, r = 2; dimensions and directions are our choice
+    ({where})."""
+    return style.caption(made, text)
 
 
 def _slice(axes: Axes, arrays: dict[str, np.ndarray], name: str, minimisers: DataFrame) -> None:
@@ -62,8 +57,8 @@ def _slice(axes: Axes, arrays: dict[str, np.ndarray], name: str, minimisers: Dat
 
 def figure3_trained(results: Results) -> Figure:
     """One panel per gamma: slices of every latent of a trained network."""
-    frame, where = finals(results, "landscape_trained")
-    arrays = first_arrays(results, frame)
+    frame, lost = StudyRows(results, STUDY).with_lost("landscape_trained")
+    arrays = StudyRows(results, STUDY).arrays(frame)
     made, grid = style.figure(2, 2, 4.4)
     times = arrays["times"].tolist() if arrays else [1, 10, 100, 1000]
     for place, (axes, factor) in enumerate(zip(grid.flat, times, strict=True)):
@@ -78,16 +73,14 @@ def figure3_trained(results: Results) -> Figure:
     for axes in grid[:, 0] if arrays else ():
         axes.set_ylabel("loss - minimum (nats)")
     style.legend(made, grid.flat, 3)
-    style.mark(made, where, "curves of one seed")
-    return style.caption(
-        made,
-        f"""A nonlinear VAE trained with learned gamma; all that makes one latent is multiplied by
-        s: as trained at s = 1, carrying nothing at s = 0. One line per latent: the loss (eq. 3)
-        minus its least value on the slice, with the gamma that training reached and, same weights,
-        larger ones. With the small gamma a latent in use has a sharp minimum at s = 1 and often
-        another, shallow one near s = 0; with large ones only s = 0 is left. Data and sizes are our
-        choice, after the first author's earlier code ({where}).""",
-    )
+    where = style.mark(made, frame, lost, "curves of one seed")
+    text = f"""A nonlinear VAE trained with learned gamma; all that makes one latent is multiplied
+    by s: as trained at s = 1, carrying nothing at s = 0. One line per latent: the loss (eq. 3)
+    minus its least value on the slice, with the gamma that training reached and, same weights,
+    larger ones. With the small gamma a latent in use has a sharp minimum at s = 1 and often
+    another, shallow one near s = 0; with large ones only s = 0 is left. Data and sizes are our
+    choice, after the first author's earlier code ({where})."""
+    return style.caption(made, text)
 
 
 def _latents(axes: Axes, arrays: dict[str, np.ndarray], place: int) -> None:

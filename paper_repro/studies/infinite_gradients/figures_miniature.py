@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import style
-from paper_repro.analysis.results import Results
+from paper_repro.drawing import style
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import gamma_rows
-from paper_repro.studies.infinite_gradients.figures_gamma import (
+from paper_repro.studies.infinite_gradients.gamma_panels import (
     ACTIVE,
     MMD,
     STATISTICS,
@@ -27,8 +27,9 @@ LEVELS = 3  # of noise
 
 def miniature(results: Results) -> Figure:
     """Reconstruction, MMD, active dimensions and gradient norms, a row per noise level."""
-    error, mmd = (scores(results, "miniature", SHOWN, name) for name in ("sse", "mmd"))
-    active = scores(results, "miniature", SHOWN, "informative_units", threshold=0.5)
+    error, mmd, active = (
+        scores(results, "miniature", SHOWN, name) for name in ("sse", "mmd", "informative_units")
+    )
     norms = gamma_rows.curves(results, "miniature", SHOWN, "grad_z")
     lost = gamma_rows.lost(results, "miniature", SHOWN)
     found = gamma_rows.settings(error, lost)
@@ -43,14 +44,11 @@ def miniature(results: Results) -> Figure:
     for axes in grid[len(found) :].reshape(-1):
         style.not_run(axes, "miniature")
     style.legend(made, grid[:, 3], 3)
-    where = style.origin(error, lost)
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Figure 4 in miniature: x = tanh(c G0) G1 / sd + noise with c in R^5, twenty latent
-        dimensions, gamma learned, fixed at the value it was learned to have, and optimal in each
-        batch; rows are noise levels. Squared error summed over the 100 numbers of a test vector, at
-        a sampled z; MMD; dimensions whose posterior variance is below 0.5 on average (dotted: the
-        five of the data); mean per-vector norm of the gradient of the negative ELBO at z.
-        {STATISTICS} ({where}). {MMD_NOTE}.""",
-    )
+    where = style.mark(made, error, lost)
+    text = f"""Figure 4 in miniature: x = tanh(c G0) G1 / sd + noise with c in R^5, twenty latent
+    dimensions, gamma learned, fixed at the value it was learned to have, and optimal in each batch;
+    rows are noise levels. Squared error summed over the 100 numbers of a test vector, at a sampled
+    z; MMD; dimensions whose posterior variance is below 0.5 on average (dotted: the five of the
+    data); mean per-vector norm of the gradient of the negative ELBO at z. {STATISTICS} ({where}).
+    {MMD_NOTE}."""
+    return style.caption(made, text)

@@ -7,6 +7,7 @@ MNIST stood in a supplement that we have not found: its claim is the paper's, ev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,35 +16,34 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import matches
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import outlier_rows
 from paper_repro.studies.infinite_gradients.outlier_rows import (
     ACTIVE,
     LEARNED,
+    LOOKS,
     ONE,
     PCA,
     PLAIN,
-    SHOWN,
-    STUDY,
     of,
 )
 
 Array = NDArray[np.float64]
 
 CURVE = ((PCA, 1), (PCA, 2), (LEARNED, 2), (LEARNED, 5), (ONE, 2))  # columns of Figure 1
+EVERY = (LEARNED, ONE, PLAIN, PCA)
 TITLES = {
     PCA: "PCA-{}",
     LEARNED: r"$\gamma$ learned, $\kappa$ = {}",
     ONE: r"$\gamma = 1$, $\kappa$ = {}",
     PLAIN: r"autoencoder, $\kappa$ = {}",
 }
-EVERY = (LEARNED, ONE, PLAIN, PCA)
 DENSE = (LEARNED, ONE)  # what has a density and posterior variances
 INLIERS, OUTLIERS = style.BLUE, style.RED
 DRAWN = 300  # points of each set
-PAPER_DIMS, PAPER_COMPONENTS, PAPER_DATA = 15, 100, "mnist"
 SCORE = "squared error"
 STATISTICS = "means over seeds with 95 % t intervals"
 
@@ -65,22 +65,19 @@ def figure1(results: Results) -> Figure:
         bottom.set(xlim=(1e-6, 10), yticks=[])
         bottom.xaxis.set_major_locator(FixedLocator([1e-6, 1e-3, 1]))
         top.set_title(title, fontsize=7)
-    grid[0, 0].set_ylabel("in the inliers' plane")
-    grid[1, 0].set_ylabel("share of points")
-    grid[1, len(CURVE) // 2].set_xlabel("squared reconstruction error")
+    if all(axes.has_data() for axes in grid.flat):
+        grid[0, 0].set_ylabel("in the inliers' plane")
+        grid[1, 0].set_ylabel("share of points")
+        grid[1, len(CURVE) // 2].set_xlabel("squared reconstruction error")
     style.legend(made, grid.reshape(-1), 4)
-    where = style.origin(area, gone)
-    style.mark(made, where, "three quarters of a circle in R^20" if len(area) else "")
-    return style.caption(
-        made,
-        f"""Figure 1, a sketch in the paper, from runs of ours: inliers on a curve in a plane of
-        R^20 and outliers in the same plane, at least 0.2 away from it. Top: test points (faint) and
-        their reconstructions (first seed), in the plane of the inliers' first two principal axes.
-        Bottom: histograms of the squared reconstruction error over all seeds, each on its own
-        vertical scale, errors below 1e-6 in the first bin; AUROC of the error, {STATISTICS}
-        ({where}). Two principal components reconstruct everything in the plane and tell nothing
-        apart.""",
-    )
+    where = style.mark(made, area, gone, "three quarters of a circle in R^20" if len(area) else "")
+    text = f"""Figure 1, a sketch in the paper, from runs of ours: inliers on a curve in a plane of
+    R^20 and outliers in the same plane, at least 0.2 away from it. Top: test points (faint) and
+    their reconstructions (first seed), in the plane of the inliers' first two principal axes.
+    Bottom: histograms of the squared reconstruction error over all seeds, each on its own vertical
+    scale, errors below 1e-6 in the first bin; AUROC of the error, {STATISTICS} ({where}). Two
+    principal components reconstruct everything in the plane and tell nothing apart."""
+    return style.caption(made, text)
 
 
 def screening(results: Results) -> Figure:
@@ -96,54 +93,22 @@ def screening(results: Results) -> Figure:
     _four_histograms(results, top, area)
     _against_dims(first, area, EVERY, "AUROC, error")
     _against_dims(second, bound, DENSE, r"AUROC, $-$ELBO")
-    _against_dims(third, active, DENSE, "active dims")
+    _against_dims(third, active, DENSE, METRICS["informative_units"])
     _against_dims(last, own, EVERY, "mean error", log=True)
     for run in EVERY:
         _line(last, of(other, run), run, log=True, faint=True)
     style.legend(made, [*top, first, last], 6)
-    where = style.origin(area, gone)
     pair = outlier_rows.pair(area)
-    style.mark(made, where, pair)
-    return style.caption(
-        made,
-        f"""Outlier screening ({pair or "not run"}). Top: histograms over seeds of the squared
-        reconstruction error of test images (z at its posterior mean), each on its own vertical
-        scale, each method at the number of dimensions named. Bottom, against the number kappa of
-        latent dimensions or components: AUROC of that error and of the negative ELBO; latent
-        dimensions whose posterior variance is below {ACTIVE} on average; mean error of inliers
-        (faint: of outliers). {STATISTICS.capitalize()} ({where}); PCA draws nothing at random. The
-        paper says that unneeded dimensions switch off and that separation does not degrade as kappa
-        grows; its numbers and network are not known to us.""",
-    )
-
-
-def informative(results: Results) -> Figure:
-    """Informative dimensions of a VAE against principal components."""
-    counts = results.finals(STUDY, "informative_dims", "informative_units")
-    errors = results.finals(STUDY, "informative_dims", "sse")
-    errors = errors[matches(errors, {"z": "mean", "split": "test"})]
-    needed = results.finals(STUDY, "informative_pca", "components_needed")
-    pca = results.finals(STUDY, "informative_pca", "sse")
-    gone = pd.concat([results.unfinished(STUDY, f"informative_{n}") for n in ("dims", "pca")])
-    made, ((left, middle, right),) = style.figure(1, 3, 2.3)
-    every = [frame for frame in (counts, needed) if len(frame)]
-    name = SHOWN.get(every[0]["dataset"].iloc[0], "") if every else ""
-    _explained(left, results, needed)
-    _errors(middle, pca, errors, counts)
-    _counts(right, counts)
-    style.legend(made, (left, middle, right), 4)
-    where = style.origin(pd.concat([counts, needed]), gone)
-    style.mark(made, where, name)
-    return style.caption(
-        made,
-        f"""Dimensions needed ({name or "not run"}). Left: variance that the first k principal
-        components explain, with the numbers needed for three fractions. Middle: squared
-        reconstruction error of test images left by k components, and that of a VAE with learned
-        gamma at its number of active dimensions (posterior variance below {ACTIVE} on average).
-        Right: such dimensions at three thresholds. {STATISTICS.capitalize()} ({where}). Dotted:
-        the paper's "about 15" dimensions and "about 100" components, said of MNIST alone and
-        without a criterion.""",
-    )
+    where = style.mark(made, area, gone, pair)
+    text = f"""Outlier screening ({pair or "not run"}). Top: histograms over seeds of the squared
+    reconstruction error of test images (z at its posterior mean), each on its own vertical scale,
+    each method at the number of dimensions named. Bottom, against the number kappa of latent
+    dimensions or components: AUROC of that error and of the negative ELBO; latent dimensions whose
+    posterior variance is below {ACTIVE} on average; mean error of inliers (faint: of outliers).
+    {STATISTICS.capitalize()} ({where}); PCA draws nothing at random. The paper says that unneeded
+    dimensions switch off and that separation does not degrade as kappa grows; its numbers and
+    network are not known to us."""
+    return style.caption(made, text)
 
 
 def _in_plane(axes: Axes, saved: dict[str, NDArray[np.float32]]) -> None:
@@ -205,7 +170,7 @@ def _four_histograms(results: Results, four: Sequence[Axes], area: pd.DataFrame)
         _histograms(axes, found, f"{TITLES[run].format(dim)}\n{_area(rows)}")
         axes.set_xlabel(SCORE)
         axes.set_yticks([])
-    four[0].set_ylabel("share of images")
+    four[0].set_ylabel("share of images" if four[0].has_data() else "")
 
 
 def _against_dims(
@@ -214,7 +179,7 @@ def _against_dims(
     """A number of every kind of run against its dimensions."""
     present = [run for run in runs if len(of(frame, run))]
     if not present:
-        style.not_run(axes, f"screening ({name})")
+        style.not_run(axes, f"outlier screening ({name})")
         return
     for run in present:
         _line(axes, of(frame, run), run, log)
@@ -222,13 +187,13 @@ def _against_dims(
     ticks = sorted({int(dim) for dim in frame["dim"].dropna()})
     axes.xaxis.set_major_locator(FixedLocator([t for t in ticks if t in (2, 10, 64)]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set(xlabel=r"$\kappa$", title=name)
     axes.title.set_fontsize(7)
     if log:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())
-    elif name == "active dims":
+    elif name == METRICS["informative_units"]:
         axes.set_ylim(bottom=0)
 
 
@@ -238,81 +203,10 @@ def _line(
     """Means against `dim` with intervals, of logarithms if `log`, joined by a line."""
     if frame.empty:
         return
-    look = style.look(run)
-    at, values = panels.by_seed(frame, "dim")
-    mean, low, high = panels.student(values, log)
-    arms = np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0)
-    axes.errorbar(at, mean, yerr=arms, color=look.colour, linestyle=look.dash, marker=look.marker,
-                  markersize=2.5 if faint else 3.5, alpha=0.45 if faint else 1, capsize=1.5,
-                  linewidth=0.9, label=None if faint else look.label, zorder=3)  # fmt: skip
-
-
-def _explained(axes: Axes, results: Results, needed: pd.DataFrame) -> None:
-    """Explained variance against the number of components, with the numbers needed."""
-    if needed.empty:
-        style.not_run(axes, "informative_pca")
-        return
-    first = needed.iloc[0]
-    spectrum = results.arrays(STUDY, first["cell"], int(first["seed"])).get("spectrum")
-    look = style.look(PCA)
-    if spectrum is not None:  # its tail is cut
-        total = _total(results, spectrum)
-        share = spectrum.cumsum() / total
-        axes.plot(np.arange(1, len(share) + 1), share, color=look.colour, label=look.label)
-    for fraction, count in needed[["explained", "value"]].itertuples(index=False):
-        axes.plot([count], [fraction], look.marker, color=look.colour)
-        axes.annotate(f"{count:g}", (count, fraction), xytext=(-3, 3), textcoords="offset points",
-                      fontsize=6.5, ha="right")  # fmt: skip
-    if first["dataset"] == PAPER_DATA:
-        axes.axvline(PAPER_COMPONENTS, color=style.GREY, linestyle=":", linewidth=0.9)
-    axes.set(xscale="log", xlabel="components", title="explained variance", ylim=(0, 1.08))
-
-
-def _total(results: Results, spectrum: Array) -> float:
-    """Total variance of the training images."""
-    rows = results.finals(STUDY, "informative_pca", "total_variance")
-    return float(rows["value"].iloc[0]) if len(rows) else float(spectrum.sum())
-
-
-def _errors(axes: Axes, pca: pd.DataFrame, vae: pd.DataFrame, counts: pd.DataFrame) -> None:
-    """Error against the number of components, and the VAE at its number of active dimensions."""
-    active = counts[matches(counts, {"threshold": ACTIVE, "split": "test"})]
-    if pca.empty and vae.empty:
-        style.not_run(axes, "informative_dims, informative_pca (sse)")
-        return
-    look = style.look(PCA)
-    if len(pca):
-        line = pca.sort_values("dim")
-        axes.plot(line["dim"], line["value"], look.marker, linestyle="-", color=look.colour,
-                  markersize=2.5, label=look.label)  # fmt: skip
-    both = active.merge(vae, on=["cell", "seed"], suffixes=("_dims", ""))
-    if len(both):
-        look = style.look(LEARNED)
-        (x, a), (y, b) = (_mean_and_arms(both[n]) for n in ("value_dims", "value"))
-        axes.errorbar([x], [y], xerr=a, yerr=b, fmt=look.marker, color=look.colour, capsize=2,
-                      label=f"VAE, {look.label}", zorder=4)  # fmt: skip
-    axes.set(xscale="log", yscale="log", xlabel="components or active dims", title=SCORE)
-    if len(pca):
-        axes.set_xlim(0.8, 1.2 * max(pca["dim"].max(), active["value"].max() if len(active) else 0))
-
-
-def _counts(axes: Axes, counts: pd.DataFrame) -> None:
-    """Informative dimensions at the three thresholds."""
-    mine = counts[matches(counts, {"split": "test"})]
-    if mine.empty:
-        style.not_run(axes, "informative_dims")
-        return
-    thresholds, values = panels.by_seed(mine, "threshold")
-    places = np.arange(len(thresholds), dtype=float)
-    panels.points(axes, places, values, LEARNED)
-    if mine["dataset"].iloc[0] == PAPER_DATA:
-        axes.axhline(PAPER_DIMS, color=style.GREY, linestyle=":", linewidth=0.9)
-    axes.set_xticks(places, [f"{t:g}" for t in thresholds])
-    axes.set(xlabel=r"threshold on $\sigma^2$", title="informative dims", ylim=(0, None))
-    axes.set_xlim(-0.5, len(places) - 0.5)
-
-
-def _mean_and_arms(values: pd.Series) -> tuple[float, Array]:
-    """Mean and lengths of the error bar [2, 1], on a logarithmic axis."""
-    mean, low, high = (float(end[0]) for end in panels.student(values.to_numpy(float)[None], True))
-    return mean, np.nan_to_num(np.array([[mean - low], [high - mean]]), nan=0.0)
+    look = LOOKS[run]
+    how: dict[str, Any] = (
+        {"markersize": 2.5, "alpha": 0.45} if faint else {"markersize": 3.5, "label": look.label}
+    )
+    panels.bars(axes, *panels.by_seed(frame, "dim"), log=log, color=look.colour, capsize=1.5,
+                linestyle=look.dash, marker=look.marker, linewidth=0.9, zorder=3,
+                **how)  # fmt: skip

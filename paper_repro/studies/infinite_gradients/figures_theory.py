@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 
 STUDY = "infinite_gradients"
 GAMMA = r"$\gamma$"
@@ -36,17 +37,9 @@ PENALTIES = {
 }
 
 
-def finals(results: Results, *experiments: str) -> tuple[DataFrame, str]:
-    """Final rows of experiments, and where they come from."""
-    frames = [results.finals(STUDY, name) for name in experiments]
-    lost = [results.unfinished(STUDY, name) for name in experiments]
-    frame = pd.concat(frames, ignore_index=True)
-    return frame, style.origin(frame, pd.concat(lost, ignore_index=True))
-
-
 def slope(results: Results) -> Figure:
     """A2: the least loss against gamma, its slope against beta; A14: gaps of Lemmas 2 and 3."""
-    frame, where = finals(results, "closed_forms", "linear_vae")
+    frame, lost = StudyRows(results, STUDY).with_lost("closed_forms", "linear_vae")
     made, grid = style.figure(2, 2, 4.7)
     _losses(grid[0, 0], frame)
     _slopes(grid[0, 1], frame)
@@ -56,17 +49,14 @@ def slope(results: Results) -> Figure:
     ):
         axes.set_title(f"Lemma {lemma}")
         _gaps(axes, pick(frame, metric=f"lemma{lemma}_gap"), x, meaning)
-    style.mark(made, where, "lines: closed form, marks: trained")
-    return style.caption(
-        made,
-        f"""Top left: the loss (eq. 3 with the KL part times beta) of a linear VAE on r = 3 of d =
-        12 directions, at its least for every gamma. Lines are the closed form, marks what Adam
-        reaches with gamma held. Top right: least-squares slopes of both against log gamma, and d -
-        beta r (dotted). Bottom: how far two codes disagree on the difference between the VAE's loss
-        and the generic objective, eq. (7); it vanishes for h = log, as Lemmas 2 and 3 say, and for
-        no other h. Marks of trained models are means over seeds with 95 % t intervals
-        ({where}).""",
-    )
+    where = style.mark(made, frame, lost, "lines: closed form, marks: trained")
+    text = f"""Top left: the loss (eq. 3 with the KL part times beta) of a linear VAE on r = 3 of d
+    = 12 directions, at its least for every gamma. Lines are the closed form, marks what Adam
+    reaches with gamma held. Top right: least-squares slopes of both against log gamma, and d - beta
+    r (dotted). Bottom: how far two codes disagree on the difference between the VAE's loss and the
+    generic objective, eq. (7); it vanishes for h = log, as Lemmas 2 and 3 say, and for no other h.
+    Marks of trained models are means over seeds with 95 % t intervals ({where})."""
+    return style.caption(made, text)
 
 
 def _losses(axes: Axes, frame: DataFrame) -> None:
@@ -75,16 +65,13 @@ def _losses(axes: Axes, frame: DataFrame) -> None:
     if exact.empty and trained.empty:
         style.not_run(axes, "closed_forms, linear_vae")
         return
-    for place, beta in enumerate(_values(pd.concat([exact, trained]), "beta")):
-        colour = PALETTE[place % len(PALETTE)]
-        mine = pick(exact, beta=beta)
-        if len(mine):
+    for place, beta in enumerate(sorted(pd.concat([exact, trained])["beta"].dropna().unique())):
+        colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
+        if len(mine := pick(exact, beta=beta)):
             x, values = panels.by_seed(mine, "gamma")
             axes.plot(x, values.mean(-1), color=colour, label=f"β = {beta:g}")
-        mine = pick(trained, beta=beta)
-        if len(mine):
-            x, values = panels.by_seed(mine, "gamma")
-            _marked(axes, x, values, colour, MARKERS[place % len(MARKERS)])
+        if len(mine := pick(trained, beta=beta)):
+            _marked(axes, *panels.by_seed(mine, "gamma"), colour, marker)
     axes.set(xscale="log", xlabel=GAMMA, ylabel="loss (nats, eq. 3)")
     axes.legend(loc="lower right", ncols=2, columnspacing=1.0, handlelength=1.5)
 
@@ -104,8 +91,7 @@ def _slopes(axes: Axes, frame: DataFrame) -> None:
         (trained, style.BLUE, "o", "trained"),
     ):
         if len(rows):
-            x, values = panels.by_seed(rows, "beta")
-            _marked(axes, x, values, colour, marker, label, hollow=True)
+            _marked(axes, *panels.by_seed(rows, "beta"), colour, marker, label, hollow=True)
     axes.axhline(0, color=style.GREY, linewidth=0.6)
     axes.set(xlabel="β", ylabel=f"dL / d log {GAMMA}")
     axes.legend(loc="upper right")
@@ -126,7 +112,7 @@ def _gaps(axes: Axes, frame: DataFrame, x: str, meaning: str) -> None:
 
 def beta_threshold(results: Results) -> Figure:
     """A3: final log gamma, active dimensions and error against beta in units of d / r."""
-    frame, where = finals(results, "closed_forms", "beta_threshold")
+    frame, lost = StudyRows(results, STUDY).with_lost("closed_forms", "beta_threshold")
     made, (row,) = style.figure(1, 3, 2.5)
     shown = (
         ("log_gamma", "minimiser_log_gamma", f"final log {GAMMA}"),
@@ -142,36 +128,28 @@ def beta_threshold(results: Results) -> Figure:
             x, values = panels.by_seed(theory, "ratio")
             axes.plot(x, values.mean(-1), "_", color="black", markersize=7, label="closed form")
         if len(trained):
-            x, values = panels.by_seed(trained, "ratio")
-            _marked(axes, x, values, style.BLUE, "o", "trained", log=metric == "relative_error")
+            log = metric == "relative_error"
+            _marked(axes, *panels.by_seed(trained, "ratio"), style.BLUE, "o", "trained", log=log)
         axes.axvline(1, color=style.GREY, linewidth=0.8, linestyle=DOTTED, label="β = d / r")
         axes.set(xlabel="β / (d / r)", ylabel=label)
         if metric == "relative_error":
             axes.set_yscale("log")
         if metric == "active_dims":  # an interval over seeds may reach beyond what there are
-            axes.set_ylim(-0.4, 0.4 + _largest(trained, theory))
+            axes.set_ylim(-0.4, 0.4 + float(pd.concat([trained, theory])["value"].max()))
     style.legend(made, row, 3)
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Linear VAEs on isotropic data of r = 2 of d = 10 directions with learned gamma, for a
-        range of beta. Bars: minimiser of the closed form in log gamma from -12 to 4; where it is
-        -12, the lower end, the loss has no minimum and falls on as gamma goes to zero. Marks:
-        trained models after a fixed number of steps (log gamma is still falling on the left), means
-        over seeds with 95 % t intervals. Dotted: beta = d / r, beyond which the code is lost
-        ({where}).""",
-    )
-
-
-def _largest(*frames: DataFrame) -> float:
-    """Largest value in any of the frames."""
-    return float(pd.concat(frames)["value"].max())
+    where = style.mark(made, frame, lost)
+    text = f"""Linear VAEs on isotropic data of r = 2 of d = 10 directions with learned gamma, for a
+    range of beta. Bars: minimiser of the closed form in log gamma from -12 to 4; where it is -12,
+    the lower end, the loss has no minimum and falls on as gamma goes to zero. Marks: trained models
+    after a fixed number of steps (log gamma is still falling on the left), means over seeds with 95
+    % t intervals. Dotted: beta = d / r, beyond which the code is lost ({where})."""
+    return style.caption(made, text)
 
 
 def figure2(results: Results) -> Figure:
     """The snake, the penalties, and which code each prefers as the square shrinks."""
-    frame, where = finals(results, "labyrinth")
-    arrays = first_arrays(results, frame)
+    frame, lost = StudyRows(results, STUDY).with_lost("labyrinth")
+    arrays = StudyRows(results, STUDY).arrays(frame)
     made, (row,) = style.figure(1, 3, 2.9)
     for axes, title in zip(row, ("Labyrinth", "Penalties h", "Preference"), strict=True):
         axes.set_title(title)
@@ -183,18 +161,15 @@ def figure2(results: Results) -> Figure:
         _penalties(row[1], arrays)
     _preference(row[2], pick(frame, metric="cost_ratio"))
     _key(made, frame)
-    style.mark(made, where, "exact: one run is all there is")
-    return style.caption(
-        made,
-        f"""Left: a path that fills a square of side eps (12 rows here, a total length of 4 in the
-        comparison); a decoder of unit speed reads it off two latents no larger than eps, or off
-        one, the length along the path. Middle: penalties h of the mean square u of a latent, scaled
-        to h(0) = 0 and h(1) = 1. Right: cost of the two-latent code over that of the labyrinth
-        code, both above that of an empty code; above 1 the sparse code is preferred. A bounded
-        slope, however steep, loses once eps is small; √u, with an unbounded one, loses too; a
-        logarithm does not. The snake and the penalties but for the logarithm are our choice
-        ({where}).""",
-    )
+    where = style.mark(made, frame, lost, "exact: one run is all there is")
+    text = f"""Left: a path that fills a square of side eps (12 rows here, a total length of 4 in
+    the comparison); a decoder of unit speed reads it off two latents no larger than eps, or off
+    one, the length along the path. Middle: penalties h of the mean square u of a latent, scaled to
+    h(0) = 0 and h(1) = 1. Right: cost of the two-latent code over that of the labyrinth code, both
+    above that of an empty code; above 1 the sparse code is preferred. A bounded slope, however
+    steep, loses once eps is small; √u, with an unbounded one, loses too; a logarithm does not. The
+    snake and the penalties but for the logarithm are our choice ({where})."""
+    return style.caption(made, text)
 
 
 def _snake(axes: Axes, path: np.ndarray) -> None:
@@ -238,18 +213,6 @@ def _key(made: Figure, frame: DataFrame) -> None:
         made.legend(handles=handles, loc="outside upper center", ncols=4, columnspacing=1.4)
 
 
-def first_arrays(results: Results, frame: DataFrame) -> dict[str, np.ndarray]:
-    """Arrays of the first run that left some; empty where none did."""
-    for cell, seed in sorted(set(zip(frame["cell"], frame["seed"], strict=True))):
-        if found := results.arrays(STUDY, cell, int(seed)):
-            return found
-    return {}
-
-
-def _values(frame: DataFrame, column: str) -> list[float]:
-    return sorted(float(value) for value in frame[column].dropna().unique())
-
-
 def _marked(
     axes: Axes,
     x: panels.Array,
@@ -261,9 +224,5 @@ def _marked(
     log: bool = False,
 ) -> None:
     """Means over seeds with their intervals, no line."""
-    mean, low, high = panels.student(values, log)
-    arms = np.nan_to_num(np.stack([mean - low, high - mean]))
-    axes.errorbar(
-        x, mean, yerr=arms, fmt=marker, color=colour, capsize=2, linewidth=1, label=label or None,
-        zorder=4, mfc="none" if hollow else colour,
-    )  # fmt: skip
+    panels.bars(axes, x, values, log=log, fmt=marker, color=colour, label=label or None,
+                mfc="none" if hollow else colour, **panels.BARS)  # fmt: skip

@@ -1,7 +1,7 @@
 """Rows of the runs that screen for outliers, as figures and tables ask for them.
 
-A run has one of the names of NAMES, which are also those of its look in `analysis.style`; its
-number of latent dimensions (components, for PCA) is its `dim`.
+A run has one of the names of NAMES; its number of latent dimensions (components, for PCA) is its
+`dim`.
 """
 
 from __future__ import annotations
@@ -12,23 +12,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.data.names import shown
+from paper_repro.drawing import style
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.drawing.style import Look
+from paper_repro.results.frames import Results
+from paper_repro.studies.infinite_gradients import gamma_rows
 
-STUDY = "infinite_gradients"
+STUDY = gamma_rows.STUDY
 LEARNED, ONE, PLAIN, PCA = "gamma_learned", "gamma_one", "plain_autoencoder", "pca"
-NAMES = {
+NAMES = {  # in tables
     LEARNED: "VAE, gamma learned",
     ONE: "VAE, gamma = 1",
     PLAIN: "autoencoder",
     PCA: "PCA",
 }
-SHOWN = {
-    "fashion_mnist": "Fashion-MNIST",
-    "mnist": "MNIST",
-    "digits": "digits (8x8)",
-    "manifold": "manifold (8x8)",
+LOOKS = {  # in figures
+    LEARNED: gamma_rows.LOOKS[LEARNED],
+    ONE: Look(r"$\gamma = 1$", "#000000", (0, (2.5, 2.5)), "s"),
+    PLAIN: Look("autoencoder", style.GREEN, (0, (4, 1.2)), ">"),
+    PCA: Look("PCA", style.AMBER, (0, (5, 1, 1, 1)), "D"),
 }
+DIMS, COMPONENTS = "informative_dims", "informative_pca"  # experiments
 ACTIVE = 0.5  # of the prior's variance: a dimension below it counts as active
 SCORES = {"sse": "error", "elbo": "negative ELBO"}
 
@@ -40,28 +46,24 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
     plain = _column(frame, "objective") == "autoencoder"
     pca = _column(frame, "model") == ""
     names = np.select([pca, plain, rates], [PCA, PLAIN, ONE], LEARNED)
-    return frame.assign(run=pd.Series(names, frame.index, dtype=object), dim=_dims(frame))
+    dims = pd.to_numeric(_column(frame, "dim"), errors="coerce")
+    return frame.assign(run=pd.Series(names, frame.index, dtype=object), dim=dims)
 
 
 def finals(results: Results, family: str, metric: str, **at: Any) -> pd.DataFrame:
     """Final values of ``family`` and ``family_pca`` on test data; `at` are columns."""
-    found = []
-    for experiment in (family, f"{family}_pca"):
-        rows = results.finals(STUDY, experiment, metric)
-        found.append(named(rows[matches(rows, {"split": "test", **at})]))
-    return pd.concat(found, ignore_index=True)
+    rows = StudyRows(results, STUDY)
+    return named(rows.finals(family, f"{family}_pca", metric=metric, split="test", **at))
 
 
 def lost(results: Results, family: str) -> pd.DataFrame:
     """Runs planned for both experiments that left no numbers."""
-    parts = [named(results.unfinished(STUDY, name)) for name in (family, f"{family}_pca")]
-    return pd.concat(parts, ignore_index=True)
+    return named(StudyRows(results, STUDY).lost(family, f"{family}_pca"))
 
 
 def of(frame: pd.DataFrame, run: str, dim: int | None = None) -> pd.DataFrame:
     """Rows of one kind of run, of one number of dimensions if it is given."""
-    mine = frame[frame["run"] == run]
-    return mine if dim is None else mine[mine["dim"] == dim]
+    return pick(frame, run=run) if dim is None else pick(frame, run=run, dim=dim)
 
 
 def dims(frame: pd.DataFrame, run: str) -> list[int]:
@@ -99,7 +101,7 @@ def pair(frame: pd.DataFrame) -> str:
     if frame.empty:
         return ""
     names = (frame["dataset"].iloc[0], _column(frame, "outliers").iloc[0])
-    return " against ".join(SHOWN.get(name, str(name).replace("_", " ")) for name in names)
+    return " against ".join(shown(str(name)) for name in names)
 
 
 def _arrays(results: Results, rows: pd.DataFrame) -> list[tuple[dict[str, NDArray[Any]], str]]:
@@ -109,10 +111,6 @@ def _arrays(results: Results, rows: pd.DataFrame) -> list[tuple[dict[str, NDArra
         (results.arrays(STUDY, cell, seed), f"_{int(dim)}" if run == PCA else "")
         for cell, seed, run, dim in runs.itertuples(index=False)
     ]
-
-
-def _dims(frame: pd.DataFrame) -> pd.Series:
-    return pd.to_numeric(_column(frame, "dim"), errors="coerce")
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import Table
+from paper_repro.drawing.tables import Tables
 from paper_repro.studies.infinite_gradients import tables_gamma, tables_outliers, tables_theory
 
-TABLES: dict[str, Callable[[Results], Table]] = {
+TABLES: Tables = {
     "figure1": tables_outliers.figure1,
     "screening": tables_outliers.screening,
     "figure4": tables_gamma.figure4,

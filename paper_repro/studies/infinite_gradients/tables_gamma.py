@@ -12,32 +12,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.selection import COMMON
-from paper_repro.analysis.spans import reduced
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
+from paper_repro.claims.curve_summaries import reduced
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.study_rows import Setting, paired
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import gamma_rows
-from paper_repro.studies.infinite_gradients.gamma_rows import (
-    CLOSED,
-    FAST,
-    FIXED,
-    HUNDRED,
-    LEARNED,
-    MMD_NOTE,
-    NAMES,
-    SLOW,
-    TEN,
-    UNITS_NOTE,
-    Setting,
-)
+from paper_repro.studies.infinite_gradients.gamma_rows import CLOSED, FIXED, LEARNED, PAIR, SIZES
 
-PAIR = (LEARNED, FIXED)
 GRADIENTS = {
     "grad_z": "d/dz",
     "grad_z_batch": "d/dz of batch mean",
     "grad_decoder": "decoder",
     "grad_encoder": "encoder",
 }
+BOTH = ("celeba", "miniature")
 START, END = {"max": 0.01}, {"min": 0.96}  # stretches of a run, as in claim A7
 
 # A column: its title and what it holds of the runs of a family.
@@ -67,19 +56,20 @@ GAMMA = final("gamma", "gamma", "train")
 RATIO = final("mse of training images", "mse", "train", z="sampled")
 SSE = final("sum of squares", "sse", z="sampled")
 SSE_MEAN = final("sum of squares at the mean of z", "sse", z="mean")
-MMD = final("MMD x 1000", "mmd", times=gamma_rows.MILLI)
+MMD = final(METRICS["mmd"], "mmd", times=gamma_rows.MILLI)
 COUNTS = [
     final(f"active dims ({threshold:g})", "informative_units", threshold=threshold)
     for threshold in (0.1, 0.5, 0.9)
 ]
-RANK = final("effective rank", "effective_rank")
-UNITS = final("active units", "active_units")
+RANK = final(METRICS["effective_rank"], "effective_rank")
+UNITS = final(METRICS["active_units"], "active_units")
 
 
 def figure4(results: Results) -> Table:
     """Figure 4(a): reconstruction error and MMD, their ratios, and the paper's numbers."""
     columns = [GAMMA, RATIO, SSE, SSE_MEAN, MMD]
     titles, rows = _grid(results, ("celeba",), PAIR, columns)
+    rows = rows or [[NOT_RUN] * len(titles)]
     frames = [read(results, "celeba", PAIR) for _, read in columns]
     for setting in gamma_rows.settings(*frames):
         ratios = [_ratio(frame, setting) for frame in frames]
@@ -93,8 +83,8 @@ def figure4(results: Results) -> Table:
     notes = [
         "Squared errors are summed over the pixels of an image in [0, 1]; gamma is compared with "
         "the mean squared error per pixel of training images at a sampled z, equation (6).",
-        _line(MMD_NOTE),
-        _line(UNITS_NOTE),
+        f"{gamma_rows.MMD_NOTE}.",
+        f"{gamma_rows.UNITS_NOTE}.",
     ]
     return Table(titles, rows, notes)
 
@@ -107,7 +97,7 @@ def gradient_norms(results: Results) -> Table:
         for when, where in (("start", START), ("end", END))
     ]
     columns.append(stretch("rank correlation with the step", "grad_z", {"max": 0.5}, "spearman"))
-    titles, rows = _grid(results, ("celeba", "miniature"), (*PAIR, CLOSED), columns)
+    titles, rows = _grid(results, BOTH, (*PAIR, CLOSED), columns)
     notes = [
         "Means over the first 1 % and the last 4 % of the steps (500 and 2,000 of 50,000); a run "
         "whose curve has no point that early has its first point.",
@@ -120,8 +110,7 @@ def gradient_norms(results: Results) -> Table:
 
 def active_dims(results: Results) -> Table:
     """Latent dimensions in use, by every rule."""
-    names = (LEARNED, FIXED, TEN, HUNDRED, CLOSED)
-    titles, rows = _grid(results, ("celeba", "miniature"), names, [*COUNTS, UNITS, RANK])
+    titles, rows = _grid(results, BOTH, (*SIZES, CLOSED), [*COUNTS, UNITS, RANK])
     notes = [
         "Active dims: mean posterior variance below the threshold in brackets; active units: "
         "variance of the posterior mean above 0.01; effective rank: eigenvalues of the covariance "
@@ -133,24 +122,20 @@ def active_dims(results: Results) -> Table:
 
 def anneal(results: Results) -> Table:
     """How fast gamma falls, and what comes of it."""
-    names = (SLOW, LEARNED, FAST, CLOSED, FIXED)
-    titles, rows = _grid(
-        results, ("celeba", "miniature"), names, [GAMMA, RATIO, SSE, MMD, COUNTS[1]]
-    )
+    titles, rows = _grid(results, BOTH, gamma_rows.SPEEDS, [GAMMA, RATIO, SSE, MMD, COUNTS[1]])
     notes = [
-        "Slowest first. On CelebA the usual rate of log gamma is twice that of the networks, as if "
-        "log sqrt(gamma) were learned.",
-        _line(MMD_NOTE),
+        "Slowest first. On CelebA the usual rate of log gamma is twice that of the networks, as "
+        "if log sqrt(gamma) were learned.",
+        f"{gamma_rows.MMD_NOTE}.",
     ]
     return Table(titles, rows, notes)
 
 
 def over_regularised(results: Results) -> Table:
     """Gamma fixed at its optimum and far above it."""
-    names = (LEARNED, FIXED, TEN, HUNDRED)
     columns = [GAMMA, SSE, SSE_MEAN, MMD, COUNTS[1], RANK]
-    titles, rows = _grid(results, ("celeba", "miniature"), names, columns)
-    return Table(titles, rows, [_line(MMD_NOTE)])
+    titles, rows = _grid(results, BOTH, SIZES, columns)
+    return Table(titles, rows, [f"{gamma_rows.MMD_NOTE}."])
 
 
 def miniature(results: Results) -> Table:
@@ -163,7 +148,7 @@ def miniature(results: Results) -> Table:
     notes = [
         f"Vectors of 100 numbers with {gamma_rows.TRUE_DIMS} true dimensions; our construction. "
         "Gradients are means over the first 1 % and last 4 % of the steps.",
-        _line(MMD_NOTE),
+        f"{gamma_rows.MMD_NOTE}.",
     ]
     return Table(titles, rows, notes)
 
@@ -182,19 +167,12 @@ def _grid(
                 found = [gamma_rows.of(frame, setting, name)["value"] for frame in frames]
                 if gone or any(map(len, found)):
                     entries = [estimate(v, gone) if len(v) or gone else NONE for v in found]
-                    rows.append([str(setting), NAMES[name], *entries])
-    titles = ["data", "run", *(title for title, _ in columns)]
-    return titles, rows or [[NOT_RUN] * len(titles)]
+                    rows.append([str(setting), gamma_rows.NAMES[name], *entries])
+    return ["data", "run", *(title for title, _ in columns)], rows
 
 
 def _ratio(frame: pd.DataFrame, setting: Setting) -> Entry:
     """Fixed over learned of the seeds that have both."""
-    fixed, learned = (
-        gamma_rows.of(frame, setting, name).set_index(COMMON)["value"] for name in (FIXED, LEARNED)
-    )
-    ratio = (fixed / learned).replace([np.inf, -np.inf], np.nan).dropna()
-    return estimate(ratio)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split()) + "."
+    sides = [gamma_rows.of(frame, setting, name) for name in (FIXED, LEARNED)]
+    fixed, learned = paired(sides[0], sides[1])
+    return estimate((fixed / learned).replace([np.inf, -np.inf], np.nan).dropna())

@@ -10,12 +10,17 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
+from paper_repro.claims.filters import matches
+from paper_repro.data.names import shown
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import outlier_rows
 from paper_repro.studies.infinite_gradients.outlier_rows import (
     ACTIVE,
+    COMPONENTS,
+    DIMS,
     LEARNED,
     NAMES,
     ONE,
@@ -28,7 +33,7 @@ from paper_repro.studies.infinite_gradients.outlier_rows import (
 
 HEAD = (
     *("model", "dims", "AUROC (error)", "AUROC (negative ELBO)", "error, inliers"),
-    *("error, outliers", "active dims", "gamma"),
+    *("error, outliers", METRICS["informative_units"], "gamma"),
 )
 UNITS = (
     "AUROC: probability that an outlier scores above an inlier, of test images; 0.5 is chance. "
@@ -58,30 +63,28 @@ def screening(results: Results) -> Table:
 def informative(results: Results) -> Table:
     """Informative dimensions of a VAE beside the principal components of the same images."""
     rows: list[list[Entry]] = []
-    counts = results.finals(STUDY, "informative_dims", "informative_units")
-    errors = results.finals(STUDY, "informative_dims", "sse")
-    gone = list(results.unfinished(STUDY, "informative_dims")["status"])
-    counts = counts[matches(counts, {"split": "test"})]
+    found = StudyRows(results, STUDY)
+    counts = found.finals(DIMS, metric="informative_units", split="test")
+    own = found.finals(DIMS, metric="sse", split="test", z="mean")
+    needed, pca = (found.finals(COMPONENTS, metric=m) for m in ("components_needed", "sse"))
+    gone = list(found.lost(DIMS)["status"])
     for threshold, part in _by(counts, "threshold"):
         rows.append([f"VAE, dims with variance < {threshold:g}", estimate(part["value"], gone)])
-    own = errors[matches(errors, {"split": "test", "z": "mean"})]
     if len(own):
         rows.append(["VAE, squared error per test image", estimate(own["value"], gone)])
-    needed = results.finals(STUDY, "informative_pca", "components_needed")
     for fraction, part in _by(needed, "explained"):
         rows.append([f"PCA, components for {100 * fraction:g} %", estimate(part["value"])])
-    pca = results.finals(STUDY, "informative_pca", "sse")
     if len(pca) and len(own):
         pca = pca.sort_values("dim")
         enough = pca[pca["value"] <= own["value"].mean()]
-        found = f"{enough['dim'].iloc[0]:g}" if len(enough) else f"more than {pca['dim'].max():g}"
-        rows.append(["PCA, components for the VAE's error (of those measured)", found])
+        least = f"{enough['dim'].iloc[0]:g}" if len(enough) else f"more than {pca['dim'].max():g}"
+        rows.append(["PCA, components for the VAE's error (of those measured)", least])
     names = sorted(set(counts["dataset"]) | set(needed["dataset"]))
     return Table(
         ["quantity", "value"],
         rows or [["VAE and PCA", NOT_RUN]],
         [
-            f"Data: {', '.join(outlier_rows.SHOWN.get(n, n) for n in names) or NOT_RUN}. The paper "
+            f"Data: {', '.join(map(shown, names)) or NOT_RUN}. The paper "
             "says that on MNIST a VAE needs about 15 informative dimensions where PCA needs about "
             "100 components (section 3.3, after Dai et al. 2018), without a criterion for either."
         ],

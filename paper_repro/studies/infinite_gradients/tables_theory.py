@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from pandas import DataFrame
 
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate, measured_at, origin
+from paper_repro.claims.filters import pick
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate, mean, measured_at, origin
+from paper_repro.results.frames import Results
 
 STUDY = "infinite_gradients"
 
@@ -21,7 +21,7 @@ def theory(results: Results) -> Table:
         _row("A1: dL/dlog gamma / d at eq. (6)", 0.0, pick(exact, metric="gamma_star_slope"))
     ]
     for beta in measured_at(exact, "loss_slope_theory", "beta"):
-        formula = _mean(pick(exact, metric="loss_slope_theory", beta=beta))
+        formula = pick(exact, metric="loss_slope_theory", beta=beta)["value"].mean()
         for how, frame, metric in (
             ("at the closed minimum", exact, "loss_slope"),
             ("trained", trained, "trained_loss_slope"),
@@ -51,9 +51,9 @@ def theory(results: Results) -> Table:
         ["quantity", "closed form", "measured", "largest difference"],
         rows,
         [
-            "Losses are those of eq. (3), twice the negative ELBO without constants, the KL "
-            "part times beta. Trained models are linear; below d/r their gamma is still "
-            "falling when they stop.",
+            "Losses are those of eq. (3), twice the negative ELBO without constants, the KL part "
+            "times beta. Trained models are linear; below d/r their gamma is still falling when "
+            "they stop.",
             origin(exact, trained, learned),
         ],
     )
@@ -68,17 +68,18 @@ def labyrinth(results: Results) -> Table:
     rows: list[list[Entry]] = []
     for name, constant in names.itertuples(index=False) if len(ratios) else ():
         of = pick(ratios, penalty=name, constant=constant)
-        cells = [_number(_mean(pick(of, eps=side))) for side in sides]
+        cells = [mean(pick(of, eps=side)) for side in sides]
         rows.append([str(name), f"{constant:g}", *cells])
-    powers = [_number(_mean(pick(frame, metric="critical_power", eps=side))) for side in sides]
-    rows.append(["u^p: p at which it turns", NONE, *(powers or [NOT_RUN])])
+    powers = [mean(pick(frame, metric="critical_power", eps=side)) for side in sides]
+    if powers:
+        rows.append(["u^p: p at which it turns", NONE, *powers])
     return Table(
         ["penalty", "constant", *(f"eps {side:g}" for side in sides)],
         rows,
         [
-            "Above 1 the labyrinth, one latent, is the cheaper code. Costs are taken above "
-            "that of an empty code. identity u, saturating u/(c + u), log1p log(1 + u/c), "
-            "power u^c, shifted_log log(u + c). Exact: one run is all there is.",
+            "Above 1 the labyrinth, one latent, is the cheaper code. Costs are taken above that "
+            "of an empty code. identity u, saturating u/(c + u), log1p log(1 + u/c), power u^c, "
+            "shifted_log log(u + c). Exact: one run is all there is.",
             origin(frame),
         ],
     )
@@ -92,8 +93,8 @@ def landscape(results: Results) -> Table:
     for name in ("a", "b"):
         for gamma in sorted(measured_at(frame, "local_minima", "gamma"), reverse=True):
             mine = pick(frame, slice=name, gamma=gamma)
-            found = [_number(_mean(pick(mine, metric=metric))) for metric in columns]
-            ends = [_number(_mean(pick(mine, metric="slice_loss", t=t))) for t in (0.0, 1.0)]
+            found = [mean(pick(mine, metric=metric)) for metric in columns]
+            ends = [mean(pick(mine, metric="slice_loss", t=t)) for t in (0.0, 1.0)]
             rows.append([f"panel {name}", f"{gamma:g}", *found, *ends, NONE])
     for name in ("rotated", "gaussian"):
         for gamma in sorted(measured_at(frame, "multimodal_share", "gamma"), reverse=True):
@@ -105,12 +106,12 @@ def landscape(results: Results) -> Table:
             *("slice", "gamma", "local minima", "minimiser t", "largest slope (nats)"),
             *("loss at t = 0 (nats)", "loss at t = 1 (nats)", "slices with several minima"),
         ],
-        rows or [[NOT_RUN] * 8],
+        rows,
         [
-            "t = 0 is the optimal sparse representation. Panels: t = 1 reconstructs as well "
-            "with three latents; the numbers are the same for every rotation of the data. "
-            "Random slices: t = 1 is another decoder that reconstructs (rotated) or one that "
-            "does not (gaussian).",
+            "t = 0 is the optimal sparse representation. Panels: t = 1 reconstructs as well with "
+            "three latents; the numbers are the same for every rotation of the data. Random "
+            "slices: t = 1 is another decoder that reconstructs (rotated) or one that does not "
+            "(gaussian).",
             origin(frame),
         ],
     )
@@ -121,11 +122,3 @@ def _row(name: str, formula: float, found: DataFrame) -> list[Entry]:
         return [name, f"{formula:g}", NOT_RUN, NOT_RUN]
     worst = float((found["value"] - formula).abs().max())
     return [name, f"{formula:g}", estimate(found["value"]), f"{worst:.1e}"]
-
-
-def _mean(frame: DataFrame) -> float:
-    return float(frame["value"].mean())
-
-
-def _number(value: float) -> str:
-    return NOT_RUN if pd.isna(value) else f"{value:.4g}"

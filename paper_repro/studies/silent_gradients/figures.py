@@ -2,17 +2,12 @@
 
 `f1_method` to `f5_cifar10` have the contents of the paper's five figures, drawn by us; the others
 show what its claims are about. E1 is `fixed_variance_curves` and `ceiling`, E2 `learned_variance`;
-`gradients` and `exactness` look at the estimators themselves. Every function takes the `Results`
-and returns a figure whose caption states what is drawn.
+`gradients` and `exactness` look at the estimators themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from matplotlib.figure import Figure
-
-from paper_repro.analysis.results import Results
+from paper_repro.drawing.draw import Figures
 from paper_repro.studies.silent_gradients import (
     figures_exact,
     figures_fixed,
@@ -22,7 +17,7 @@ from paper_repro.studies.silent_gradients import (
     figures_pictures,
 )
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {
+FIGURES: Figures = {
     "f1_method": figures_method.f1_method,
     "f2_fixed_variance": figures_pictures.f2_fixed_variance,
     "fixed_variance_curves": figures_fixed.fixed_variance_curves,

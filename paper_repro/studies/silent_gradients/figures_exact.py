@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.studies.silent_gradients import methods
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.results.frames import Results
+from paper_repro.studies.silent_gradients import methods, scores
 from paper_repro.studies.silent_gradients.figures_rows import SHORT, compared, look
-from paper_repro.studies.silent_gradients.tables_scores import STUDY, lost
+from paper_repro.studies.silent_gradients.scores import STUDY
 
 EXACTNESS = "exactness"
 CLOSE = 0.05  # a measured variance may be off by so much of its formula
@@ -40,20 +40,16 @@ def exactness(results: Results) -> Figure:
     grid[1, 1].set_title("Closed forms")
     _closed_forms(grid[1, 1], pick(frame, metric="closed_form_relative_error"))
     style.legend(made, grid[0], 4)
-    where = style.origin(frame, lost(results, EXACTNESS))
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""What holds exactly, on small models (float64, another model per seed). Top: distance of
-        a mean of R single-sample gradients from the silent gradient, relative to its length: that
-        of an unbiased estimator falls as the inverse root of R (dotted slope), that of a biased
-        one levels off at its bias. Lines: mean logarithm over seeds; bands: 95 % t intervals.
-        Bottom left: single-sample variance over its formula, summed over the parameters named; the
-        band is ±{CLOSE:.0%}, within which they are to agree. Bottom right: largest relative error
-        of every closed form of an expected log-likelihood against enumeration or quadrature, one
-        dot per latent and seed; dotted: {LIMIT:g}, the limit. G: Gaussian, B: Bernoulli, C:
-        categorical ({where}).""",
-    )
+    where = style.mark(made, frame, scores.lost(results, EXACTNESS))
+    text = f"""What holds exactly, on small models (float64, another model per seed). Top: distance
+    of a mean of R single-sample gradients from the silent gradient, relative to its length: that of
+    an unbiased estimator falls as the inverse root of R (dotted slope), that of a biased one levels
+    off at its bias. Lines: mean logarithm over seeds; bands: 95 % t intervals. Bottom left:
+    single-sample variance over its formula, summed over the parameters named; the band is
+    ±{CLOSE:.0%}, within which they are to agree. Bottom right: largest relative error of every
+    closed form of an expected log-likelihood against enumeration or quadrature, one dot per latent
+    and seed; dotted: {LIMIT:g}, the limit. G: Gaussian, B: Bernoulli, C: categorical ({where})."""
+    return style.caption(made, text)
 
 
 def _errors(axes: Axes, frame: DataFrame, family: str) -> None:
@@ -86,7 +82,8 @@ def _ratios(axes: Axes, frame: DataFrame) -> None:
         rows = pick(frame, family=family, method=method, parameter=parameter)
         panels.rows(axes, [place], rows["value"].to_numpy(float)[None], look(method))
         names.append(f"{SHORT[family]}: {method}, {parameter.replace('_', ' ')}")
-    _listed(axes, names)
+    panels.listed(axes, names, 0.6)
+    axes.tick_params(axis="y", labelsize=6)
     axes.set_xlabel("ratio")
 
 
@@ -100,15 +97,10 @@ def _closed_forms(axes: Axes, frame: DataFrame) -> None:
         values = np.clip(pick(frame, formula=formula)["value"].to_numpy(float), FLOOR, None)
         axes.plot(values, np.full(len(values), place), "o", color=style.look("silent").colour,
                   markersize=2.5, alpha=0.6, clip_on=False, zorder=4)  # fmt: skip
-    _listed(axes, names)
+    panels.listed(axes, names, 0.6)
+    axes.tick_params(axis="y", labelsize=6)
     axes.axvline(LIMIT, color=style.GREY, linewidth=0.8, linestyle=DOTTED)
     axes.set(xscale="log", xlabel="relative error")
     axes.set_xlim(FLOOR, max(1e-7, 3 * float(frame["value"].max())))
     axes.xaxis.set_major_locator(LogLocator(numticks=5))
     axes.minorticks_off()
-
-
-def _listed(axes: Axes, names: list[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0, labelsize=6)

@@ -9,35 +9,26 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 from pandas import DataFrame, Series, concat
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.studies.silent_gradients import figures_rows, methods
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
+from paper_repro.studies.silent_gradients import figures_rows, scores
 from paper_repro.studies.silent_gradients.figures_rows import (
     SHORT,
     by_method,
+    families,
     look,
     main,
     of_cells,
     setting,
     warn,
 )
-from paper_repro.studies.silent_gradients.tables_scores import (
-    FIXED,
-    STUDY,
-    VARIANCE,
-    bits,
-    judged_scores,
-    last,
-    lost,
-    tuned,
-)
+from paper_repro.studies.silent_gradients.scores import FIXED, STUDY, VARIANCE
 
 CEILING = "ceiling"
 GAP = 2.0  # percent of the gap that the silent gradient may leave by our claim
@@ -47,15 +38,15 @@ DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
 
 def fixed_variance_curves(results: Results) -> Figure:
     """ELBO of every method over training: below the ceiling, and on validation images."""
-    every = main(tuned(results, FIXED))
+    every = main(scores.tuned(results, FIXED))
     training, validation = (
-        of_cells(judged_scores(results, FIXED, split), every) for split in ("train", "validation")
+        of_cells(scores.judged(results, FIXED, split=split), every)
+        for split in ("train", "validation")
     )
     ceilings = _ceilings(results, every)
-    families = [name for name in methods.FAMILIES.values() if name in set(every["family"])]
-    families = families or ["Gaussian", "Bernoulli"]
-    made, grid = style.figure(2, len(families), 4.8)
-    for family, (upper, lower) in zip(families, grid.T, strict=True):
+    shown = families(every)
+    made, grid = style.figure(2, len(shown), 4.8)
+    for family, (upper, lower) in zip(shown, grid.T, strict=True):
         mine = pick(every, family=family)
         upper.set_title(family.capitalize())
         _gaps(upper, mine, training, ceilings)
@@ -66,24 +57,18 @@ def fixed_variance_curves(results: Results) -> Figure:
     ):  # fmt: skip
         axes.set_ylabel(text if axes.has_data() else "")
     style.legend(made, grid.flat, 4)
-    where = style.origin(concat([training, validation]), of_cells(lost(results, FIXED), every))
-    style.mark(made, where, setting(every))
-    return style.caption(
-        made,
-        f"""First experiment (linear decoder, fixed variance): ELBO by its closed form, whatever
-        gradient a method trains with, each at its best learning rate on validation images. Top:
-        how far the training ELBO lies below the largest value that a linear decoder with as many
-        Gaussian latents can have on these images (probabilistic PCA; dashed in the lower panels).
-        For Gaussian latents nothing can pass it; for the others it is no bound. Bottom: ELBO of
-        validation images as nominal bits/dim (pixels in [0, 1] counted as if 256 levels had been
-        dequantised). Lines: means over seeds, at the top of the logarithm; bands: 95 % t intervals
-        ({_where(where, every)}). Data, sizes and rates are our choice; the paper's are not known
-        to us.""",
-    )
-
-
-def _where(origin: str, every: DataFrame) -> str:
-    return "; ".join(filter(None, (origin, setting(every))))
+    gone = of_cells(scores.lost(results, FIXED), every)
+    where = style.mark(made, concat([training, validation]), gone, setting(every))
+    where = "; ".join(filter(None, (where, setting(every))))
+    text = f"""First experiment (linear decoder, fixed variance): ELBO by its closed form, whatever
+    gradient a method trains with, each at its best learning rate on validation images. Top: how far
+    the training ELBO lies below the largest value that a linear decoder with as many Gaussian
+    latents can have on these images (probabilistic PCA; dashed in the lower panels). For Gaussian
+    latents nothing can pass it; for the others it is no bound. Bottom: ELBO of validation images as
+    nominal bits/dim (pixels in [0, 1] counted as if 256 levels had been dequantised). Lines: means
+    over seeds, at the top of the logarithm; bands: 95 % t intervals ({where}). Data,
+    sizes and rates are our choice; the paper's are not known to us."""
+    return style.caption(made, text)
 
 
 def _ceilings(results: Results, every: DataFrame) -> Series:
@@ -106,8 +91,7 @@ def _ceilings(results: Results, every: DataFrame) -> Series:
 def _spectrum(results: Results, rows: DataFrame) -> NDArray[np.float64]:
     """Largest eigenvalues, falling, of the covariance that the ceiling of `rows` is about; none
     where they were not saved."""
-    saved = results.arrays(STUDY, str(rows["cell"].iloc[0]), int(rows["seed"].iloc[0]))
-    return saved.get("spectrum_evaluated", np.empty(0))
+    return StudyRows(results, STUDY).arrays(rows).get("spectrum_evaluated", np.empty(0))
 
 
 def _gaps(axes: Axes, every: DataFrame, training: DataFrame, ceilings: Series) -> None:
@@ -126,7 +110,7 @@ def _gaps(axes: Axes, every: DataFrame, training: DataFrame, ceilings: Series) -
     if above:
         warn(axes, f"{above} values above it, not drawn")
     axes.set_yscale("log")
-    _plain(axes.yaxis)
+    ticks.plain(axes.yaxis, 1, 2, 5)
     _time(axes)
 
 
@@ -134,12 +118,12 @@ def _bits(axes: Axes, every: DataFrame, validation: DataFrame, ceilings: Series)
     """Nominal bits per dimension of each method over training."""
     limits = []
     for cell, rows in by_method(every, validation):
-        _curve(axes, bits(rows[rows["step"] > 0]), cell["method"], log=False)
+        _curve(axes, scores.bits(rows[rows["step"] > 0]), cell["method"], log=False)
         limits.append(rows.iloc[:1].assign(value=ceilings.get(cell["dim"], np.nan)))
     if not limits:
         style.not_run(axes, FIXED)
         return
-    level = float(bits(limits[0])["value"].iloc[0])
+    level = float(scores.bits(limits[0])["value"].iloc[0])
     if np.isfinite(level):
         axes.axhline(level, color="black", linewidth=0.8, linestyle=DASHED, zorder=1,
                      label="ceiling")  # fmt: skip
@@ -155,22 +139,14 @@ def _curve(axes: Axes, rows: DataFrame, method: str, *, log: bool) -> None:
 
 def _time(axes: Axes) -> None:
     axes.set(xscale="log", xlabel="share of training (%)")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _plain(axis: Axis) -> None:
-    """Plain numbers on a logarithmic axis, also where it spans less than a decade."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    ticks.plain(axes.xaxis, 1, 2, 5)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
 
 
 def ceiling(results: Results) -> Figure:
     """The ceiling against the number of latents, every method's training ELBO, what is left."""
-    every = main(tuned(results, FIXED))
-    training = of_cells(last(judged_scores(results, FIXED, "train")), every)
+    every = main(scores.tuned(results, FIXED))
+    training = of_cells(scores.last(scores.judged(results, FIXED, split="train")), every)
     made, ((left, right),) = style.figure(1, 2, 3.1)
     left.set_title("Training ELBO and its ceiling")
     right.set_title("Gap left at the end")
@@ -181,21 +157,19 @@ def ceiling(results: Results) -> Figure:
         _under(left, ceilings, every, training)
     _left_over(right, ceilings, pick(every, family="Gaussian"), training)
     style.legend(made, [left], 3)
-    gone = concat([of_cells(lost(results, FIXED), every), lost(results, CEILING)])
-    where = style.origin(training, gone)
-    style.mark(made, where, setting(every))
-    return style.caption(
-        made,
-        f"""The ceiling of the first experiment. Left, line: the largest mean log-likelihood of the
-        training images under a linear decoder with Gaussian latents and fixed noise variance,
-        against the number of latents (probabilistic PCA on the covariance of the same images);
-        dotted: further eigenvalues are below the variance, and their latents do not pay. Marks:
-        training ELBO (closed form) of each method at the end, mean over seeds; hollow for latents
-        that the line does not bound (G: Gaussian, B: Bernoulli, C: categorical). Right: what each
-        method with Gaussian latents leaves of the distance from no latents to the ceiling; dotted
-        at {GAP:g} %, where our claim draws the line. Faint dots: seeds; marks with bars: means with
-        95 % t intervals ({_where(where, every)}).""",
-    )
+    gone = concat([of_cells(scores.lost(results, FIXED), every), scores.lost(results, CEILING)])
+    where = style.mark(made, training, gone, setting(every))
+    where = "; ".join(filter(None, (where, setting(every))))
+    text = f"""The ceiling of the first experiment. Left, line: the largest mean log-likelihood of
+    the training images under a linear decoder with Gaussian latents and fixed noise variance,
+    against the number of latents (probabilistic PCA on the covariance of the same images); dotted:
+    further eigenvalues are below the variance, and their latents do not pay. Marks: training ELBO
+    (closed form) of each method at the end, mean over seeds; hollow for latents that the line does
+    not bound (G: Gaussian, B: Bernoulli, C: categorical). Right: what each method with Gaussian
+    latents leaves of the distance from no latents to the ceiling; dotted at {GAP:g} %, where our
+    claim draws the line. Faint dots: seeds; marks with bars: means with 95 % t intervals
+    ({where})."""
+    return style.caption(made, text)
 
 
 def _under(axes: Axes, ceilings: Series, every: DataFrame, training: DataFrame) -> None:
@@ -234,11 +208,9 @@ def _left_over(axes: Axes, ceilings: Series, every: DataFrame, training: DataFra
     if not names:
         style.not_run(axes, f"{FIXED} and {CEILING}")
         return
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
+    panels.listed(axes, names, 0.6)
     axes.axvline(GAP, color=style.GREY, linewidth=0.8, linestyle=DOTTED)
     axes.set(xscale="log", xlabel="share of the gap left (%)")
-    _plain(axes.xaxis)
+    ticks.plain(axes.xaxis, 1, 2, 5)
     if above:
         warn(axes, f"{above} runs above the ceiling")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullFormatter, NullLocator
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.studies.silent_gradients import methods
-from paper_repro.studies.silent_gradients.figures_rows import compared, look, shown
-from paper_repro.studies.silent_gradients.tables_scores import STUDY, lost
+from paper_repro.claims.filters import pick
+from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.results.frames import Results
+from paper_repro.studies.silent_gradients import methods, scores
+from paper_repro.studies.silent_gradients.figures_rows import compared, families, look
+from paper_repro.studies.silent_gradients.scores import STUDY
 
 GRADIENTS = "gradients"
 VARIANCE, BIAS, COSINE = (
@@ -31,26 +32,21 @@ def gradients(results: Results) -> Figure:
     frame = compared(results.frame(STUDY, GRADIENTS))
     frame = frame[(frame["status"] == "ok") & frame["metric"].isin([VARIANCE, BIAS, COSINE, NOISE])]
     frame = frame.drop_duplicates(["cell", "seed", "step", "metric", "estimator"])
-    families = [name for name in methods.FAMILIES.values() if name in set(frame["family"])]
-    families = families or ["Gaussian", "Bernoulli"]
-    made, grid = style.figure(len(families), 3, 0.7 + 1.95 * len(families))
-    for family, axes in zip(families, grid, strict=True):
+    found = families(frame)
+    made, grid = style.figure(len(found), 3, 0.7 + 1.95 * len(found))
+    for family, axes in zip(found, grid, strict=True):
         _row(axes, pick(frame, family=family), family)
     style.legend(made, grid.flat, 4)
-    where = style.origin(frame, lost(results, GRADIENTS))
     datasets = ", ".join(shown(name) for name in dict.fromkeys(frame["dataset"]))
-    style.mark(made, where, datasets)
-    return style.caption(
-        made,
-        f"""Gradients of the encoder at the start, in the middle and at the end of one run (trained
-        with the silent gradient), for all estimators at the same weights and on the same images.
-        Left: trace of the covariance of one gradient over the squared length of the exact one
-        (logarithmic; the silent gradient has none, drawn on the axis as 0). Middle: length of the
-        bias over that of the exact gradient; hollow where it is not above twice what a mean of so
-        many draws shows without bias. Right: mean cosine of one gradient with the exact one.
-        Marks: means over seeds, bars: 95 % t intervals; moments are drawn a little apart for each
-        estimator ({where}).""",
-    )
+    where = style.mark(made, frame, scores.lost(results, GRADIENTS), datasets)
+    text = f"""Gradients of the encoder at the start, in the middle and at the end of one run
+    (trained with the silent gradient), for all estimators at the same weights and on the same
+    images. Left: trace of the covariance of one gradient over the squared length of the exact one
+    (logarithmic; the silent gradient has none, drawn on the axis as 0). Middle: length of the bias
+    over that of the exact gradient; hollow where it is not above twice what a mean of so many draws
+    shows without bias. Right: mean cosine of one gradient with the exact one. Marks: means over
+    seeds, bars: 95 % t intervals; moments are drawn a little apart for each estimator ({where})."""
+    return style.caption(made, text)
 
 
 def _row(axes: np.ndarray, frame: DataFrame, family: str) -> None:
@@ -84,8 +80,7 @@ def _room(axes: Axes) -> None:
     span = max(high / low, 10.0)
     axes.set_ylim(low / span**0.12, high * span**0.03)
     if span < 300:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ticks.plain(axes.yaxis, 1, 3)
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
@@ -99,19 +94,11 @@ def _series(
     where, values = panels.by_seed(rows, "progress")
     silent = np.nanmax(np.abs(values), axis=1) < ROUNDING if log else np.zeros(len(where), bool)
     mean, low, high = panels.student(values, log=log)
-    arms = np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0)
     known = np.isfinite(mean) & ~silent
-    axes.errorbar(
-        where[known] + shift,
-        mean[known],
-        yerr=arms[:, known],
-        color=drawn.colour,
-        linestyle=drawn.dash,
-        marker=drawn.marker,
-        linewidth=0.9,
-        elinewidth=0.8,
-        label=method,
-    )
+    arms = panels.arms(mean, low, high)[:, known]
+    axes.errorbar(where[known] + shift, mean[known], yerr=arms, color=drawn.colour, label=method,
+                  linestyle=drawn.dash, marker=drawn.marker, linewidth=0.9,
+                  elinewidth=0.8)  # fmt: skip
     if len(noise):
         level = noise.groupby("progress")["value"].mean().reindex(where).to_numpy(float)
         drowned = known & (mean < TWICE * level)
@@ -122,5 +109,5 @@ def _series(
     for x in where[silent]:
         axes.plot([x + shift], [0.0], drawn.marker, color=drawn.colour, transform=foot,
                   clip_on=False, zorder=5)  # fmt: skip
-        axes.annotate("0", (x + shift, 0.0), xycoords=foot, xytext=(0, 3.5), fontsize=6,
-                      textcoords="offset points", ha="center", color=drawn.colour)  # fmt: skip
+        panels.text_at(axes, "0", (x + shift, 0.0), xycoords=foot, xytext=(0, 3.5), fontsize=6,
+                       ha="center", color=drawn.colour)  # fmt: skip

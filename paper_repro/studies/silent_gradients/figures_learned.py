@@ -13,21 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN
-from paper_repro.studies.silent_gradients import methods
-from paper_repro.studies.silent_gradients.figures_rows import look, of_cells, shown
-from paper_repro.studies.silent_gradients.tables_scores import (
-    LEARNED,
-    at_best,
-    at_mark,
-    judged_scores,
-    lost,
-    paired,
-    tuned,
-)
+from paper_repro.claims.filters import pick
+from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.results.frames import Results
+from paper_repro.studies.silent_gradients import methods, scores
+from paper_repro.studies.silent_gradients.figures_rows import look, of_cells
+from paper_repro.studies.silent_gradients.scores import LEARNED
 
 MARKS = {"5 %": 0.05, "20 %": 0.2, "50 %": 0.5, "end": 1.0}
 BEST = "best"
@@ -37,30 +30,29 @@ DATASETS = ("mnist", "tiny_imagenet32", "cifar10")
 
 def learned_variance(results: Results) -> Figure:
     """Paired differences of test bits/dim per data set, estimator and moment."""
-    every = tuned(results, LEARNED)
-    test, validation = (judged_scores(results, LEARNED, split) for split in ("test", "validation"))
+    every = scores.tuned(results, LEARNED)
+    test, validation = (
+        scores.judged(results, LEARNED, split=split) for split in ("test", "validation")
+    )
     test = of_cells(test, every)
     known = set(every["dataset"])
     datasets = [name for name in DATASETS if name in known] + sorted(known - set(DATASETS))
     made, (row,) = style.figure(1, max(1, len(datasets)), 4.1 if datasets else 1.8)
-    gone = of_cells(lost(results, LEARNED), every)
+    gone = of_cells(scores.lost(results, LEARNED), every)
     for axes, dataset in zip(row, datasets or [""], strict=True):
-        scores = [pick(rows, dataset=dataset) for rows in (test, validation)]
-        _panel(axes, dataset, scores[0], scores[1], gone)
+        mine = [pick(rows, dataset=dataset) for rows in (test, validation)]
+        _panel(axes, dataset, mine[0], mine[1], gone)
         axes.tick_params(axis="y", labelleft=axes is row[0])
-    where = style.origin(test, gone)
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Second experiment (nonlinear decoder with learned variance): test bits/dim with the
-        silent gradient of a linear guide, annealed away early, minus those of the same estimator
-        without it, paired over seeds, each method at its best learning rate on validation images;
-        left of zero the silent gradient helps. Rows: moments of training, and the step at which
-        each run's validation score was best. Faint dots: seeds; marks with bars: means with 95 % t
-        intervals. The axis is linear up to ±{LINEAR:g} (grey band) and logarithmic beyond. Each of
-        the paper's data sets and estimators is a verdict of its own. Tiny-ImageNet at 32x32 is not
-        the paper's ImageNet, and digits and patches only stand in at small scale ({where}).""",
-    )
+    where = style.mark(made, test, gone)
+    text = f"""Second experiment (nonlinear decoder with learned variance): test bits/dim with the
+    silent gradient of a linear guide, annealed away early, minus those of the same estimator
+    without it, paired over seeds, each method at its best learning rate on validation images; left
+    of zero the silent gradient helps. Rows: moments of training, and the step at which each run's
+    validation score was best. Faint dots: seeds; marks with bars: means with 95 % t intervals. The
+    axis is linear up to ±{LINEAR:g} (grey band) and logarithmic beyond. Each of the paper's data
+    sets and estimators is a verdict of its own. Tiny-ImageNet at 32x32 is not the paper's ImageNet,
+    and digits and patches only stand in at small scale ({where})."""
+    return style.caption(made, text)
 
 
 def _panel(
@@ -84,8 +76,7 @@ def _panel(
         missing = pick(gone, dataset=dataset, family=family)
         missing = missing[missing["method"].isin([name, helped])]
         if len(missing):
-            counts = missing["status"].value_counts().sort_index()
-            text = ", ".join(f"{n} {status}" for status, n in counts.items())
+            text = style.lost_text(missing)
             axes.text(0.99, top, text, fontsize=5.5, va="center", ha="right", color=style.RED,
                       transform=axes.get_yaxis_transform())  # fmt: skip
         for place, moment in enumerate([*MARKS, BEST], 1):
@@ -110,12 +101,12 @@ def _differences(
 ) -> np.ndarray:
     """With silent minus without, a finite value per seed [seeds]."""
     if moment == BEST:
-        rows, other = (at_best(side, validation) for side in (rows, other))
+        rows, other = (scores.at_best(side, validation) for side in (rows, other))
     else:
-        rows, other = (at_mark(side, MARKS[moment]) for side in (rows, other))
+        rows, other = (scores.at_mark(side, MARKS[moment]) for side in (rows, other))
     if rows.empty or other.empty:
         return np.empty(0)
-    values = paired(rows, other).to_numpy(float)
+    values = scores.paired(rows, other).to_numpy(float)
     return values[np.isfinite(values)]
 
 

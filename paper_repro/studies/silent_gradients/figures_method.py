@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from pandas import DataFrame
 
-from paper_repro.analysis import style
-from paper_repro.analysis.results import Results
+from paper_repro.drawing import style
+from paper_repro.results.frames import Results
 from paper_repro.studies.silent_gradients import methods
 
 STUDY = "silent_gradients"
@@ -35,20 +35,18 @@ def f1_method(results: Results) -> Figure:
     _schedule(schedule, planned)
     tiers = " + ".join(sorted(set(planned["tier"]))) if len(planned) else ""
     origin = f"schedules of tier {tiers}" if tiers else "not run"
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""The method, drawn by us. The encoder E gives the parameters of q(z|x). They go straight
-        to a linear decoder, where the expected log-likelihood is a closed formula of the moments
-        of q: its gradient has no sampling noise (silent, green). Samples z' go to the nonlinear
-        decoder, whose gradient reaches the encoder through the estimator of the baseline (orange).
-        The encoder receives the first times alpha, the second times 1 - alpha, and the KL
-        divergence once; each decoder receives its own gradient in full. After training only E and
-        the nonlinear decoder (grey area) are used. Right: alpha in our runs over the
-        training time, the default window drawn thick ({origin}); the form of the schedule and its
-        times are our choice, the paper's are not known to us. With a linear decoder of fixed
-        variance alone (the first experiment) the upper branch is the whole model.""",
-    )
+    style.footer(made, origin)
+    text = f"""The method, drawn by us. The encoder E gives the parameters of q(z|x). They go
+    straight to a linear decoder, where the expected log-likelihood is a closed formula of the
+    moments of q: its gradient has no sampling noise (silent, green). Samples z' go to the nonlinear
+    decoder, whose gradient reaches the encoder through the estimator of the baseline (orange). The
+    encoder receives the first times alpha, the second times 1 - alpha, and the KL divergence once;
+    each decoder receives its own gradient in full. After training only E and the nonlinear decoder
+    (grey area) are used. Right: alpha in our runs over the training time, the default window drawn
+    thick ({origin}); the form of the schedule and its times are our choice, the paper's are not
+    known to us. With a linear decoder of fixed variance alone (the first experiment) the upper
+    branch is the whole model."""
+    return style.caption(made, text)
 
 
 def _diagram(axes: Axes) -> None:

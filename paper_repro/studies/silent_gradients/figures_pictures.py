@@ -10,36 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, strips, style
-from paper_repro.analysis.files import MISSING
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN
-from paper_repro.studies.silent_gradients import methods
-from paper_repro.studies.silent_gradients.figures_rows import (
-    by_method,
-    main,
-    of_cells,
-    setting,
-    shown,
-)
-from paper_repro.studies.silent_gradients.tables_scores import (
-    FIXED,
-    LEARNED,
-    STUDY,
-    judged_scores,
-    last,
-    lost,
-    scores,
-    tuned,
-)
+from paper_repro.claims.filters import pick
+from paper_repro.data.names import may_be_shown, shown
+from paper_repro.drawing import picture_rows as strips
+from paper_repro.drawing import style
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.files import MISSING
+from paper_repro.results.frames import Results
+from paper_repro.studies.silent_gradients import methods, scores
+from paper_repro.studies.silent_gradients.figures_rows import by_method, main, of_cells, setting
+from paper_repro.studies.silent_gradients.scores import FIXED, LEARNED, STUDY
 
-MAY_BE_SHOWN = ("digits", "patches", "mnist", "cifar10")  # originals of all others are not drawn
 ERROR = """MSE: mean squared error per pixel of all {} images evaluated, mean over seeds ± half
         width of the 95 % t interval; the pictures are those of the first seed"""
 Z = {"Gaussian": "mean"}  # where reconstructions are taken; others: "sampled"
@@ -66,18 +51,16 @@ SECOND = tuple(
 
 def f2_fixed_variance(results: Results) -> Figure:
     """Figure 2: validation images through the linear decoder of E1."""
-    every = main(tuned(results, FIXED))
+    every = main(scores.tuned(results, FIXED))
     data = setting(every) or "First experiment"
     made, where = _figure(results, FIXED, "validation", every, FIRST, data)
-    return style.caption(
-        made,
-        f"""Reconstructions of validation images after training with each method (the rows are those
-        of the paper's Figure 2): first experiment, one linear decoder of fixed variance, each
-        method at its best learning rate on validation images; of the two Gumbel-Softmax estimators
-        the one that is better there. Gaussian latents are decoded at their mean, Bernoulli latents
-        at a hard sample. {ERROR.format("validation")} ({"; ".join([where, data])}).
-        Data, sizes and rates are ours.""",
-    )
+    text = f"""Reconstructions of validation images after training with each method (the rows are
+    those of the paper's Figure 2): first experiment, one linear decoder of fixed variance, each
+    method at its best learning rate on validation images; of the two Gumbel-Softmax estimators the
+    one that is better there. Gaussian latents are decoded at their mean, Bernoulli latents at a
+    hard sample. {ERROR.format("validation")} ({"; ".join([where, data])}). Data, sizes and rates
+    are ours."""
+    return style.caption(made, text)
 
 
 def f3_mnist(results: Results) -> Figure:
@@ -96,7 +79,7 @@ def f5_cifar10(results: Results) -> Figure:
 
 
 def _second(results: Results, number: int, wanted: str, instead: str) -> Figure:
-    every = tuned(results, LEARNED)
+    every = scores.tuned(results, LEARNED)
     known = set(every["dataset"])
     dataset = instead if wanted not in known and instead in known else wanted
     data = shown(dataset)
@@ -107,14 +90,12 @@ def _second(results: Results, number: int, wanted: str, instead: str) -> Figure:
     if wanted == "tiny_imagenet32":
         data += """, not the paper's ImageNet but fewer classes and images; its photographs are not
         reprinted, only what the models make of them"""
-    return style.caption(
-        made,
-        f"""Test images reconstructed by the nonlinear decoder after training with each estimator,
-        alone and with the silent gradient of a linear guide annealed away (Figure {number} of the
-        paper). Data: {data}. Gaussian latents are decoded at their mean, Bernoulli latents at a
-        hard sample. {ERROR.format("test")}, each method at its best learning rate on validation
-        images ({where}). Data, networks and rates are ours.""",
-    )
+    text = f"""Test images reconstructed by the nonlinear decoder after training with each
+    estimator, alone and with the silent gradient of a linear guide annealed away (Figure {number}
+    of the paper). Data: {data}. Gaussian latents are decoded at their mean, Bernoulli latents at a
+    hard sample. {ERROR.format("test")}, each method at its best learning rate on validation images
+    ({where}). Data, networks and rates are ours."""
+    return style.caption(made, text)
 
 
 def _figure(
@@ -127,22 +108,28 @@ def _figure(
 ) -> tuple[Figure, str]:
     """A strip of originals, where they may be shown, and one per method; also what `style.origin`
     says. `every` are the cells that stand for methods, of one data set."""
-    validation = last(of_cells(judged_scores(results, experiment, "validation"), every))
-    gone = of_cells(lost(results, experiment), every)
-    drawn = []
-    if len(every) and every["dataset"].iloc[0] in MAY_BE_SHOWN:
-        originals = _saved(results, every, f"originals_{split}")
+    validation = scores.last(
+        of_cells(scores.judged(results, experiment, split="validation"), every)
+    )
+    gone = of_cells(scores.lost(results, experiment), every)
+    drawn, saved = [], StudyRows(results, STUDY)
+    runs = results.runs[results.runs["study"] == STUDY]
+    if len(every) and may_be_shown(every["dataset"].iloc[0]):
+        originals = saved.pictures(of_cells(runs, every), f"originals_{split}", strips.PICTURES)
         drawn.append(strips.Strip("originals", originals, "" if len(originals) else NOT_RUN))
     for strip in methods_shown:
         rows = _best(every, validation, strip)
         name = rows["method"].iloc[0] if len(rows) else strip.names[-1]
-        pictures = _saved(results, rows, f"pictures_{split}")
-        errors = scores(results, experiment, "mse", split, z=Z.get(strip.family, "sampled"))
-        text = _error(last(of_cells(errors, rows))) if len(pictures) else _lost(gone, strip)
+        mine = of_cells(runs, rows)
+        pictures = saved.pictures(mine, f"pictures_{split}", strips.PICTURES)
+        errors = scores.read(results, experiment, "mse", split, z=Z.get(strip.family, "sampled"))
+        text = _lost(gone, strip)
+        if len(pictures):
+            error = scores.last(of_cells(errors, rows))["value"]
+            text = strips.number(error, "MSE {:.4f}", "{:.4f}")
         drawn.append(strips.Strip(f"{name}\n({strip.family})", pictures, text))
     made = strips.figure(drawn, f"{data}, {split} images")
-    where = style.origin(validation, gone)
-    style.mark(made, where)
+    where = style.mark(made, validation, gone)
     return made, where
 
 
@@ -155,28 +142,7 @@ def _best(every: DataFrame, validation: DataFrame, strip: Strip) -> DataFrame:
     return max(found, key=lambda rows: float(rows["value"].mean()), default=mine.iloc[:0])
 
 
-def _saved(results: Results, rows: DataFrame, name: str) -> NDArray[np.uint8]:
-    """Pictures [n, C, H, W] of the first run of the cells of `rows` that saved some; n = 0 where
-    none did."""
-    runs = of_cells(results.runs[results.runs["study"] == STUDY], rows)
-    for cell, seed in runs.sort_values(["seed", "cell"])[["cell", "seed"]].itertuples(index=False):
-        saved = results.arrays(STUDY, cell, seed)
-        if name in saved:
-            return saved[name][: strips.PICTURES]
-    return np.empty((0, 1, 1, 1), dtype=np.uint8)
-
-
-def _error(rows: DataFrame) -> str:
-    """``MSE 0.0123 ± 0.0004`` on two lines, over seeds."""
-    if rows.empty:
-        return ""
-    mean, low, _ = (float(end[0]) for end in panels.student(rows["value"].to_numpy()[None]))
-    return f"MSE {mean:.4f}" + (f"\n± {mean - low:.4f}" if np.isfinite(low) else "")
-
-
 def _lost(gone: DataFrame, strip: Strip) -> str:
     """``3 runs diverged`` where that is why there are no pictures, else "not run"."""
     mine = gone[(gone["family"] == strip.family) & gone["method"].isin(strip.names)]
-    failed = mine[mine["status"] != MISSING]["status"].value_counts().sort_index()
-    parts = [f"{n} run{'s' * (n != 1)} {status}" for status, n in failed.items()]
-    return ", ".join(parts) or NOT_RUN
+    return style.lost_text(mine[mine["status"] != MISSING]) or NOT_RUN

@@ -7,18 +7,14 @@ from collections.abc import Iterator
 from matplotlib.axes import Axes
 from pandas import DataFrame, Series
 
-from paper_repro.analysis import style
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.results import Results
-from paper_repro.studies.silent_gradients import methods
-from paper_repro.studies.silent_gradients.tables_scores import STUDY, VARIANCE, in_order, of
+from paper_repro.claims.filters import matches
+from paper_repro.data.names import shown
+from paper_repro.drawing import style
+from paper_repro.results.frames import Results
+from paper_repro.studies.silent_gradients import methods, scores
+from paper_repro.studies.silent_gradients.scores import STUDY, VARIANCE
 
 SHORT = {"Gaussian": "G", "Bernoulli": "B", "categorical": "C"}
-SHOWN = {
-    "mnist": "MNIST",
-    "cifar10": "CIFAR-10",
-    "tiny_imagenet32": "Tiny-ImageNet 32x32",
-}
 
 
 def look(method: str) -> str:
@@ -44,8 +40,8 @@ def _commonest(values: Series) -> object:
 
 def by_method(every: DataFrame, rows: DataFrame) -> Iterator[tuple[Series, DataFrame]]:
     """Cells that have rows, in the order of display, with them."""
-    for cell in in_order(every):
-        if len(found := of(rows, cell)):
+    for cell in scores.in_order(every):
+        if len(found := scores.of(rows, cell)):
             yield cell, found
 
 
@@ -56,14 +52,18 @@ def ceiling(results: Results, metric: str, **at: object) -> DataFrame:
     return rows[matches(rows, {"images": "evaluated", **at})].drop_duplicates("at")
 
 
+def families(frame: DataFrame) -> list[str]:
+    """Families of latents in the frame, those of the paper where it is empty."""
+    found = set(frame["family"])
+    return [name for name in methods.FAMILIES.values() if name in found] or [
+        "Gaussian",
+        "Bernoulli",
+    ]
+
+
 def compared(frame: DataFrame) -> DataFrame:
     """The frame with columns `method`, of each row's own estimator, and `family`."""
     return frame.assign(method=methods.label(frame), family=methods.family(frame))
-
-
-def shown(dataset: str) -> str:
-    """Name of a data set for people."""
-    return SHOWN.get(dataset, dataset.replace("_", " "))
 
 
 def setting(every: DataFrame) -> str:

@@ -7,14 +7,14 @@ every method has the learning rate that is best on validation images. Difference
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 
-from paper_repro.analysis.filters import matches
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
-from paper_repro.studies.silent_gradients import methods
+from paper_repro.claims.filters import matches
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.tables import NONE, Entry, Table, Tables, estimate
+from paper_repro.results.frames import Results
+from paper_repro.studies.silent_gradients import methods, scores
+from paper_repro.studies.silent_gradients.scores import FIXED, LEARNED, STUDY, VARIANCE
 from paper_repro.studies.silent_gradients.tables_ablations import (
     annealing,
     hyper_parameters,
@@ -22,32 +22,6 @@ from paper_repro.studies.silent_gradients.tables_ablations import (
     variance_form,
 )
 from paper_repro.studies.silent_gradients.tables_cost import cost
-from paper_repro.studies.silent_gradients.tables_scores import (
-    FIXED,
-    LEARNED,
-    NONE,
-    STUDY,
-    VARIANCE,
-    at_best,
-    at_mark,
-    bits,
-    cells,
-    difference,
-    in_order,
-    judged_scores,
-    last,
-    lost,
-    made,
-    measured,
-    of,
-    origin,
-    partner,
-    reached,
-    said,
-    scores,
-    time_to,
-    tuned,
-)
 
 EARLY = (0.05, 0.2, 0.5)  # fractions of a run at which methods are also compared
 TUNED = (
@@ -62,61 +36,56 @@ NOMINAL = (
 
 def fixed_variance(results: Results) -> Table:
     """T1: a linear decoder of fixed variance, trained by every estimator."""
-    every, gone = tuned(results, FIXED), lost(results, FIXED)
+    every, gone = scores.tuned(results, FIXED), scores.lost(results, FIXED)
     elbo, training, validation = (
-        judged_scores(results, FIXED, split) for split in ("test", "train", "validation")
+        scores.judged(results, FIXED, split=split) for split in ("test", "train", "validation")
     )
-    rate = last(scores(results, FIXED, "rate"))
-    units = last(scores(results, FIXED, "active_units", threshold=0.01))
-    errors = {z: last(scores(results, FIXED, "mse", z=z)) for z in ("mean", "sampled")}
+    final = scores.last(elbo)
+    nominal, training = scores.bits(final), scores.last(training)
+    rate = scores.last(scores.read(results, FIXED, "rate"))
+    units = scores.last(scores.read(results, FIXED, "active_units", threshold=0.01))
+    errors = {z: scores.last(scores.read(results, FIXED, "mse", z=z)) for z in ("mean", "sampled")}
     ceilings = {
         name: results.finals(STUDY, "ceiling", name) for name in ("ceiling_elbo", "ceiling_empty")
     }
     rows: list[list[Entry]] = []
-    for cell in in_order(every):
-        final, missing = last(of(elbo, cell)), of(gone, cell)
-        silent = partner(every, cell, methods.SILENT)
-        other = last(of(elbo, silent))
+    for cell in scores.in_order(every):
+        silent = scores.partner(every, cell, methods.SILENT)
+        own_score = cell["method"] == methods.SILENT
         error = errors["mean" if cell["family"] == "Gaussian" else "sampled"]
-        names = ("dataset", VARIANCE, "family", "dim", "method", "rate")
-        row: list[Entry] = [said(cell[name]) for name in names]
-        row += [measured(final, missing), measured(bits(final), missing)]
-        if cell["method"] == methods.SILENT:
-            row += [NONE]
-        else:
-            row += [difference(bits(final), bits(other), pd.concat([missing, of(gone, silent)]))]
-        row += [measured(of(table, cell), missing) for table in (error, rate, units)]
-        row += _below_ceiling(cell, last(of(training, cell)), missing, ceilings)
-        if cell["method"] == methods.SILENT or silent is None:
+        row = scores.head(cell, "dataset", VARIANCE, "family", "dim", "method", "rate")
+        row += [scores.measured(table, cell, gone) for table in (final, nominal)]
+        row += [NONE if own_score else scores.difference(nominal, cell, silent, gone)]
+        row += [scores.measured(table, cell, gone) for table in (error, rate, units)]
+        row += _below_ceiling(cell, scores.of(training, cell), scores.of(gone, cell), ceilings)
+        if own_score or silent is None:
             row += [NONE, NONE]
         else:
-            when = reached(results, FIXED, of(validation, silent), of(validation, cell))
-            row += [time_to(when["progress"]), time_to(when["seconds"] / when["own"])]
+            when = scores.reached(results, FIXED, validation, silent, cell)
+            row += [scores.time_to(when["progress"]), scores.time_to(when["seconds"] / when["own"])]
         rows.append(row)
-    return made(
+    return Table(
         [
             *("data set", "σ²", "latents", "number", "method", "learning rate"),
-            *(
-                "ELBO (nats/image)",
-                "nominal bits/dim",
-                "bits/dim - silent",
-                "MSE",
-                "KL (nats/image)",
-            ),
-            *("active units", "training ELBO below ceiling (nats/image)", "gap closed"),
+            *(METRICS["elbo"], "nominal bits/dim", "bits/dim - silent"),
+            *("MSE", METRICS["rate"], METRICS["active_units"]),
+            *("training ELBO below ceiling (nats/image)", "gap closed"),
             *("silent as good after (of its run)", "seconds of silent / own"),
         ],
         rows,
-        TUNED,
-        NOMINAL + " Of a difference above 0, silent is better.",
-        "MSE per pixel of the decoder's mean, at E z for Gaussian latents and at a hard sample for "
-        "discrete ones. Active units: the posterior mean's variance over images is above 0.01. "
-        "Ceiling: the largest training ELBO that Gaussian latents allow (probabilistic PCA); gap: "
-        "from no latents at all to the ceiling. No such ceiling is known for discrete latents.",
-        "As good: silent's validation score reaches this method's final one; measured at marks "
-        "only, so late by up to the distance of two. Seconds: of training, up to there and of this "
-        "method's whole run.",
-        origin(last(elbo)),
+        [
+            TUNED,
+            NOMINAL + " Of a difference above 0, silent is better.",
+            "MSE per pixel of the decoder's mean, at E z for Gaussian latents and at a hard "
+            "sample for discrete ones. Active units: the posterior mean's variance over images is "
+            "above 0.01. Ceiling: the largest training ELBO that Gaussian latents allow "
+            "(probabilistic PCA); gap: from no latents at all to the ceiling. No such ceiling is "
+            "known for discrete latents.",
+            "As good: silent's validation score reaches this method's final one; measured at "
+            "marks only, so late by up to the distance of two. Seconds: of training, up to there "
+            "and of this method's whole run.",
+            scores.origin(final),
+        ],
     )
 
 
@@ -151,74 +120,73 @@ def discrete(results: Results) -> Table:
 
 
 def _learned(results: Results, families: list[str]) -> Table:
-    every, gone = tuned(results, LEARNED), lost(results, LEARNED)
-    every = every[every["family"].isin(families)]
-    test, validation = (judged_scores(results, LEARNED, split) for split in ("test", "validation"))
-    stages = [
-        last(test),
-        at_best(test, validation),
-        *[at_mark(test, progress) for progress in EARLY],
-    ]
+    every, gone = scores.tuned(results, LEARNED), scores.lost(results, LEARNED)
+    test, validation = (
+        scores.judged(results, LEARNED, split=split) for split in ("test", "validation")
+    )
+    stages = [scores.last(test), scores.at_best(test, validation)]
+    every_stage = [*stages, *(scores.at_mark(test, progress) for progress in EARLY)]
     rows: list[list[Entry]] = []
-    for cell in in_order(every):
-        missing, other = of(gone, cell), partner(every, cell, cell["baseline"])
-        row: list[Entry] = [said(cell[name]) for name in ("dataset", "family", "dim", "method")]
-        row += [cell["rate"], *[measured(of(stage, cell), missing) for stage in stages[:2]]]
-        both = pd.concat([missing, of(gone, other)])
+    for cell in scores.in_order(every[every["family"].isin(families)]):
+        other = scores.partner(every, cell, cell["baseline"])
+        row = scores.head(cell, "dataset", "family", "dim", "method", "rate")
+        row += [scores.measured(stage, cell, gone) for stage in stages]
         row += [
-            difference(of(stage, cell), of(stage, other), both) if cell["baseline"] else NONE
-            for stage in stages
+            scores.difference(stage, cell, other, gone) if cell["baseline"] else NONE
+            for stage in every_stage
         ]
         rows.append(row)
-    early = [f"difference after {progress:.0%}" for progress in EARLY]
-    return made(
+    return Table(
         [
             *("data set", "latents", "number", "method", "learning rate", "bits/dim, last step"),
-            *("bits/dim, best checkpoint", "difference, last", "difference, best", *early),
+            *("bits/dim, best checkpoint", "difference, last", "difference, best"),
+            *(f"difference after {progress:.0%}" for progress in EARLY),
         ],
         rows,
-        TUNED,
-        "Bits/dim of test images dequantised by uniform noise, by Monte Carlo with hard samples, "
-        "from encoder and nonlinear decoder alone. Best checkpoint: the mark at which the run's "
-        "validation bits/dim is lowest. Difference: to the method without silent gradients that "
-        "it anneals to, paired; below 0, the silent gradient helps.",
-        origin(last(test[test["family"].isin(families)])),
+        [
+            TUNED,
+            "Bits/dim of test images dequantised by uniform noise, by Monte Carlo with hard "
+            "samples, from encoder and nonlinear decoder alone. Best checkpoint: the mark at "
+            "which the run's validation bits/dim is lowest. Difference: to the method without "
+            "silent gradients that it anneals to, paired; below 0, the silent gradient helps.",
+            scores.origin(scores.last(test[test["family"].isin(families)])),
+        ],
     )
 
 
 def gradients(results: Results) -> Table:
     """T4: bias, variance and direction of the encoder's gradient at start, middle and end."""
-    parts = {
-        name: scores(results, "gradients", f"encoder_gradient_{name}", "train")
+    parts = [
+        scores.read(results, "gradients", f"encoder_gradient_{name}", "train")
         for name in ("relative_variance", "relative_bias", "relative_bias_noise", "cosine")
-    }
-    variance, gone = parts["relative_variance"], lost(results, "gradients")
+    ]
+    variance, gone = parts[0], scores.lost(results, "gradients")
     points = variance.drop_duplicates(["cell", "method", "progress"]).sort_values("progress")
+    names = ("dataset", "family", "dim", "method")
     rows: list[list[Entry]] = []
-    for point in in_order(points):
+    for point in scores.in_order(points):
         where = {name: point[name] for name in ("cell", "method", "step")}
-        head = [said(point[name]) for name in ("dataset", "family", "dim", "method")]
-        missing = of(gone, point)
-        found = [measured(part[matches(part, where)], missing) for part in parts.values()]
-        rows.append([*head, f"{point['progress']:.0%}", *found])
-    ended = set(variance["cell"])
-    for cell in in_order(cells(results, "gradients")):  # a cell without a number is still a row
-        if cell["cell"] not in ended:
-            head = [said(cell[name]) for name in ("dataset", "family", "dim", "method")]
-            rows.append([*head, NONE, *[measured(variance.iloc[:0], of(gone, cell))] * len(parts)])
-    return made(
+        found = [scores.measured(part[matches(part, where)], point, gone) for part in parts]
+        rows.append([*scores.head(point, *names), f"{point['progress']:.0%}", *found])
+    for cell in scores.in_order(scores.cells(results, "gradients")):
+        if cell["cell"] not in set(variance["cell"]):  # a cell without a number is still a row
+            nothing = scores.measured(variance, cell, gone)
+            rows.append([*scores.head(cell, *names), NONE, *[nothing] * len(parts)])
+    return Table(
         [
             *("data set", "latents", "number", "estimator", "progress", "variance / |exact|²"),
             *("bias / |exact|", "sampling error of the bias", "cosine"),
         ],
         rows,
-        "Gradient of one minibatch's mean ELBO in the encoder's weights, E1; all estimators at the "
-        "weights of a run trained by silent gradients, with the same draws. Exact: closed form. "
-        "Variance: trace of the covariance of one draw. A bias near its sampling error is none. "
-        "Cosine: mean over single draws, to exact. Each estimator with the fewest samples it works "
-        "with (RLOO: 2) and a settled baseline.",
-        _theory(results),
-        origin(last(variance)),
+        [
+            "Gradient of one minibatch's mean ELBO in the encoder's weights, E1; all estimators "
+            "at the weights of a run trained by silent gradients, with the same draws. Exact: "
+            "closed form. Variance: trace of the covariance of one draw. A bias near its sampling "
+            "error is none. Cosine: mean over single draws, to exact. Each estimator with the "
+            "fewest samples it works with (RLOO: 2) and a settled baseline.",
+            _theory(results),
+            scores.origin(scores.last(variance)),
+        ],
     )
 
 
@@ -233,7 +201,7 @@ def _theory(results: Results) -> str:
     )
 
 
-TABLES: dict[str, Callable[[Results], Table]] = {
+TABLES: Tables = {
     "t1_fixed_variance": fixed_variance,
     "t2_continuous": continuous,
     "t3_discrete": discrete,

@@ -4,29 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper_repro.analysis.results import FINISHED, Results
-from paper_repro.analysis.selection import COMMON
-from paper_repro.analysis.tables import Entry, Table, estimate
-from paper_repro.studies.silent_gradients import methods
-from paper_repro.studies.silent_gradients.tables_scores import (
-    FIXED,
-    LEARNED,
-    NONE,
-    STUDY,
-    in_order,
-    judged_scores,
-    last,
-    lost,
-    made,
-    measured,
-    of,
-    origin,
-    partner,
-    reached,
-    said,
-    time_to,
-    tuned,
-)
+from paper_repro.claims.selection import COMMON
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import FINISHED, Results
+from paper_repro.studies.silent_gradients import methods, scores
+from paper_repro.studies.silent_gradients.scores import FIXED, LEARNED, STUDY
 
 PAIR = [*COMMON, "device_name"]  # times of two machines do not compare
 
@@ -36,46 +18,44 @@ def cost(results: Results) -> Table:
     rows: list[list[Entry]] = []
     used = []
     for title, experiment in (("E1", FIXED), ("E2", LEARNED)):
-        every, gone = tuned(results, experiment), lost(results, experiment)
-        validation = judged_scores(results, experiment, "validation")
+        every, gone = scores.tuned(results, experiment), scores.lost(results, experiment)
+        validation = scores.judged(results, experiment, split="validation")
         times = _milliseconds(results, experiment)
-        used.append(last(validation))
-        for cell in in_order(every):
+        used.append(scores.last(validation))
+        for cell in scores.in_order(every):
             of_e1 = "" if cell["method"] == methods.SILENT else methods.SILENT
             reference = of_e1 if experiment == FIXED else cell["baseline"]
-            other = partner(every, cell, reference)
-            mine, missing = of(times, cell), of(gone, cell)
-            head = [said(cell[n]) for n in ("dataset", "model", "family", "dim", "method")]
-            device = ", ".join(dict.fromkeys(mine["device_name"])) or NONE
-            costs = of(results.costs, cell)
-            row: list[Entry] = [title, *head, device, measured(mine, missing)]
+            other = scores.partner(every, cell, reference)
+            mine, costs = scores.of(times, cell), scores.of(results.costs, cell)
+            row = [title, *scores.head(cell, "dataset", "model", "family", "dim", "method")]
+            row += [", ".join(dict.fromkeys(mine["device_name"])) or NONE]
+            row += [scores.measured(times, cell, gone)]
             row += [_largest(costs["peak_memory_mib"]), _flops(costs, cell), reference or NONE]
             if other is None:
                 row += [NONE] * 3
             else:
-                ratio, when = (
-                    _ratio(mine, of(times, other)),
-                    (of(validation, cell), of(validation, other)),
-                )
-                found = reached(results, experiment, *when)
-                row += [estimate(ratio), time_to(found["progress"])]
-                row += [time_to(found["seconds"] / found["own"])]
+                found = scores.reached(results, experiment, validation, cell, other)
+                row += [estimate(_ratio(mine, scores.of(times, other)))]
+                row += [scores.time_to(found["progress"])]
+                row += [scores.time_to(found["seconds"] / found["own"])]
             rows.append(row)
-    return made(
+    return Table(
         [
             *("experiment", "data set", "encoder", "latents", "number", "method", "device"),
             *("ms / step", "peak MiB", "MFLOP / step", "reference", "time per step / reference's"),
             *("as good as the reference after (of its run)", "seconds to there / reference's all"),
         ],
         rows,
-        "Reference: in E1 the silent gradient, in E2 the method without it that it anneals to. "
-        "Time per step: of training alone, runs trained together share it; on a shared machine "
-        "it is no more than indicative. MFLOP: matrix products of a step, counted for "
-        "runs of a minute or more.",
-        "As good: the validation score reaches the reference's final one; measured at marks only, "
-        "so late by up to the distance of two. Seconds: of training, up to there and of the "
-        "reference's whole run.",
-        origin(*used),
+        [
+            "Reference: in E1 the silent gradient, in E2 the method without it that it anneals "
+            "to. Time per step: of training alone, runs trained together share it; on a shared "
+            "machine it is no more than indicative. MFLOP: matrix products of a step, counted for "
+            "runs of a minute or more.",
+            "As good: the validation score reaches the reference's final one; measured at marks "
+            "only, so late by up to the distance of two. Seconds: of training, up to there and of "
+            "the reference's whole run.",
+            scores.origin(*used),
+        ],
     )
 
 

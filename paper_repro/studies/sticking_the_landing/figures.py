@@ -2,22 +2,21 @@
 
 `fig1` repeats the paper's Figure 1; `mixture` and `flow` its extensions to richer posteriors;
 `control_variate` what lies between the two gradients. Variances at given points are drawn in
-`figures_variance`, exact facts in `figures_exact`, training on images in `figures_images`. Every
-function takes the `Results` and returns a figure whose caption states what is drawn.
+`figures_variance`, exact facts in `figures_exact`, training on images in `figures_images`.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame, concat
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.draw import Figures
+from paper_repro.drawing.labels import METRICS
+from paper_repro.results.frames import Results
 from paper_repro.studies.sticking_the_landing import (
     figures_exact,
     figures_images,
@@ -25,7 +24,6 @@ from paper_repro.studies.sticking_the_landing import (
 )
 
 STUDY = "sticking_the_landing"
-TRACE = "trace of covariance (nats²)"
 BAND = "Lines: means over seeds of the logarithm; bands: their 95 % t intervals"
 
 
@@ -47,16 +45,13 @@ def _gaussian_fit(results: Results, optimizer: str) -> Figure:
     _fit_row(axes, frame, estimators, f"gaussian_fit with {optimizer}")
     style.legend(made, axes)
     lost = pick(results.unfinished(STUDY, "gaussian_fit"), optimizer=optimizer)
-    origin = style.origin(frame, lost)
-    style.mark(made, origin, f"optimiser {optimizer}")
-    return style.caption(
-        made,
-        f"""Fitting a diagonal Gaussian in {_text(frame, "dim")} dimensions to another Gaussian, one
-        sample per step, {optimizer}. Left: exact KL to the truth; right: trace of the covariance of
-        the gradient. The exact-entropy gradient equals the total one sample by sample, so their
-        curves coincide. {BAND} ({origin}). The paper names neither its optimiser nor
-        its two Gaussians: both are our choice.""",
-    )
+    origin = style.mark(made, frame, lost, f"optimiser {optimizer}")
+    text = f"""Fitting a diagonal Gaussian in {_text(frame, "dim")} dimensions to another Gaussian,
+    one sample per step, {optimizer}. Left: exact KL to the truth; right: trace of the covariance of
+    the gradient. The exact-entropy gradient equals the total one sample by sample, so their curves
+    coincide. {BAND} ({origin}). The paper names neither its optimiser nor its two Gaussians: both
+    are our choice."""
+    return style.caption(made, text)
 
 
 def mixture(results: Results) -> Figure:
@@ -68,16 +63,13 @@ def mixture(results: Results) -> Figure:
     for axes, (target, title) in zip(grid, targets.items(), strict=True):
         _fit_row(axes, pick(frame, target=target), estimators, f"mixture_fit, {target}", title)
     style.legend(made, grid.flat)
-    origin = style.origin(frame, results.unfinished(STUDY, "mixture_fit"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""A mixture of Gaussians fitted to a mixture of the same family (top) and to a banana
-        outside it (bottom): KL to the target (Monte Carlo estimate; estimates below zero are left
-        out) and trace of the gradient covariance. Partial: one component is drawn and only its own
-        score removed. Outside the family no estimator reaches zero. {BAND}
-        ({origin}). Targets are our choice: the paper's are not known to us.""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "mixture_fit"))
+    text = f"""A mixture of Gaussians fitted to a mixture of the same family (top) and to a banana
+    outside it (bottom): KL to the target (Monte Carlo estimate; estimates below zero are left out)
+    and trace of the gradient covariance. Partial: one component is drawn and only its own score
+    removed. Outside the family no estimator reaches zero. {BAND} ({origin}). Targets are our
+    choice: the paper's are not known to us."""
+    return style.caption(made, text)
 
 
 def flow(results: Results) -> Figure:
@@ -86,14 +78,11 @@ def flow(results: Results) -> Figure:
     made, (axes,) = style.figure(1, 2, 2.6)
     _fit_row(axes, frame, ["total", "path"], "flow_fit")
     style.legend(made, axes)
-    origin = style.origin(frame, results.unfinished(STUDY, "flow_fit"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""An affine-coupling flow fitted to a flow of the same family: KL to the target (Monte
-        Carlo estimate; estimates below zero are left out) and trace of the gradient covariance.
-        {BAND} ({origin}). Our extension; the paper has no experiment with flows.""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "flow_fit"))
+    text = f"""An affine-coupling flow fitted to a flow of the same family: KL to the target (Monte
+    Carlo estimate; estimates below zero are left out) and trace of the gradient covariance. {BAND}
+    ({origin}). Our extension; the paper has no experiment with flows."""
+    return style.caption(made, text)
 
 
 def _fit_row(
@@ -102,11 +91,10 @@ def _fit_row(
     """The two panels of Figure 1: KL and gradient variance against iteration."""
     where = f", {title}" if title else ""
     drawn = {"kl": "KL to the truth", "gradient_variance_trace": "Gradient variance"}
-    labels = ("KL(q ‖ truth) (nats)", TRACE)
-    for panel, (metric, name), label in zip(axes, drawn.items(), labels, strict=True):
+    for panel, (metric, name) in zip(axes, drawn.items(), strict=True):
         panel.set_title(name + where)
         if panels.curves(panel, pick(frame, metric=metric), estimators, what):
-            panel.set(xlabel="iteration", ylabel=label)
+            panel.set(xlabel="iteration", ylabel=METRICS[metric])
 
 
 def control_variate(results: Results) -> Figure:
@@ -126,16 +114,12 @@ def control_variate(results: Results) -> Figure:
     else:
         _weights(axes, weights)
     lost = pick(results.unfinished(STUDY, "gaussian_fit"), optimizer="adam")
-    origin = style.origin(frame, lost)
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""KL to the truth, mean of the last 100 steps, when the gradient is total + c · score
-        (Figure 1's fit, Adam): c = 0 is the total and c = 1 the path derivative; the schedule moves
-        c from 0 to 1, the running optimum estimates the best c per parameter on the way. Faint
-        dots are seeds, marks their mean logarithm with its 95 % t interval
-        ({origin}).""",
-    )
+    origin = style.mark(made, frame, lost)
+    text = f"""KL to the truth, mean of the last 100 steps, when the gradient is total + c · score
+    (Figure 1's fit, Adam): c = 0 is the total and c = 1 the path derivative; the schedule moves c
+    from 0 to 1, the running optimum estimates the best c per parameter on the way. Faint dots are
+    seeds, marks their mean logarithm with its 95 % t interval ({origin})."""
+    return style.caption(made, text)
 
 
 def _weights(axes: Axes, weights: list[tuple[str, DataFrame, str]]) -> None:
@@ -149,7 +133,7 @@ def _weights(axes: Axes, weights: list[tuple[str, DataFrame, str]]) -> None:
     axes.set_yscale("log")
     axes.set_xticks(range(len(weights)), [text for text, _, _ in weights])
     axes.set(xlim=(-0.5, len(weights) - 0.5), xlabel="weight c of the score term")
-    axes.set(ylabel="final KL(q ‖ truth) (nats)", title="Between total and path, and beyond")
+    axes.set(ylabel=f"final {METRICS['kl']}", title="Between total and path, and beyond")
 
 
 def _text(frame: DataFrame, column: str) -> str:
@@ -157,7 +141,7 @@ def _text(frame: DataFrame, column: str) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values) or "?"
 
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {
+FIGURES: Figures = {
     "fig1": fig1,
     "fig1_sgd": fig1_sgd,
     "poster_surface": figures_variance.poster_surface,

@@ -15,13 +15,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.results.frames import Results
 
 STUDY = "sticking_the_landing"
 Z_LIMIT = 4.5  # standard errors within which a mean counts as unbiased
-TRACE = "trace of covariance (nats²)"
+TRACE = METRICS["gradient_variance_trace"]
 Line = tuple[str, str, NDArray[np.float64]]  # label, estimator, values of the seeds
 
 
@@ -40,20 +41,16 @@ def exactness(results: Results) -> Figure:
     if len(frame):
         zeros.axvline(1e-10, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 1.5)))
         bias.axvline(Z_LIMIT, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 1.5)))
-    origin = style.origin(frame, results.unfinished(STUDY, "exactness"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""What theory fixes exactly, as measured in float64. Top left: the largest entry of any
-        single-sample path gradient where q is the true posterior, for four kinds of posterior. Top
-        right: bias in standard errors against the exact gradient (one sample, ELBO), between
-        estimators that must agree at k = 1, and against the standard gradient of the
-        importance-weighted bound (IWAE), where the path derivative must fail for k > 1. Bottom
-        left: gradient variance at q = p, also in the first of two stochastic layers, where the
-        variant of the released code keeps some. Bottom right: size of the path derivative's mean
-        relative to the unbiased one near the optimum of the toy of Rainforth et al. (2018).
-        Dotted: limits of our verdicts ({origin}).""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "exactness"))
+    text = f"""What theory fixes exactly, as measured in float64. Top left: the largest entry of any
+    single-sample path gradient where q is the true posterior, for four kinds of posterior. Top
+    right: bias in standard errors against the exact gradient (one sample, ELBO), between estimators
+    that must agree at k = 1, and against the standard gradient of the importance-weighted bound
+    (IWAE), where the path derivative must fail for k > 1. Bottom left: gradient variance at q = p,
+    also in the first of two stochastic layers, where the variant of the released code keeps some.
+    Bottom right: size of the path derivative's mean relative to the unbiased one near the optimum
+    of the toy of Rainforth et al. (2018). Dotted: limits of our verdicts ({origin})."""
+    return style.caption(made, text)
 
 
 def _zeros(frame: DataFrame) -> list[Line]:
@@ -110,9 +107,7 @@ def _dots(axes: Axes, lines: list[Line], what: str, label: str, linear_below: fl
         look = style.look(name)
         where = np.full(len(values), place)
         axes.plot(np.abs(values), where, look.marker, color=look.colour, clip_on=False, zorder=4)
-    axes.set_yticks(range(len(lines)), [text for text, _, _ in lines])
-    axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    panels.listed(axes, [text for text, _, _ in lines])
     axes.set_xscale("symlog", linthresh=linear_below, linscale=0.4)
     top = max(float(np.abs(values).max()) for _, _, values in lines)
     decades = np.arange(np.ceil(np.log10(linear_below)), np.log10(max(top, 1e-9)) + 1)

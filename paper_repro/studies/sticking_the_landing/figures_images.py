@@ -8,22 +8,21 @@ of the test set by importance sampling (Burda et al. 2016, equation 8), in nats 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 from pandas import DataFrame, concat
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis import reported as reported_numbers
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import reported_numbers
+from paper_repro.results.frames import Results
 
 STUDY = "sticking_the_landing"
-REPORTED = Path(__file__).with_name("reported.csv")
 CELL = ["layers", "objective", "k"]  # rows of Table 1
 FULL_SCHEDULE = 8  # stages of 3^i epochs: 3,280 epochs (Burda et al. 2016)
 SOURCES = {"burda2016": ("Burda et al. 2016", "D"), "nbip": ("nbip/IWAE on GitHub", "^")}
@@ -43,17 +42,13 @@ def table1_differences(results: Results) -> Figure:
         axes.axvline(0.0, color="black", linewidth=0.9, zorder=1)
         axes.set(xlabel="difference of test NLL (nats/image)\n← path better · total better →")
     style.legend(made, [axes for axes, _ in row])
-    origin = style.origin(frame, results.unfinished(STUDY, "table1"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""Table 1 as paired differences: test NLL of the path derivative minus that of the total
-        derivative on common seeds, data order and evaluation noise; marks are means with 95 % t
-        intervals, faint dots seeds ({origin}). Left of zero the path derivative is
-        better. Grey: differences that follow from reproductions by others (sources in
-        reported.csv), with other schedules. The path column of the paper's own table is not known
-        to us.""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "table1"))
+    text = f"""Table 1 as paired differences: test NLL of the path derivative minus that of the
+    total derivative on common seeds, data order and evaluation noise; marks are means with 95 % t
+    intervals, faint dots seeds ({origin}). Left of zero the path derivative is better. Grey:
+    differences that follow from reproductions by others (sources in reported.csv), with other
+    schedules. The path column of the paper's own table is not known to us."""
+    return style.caption(made, text)
 
 
 def table1_levels(results: Results) -> Figure:
@@ -66,31 +61,32 @@ def table1_levels(results: Results) -> Figure:
     for axes, dataset in row:
         comparable = _comparable(pick(frame, dataset=dataset))
         for source, (label, marker) in SOURCES.items():
-            known = pick(_reported(source), dataset=dataset)
+            known = reported_numbers(
+                STUDY, metric="nll", estimator="total", by=source, dataset=dataset
+            )
             drawn = _beneath(axes, known, keys, label, marker, hollow=not comparable)
             unlike |= drawn and not comparable
         for estimator, offset in offsets.items():
             _levels(axes, pick(frame, dataset=dataset, estimator=estimator), keys, offset)
-        axes.set(xlabel="test NLL (nats/image)")
+        axes.set(xlabel=METRICS["nll"])
     style.legend(made, [axes for axes, _ in row], 3)
     lost = [results.unfinished(STUDY, name) for name in ("table1", "table1_code")]
-    origin = style.origin(frame, concat(lost))
-    style.mark(made, origin, "hollow: does not compare with ours" if unlike else "")
-    return style.caption(
-        made,
-        f"""Table 1 as levels: test NLL (importance sampling) of the estimators, means with 95 % t
-        intervals over seeds ({origin}); for two layers also the variant that the
-        authors released, which blocks more than its own derivation asks. Grey marks: reported
-        numbers for the total derivative where there are any for the data set; hollow where they do
-        not compare with ours, because their training was longer (3,280 epochs) or, for Omniglot,
-        because their file is another one (and the numbers are quoted from memory): there only our
-        own marks compare with each other.""",
+    origin = style.mark(
+        made, frame, concat(lost), "hollow: does not compare with ours" if unlike else ""
     )
+    text = f"""Table 1 as levels: test NLL (importance sampling) of the estimators, means with 95 %
+    t intervals over seeds ({origin}); for two layers also the variant that the authors released,
+    which blocks more than its own derivation asks. Grey marks: reported numbers for the total
+    derivative where there are any for the data set; hollow where they do not compare with ours,
+    because their training was longer (3,280 epochs) or, for Omniglot, because their file is another
+    one (and the numbers are quoted from memory): there only our own marks compare with each
+    other."""
+    return style.caption(made, text)
 
 
 def _comparable(frame: DataFrame) -> bool:
     """Whether reported levels compare with ours: MNIST at the full schedule."""
-    full = "stages" in frame and bool((frame["stages"] >= FULL_SCHEDULE).all())
+    full = "lr.stages" in frame and bool((frame["lr.stages"] >= FULL_SCHEDULE).all())
     return full and set(frame["dataset"]) == {"mnist"}
 
 
@@ -106,9 +102,8 @@ def _forest(frame: DataFrame) -> tuple[Figure, list[tuple[Axes, str]], list[dict
     keys = [dict(zip(CELL, values, strict=True)) for values in found.itertuples(index=False)]
     made, (row,) = style.figure(1, len(datasets), 1.5 + 0.2 * len(keys))
     for axes, dataset in zip(row, datasets, strict=True):
-        axes.set_yticks(range(len(keys)), [_name(**key) for key in keys])
-        axes.set_ylim(len(keys) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0, labelleft=axes is row[0])
+        panels.listed(axes, [_name(**key) for key in keys])
+        axes.tick_params(axis="y", labelleft=axes is row[0])
         axes.margins(x=0.08)
         axes.set_title(dataset)
     return made, list(zip(row, datasets, strict=True)), keys
@@ -128,16 +123,12 @@ def training_variance(results: Results) -> Figure:
         _ratios(axes, pick(frame, dataset=dataset))
         axes.set_title(dataset or None)
     style.legend(made, row)
-    origin = style.origin(frame, results.unfinished(STUDY, "training_variance"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""Variance of the encoder's gradient with the path derivative over that with the total
-        derivative, both measured at the same weights while training goes on; below 1 the path
-        derivative is quieter. Lines: mean logarithm over seeds; bands: 95 % t intervals
-        ({origin}). Not in the paper: our check of what its estimator does in
-        training.""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "training_variance"))
+    text = f"""Variance of the encoder's gradient with the path derivative over that with the total
+    derivative, both measured at the same weights while training goes on; below 1 the path
+    derivative is quieter. Lines: mean logarithm over seeds; bands: 95 % t intervals ({origin}). Not
+    in the paper: our check of what its estimator does in training."""
+    return style.caption(made, text)
 
 
 def _ratios(axes: Axes, frame: DataFrame) -> None:
@@ -146,17 +137,13 @@ def _ratios(axes: Axes, frame: DataFrame) -> None:
         style.not_run(axes, "training_variance")
         return
     for _, rows in frame.groupby("cell"):
-        keys = ["seed", "step"]
-        path = pick(rows, estimator="path").set_index(keys)["value"]
-        total = pick(rows, estimator="total").set_index(keys)["value"]
-        ratio = (path / total).dropna().rename("value").reset_index()
+        path, total = (pick(rows, estimator=name) for name in ("path", "total"))
         trained = str(rows["cell_estimator"].iloc[0])
-        name = style.look(trained).label
-        panels.line(axes, ratio, trained, label=f"trained with {name}")
+        label = f"trained with {style.look(trained).label}"
+        panels.line(axes, panels.ratio(path, total, "step"), trained, label=label)
     axes.axhline(1.0, color="black", linewidth=0.8, zorder=1)
     axes.set(yscale="log", xlabel="training step", ylabel="variance, path / total")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ticks.plain(axes.yaxis, 1, 2, 5)
     axes.yaxis.set_minor_locator(NullLocator())
 
 
@@ -184,21 +171,12 @@ def _differences(frame: DataFrame, key: dict[str, object]) -> NDArray[np.float64
     return (table["path"] - table["total"]).to_numpy()[None]
 
 
-def _reported(source: str) -> DataFrame:
-    """Reported NLL of the total derivative from one source."""
-    frame = pick(reported_numbers.frame(REPORTED, STUDY), metric="nll", estimator="total")
-    return frame[frame["id"].str.split("-").str[0] == source]
-
-
 def _reported_differences() -> DataFrame:
     """Differences path - total within one reported source; at k = 1 DReG is the path derivative."""
-    frame = pick(reported_numbers.frame(REPORTED, STUDY), metric="nll")
-    frame["source"] = frame["id"].str.split("-").str[0]
+    frame = reported_numbers(STUDY, metric="nll")
     same = (frame["estimator"] == "dreg") & (frame["k"] == 1)
     frame.loc[same, "estimator"] = "path"
-    table = frame.pivot_table(
-        index=["source", "dataset", *CELL], columns="estimator", values="value"
-    )
+    table = frame.pivot_table(index=["by", "dataset", *CELL], columns="estimator", values="value")
     return (table["path"] - table["total"]).dropna().rename("value").reset_index()
 
 

@@ -16,15 +16,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 
 STUDY = "sticking_the_landing"
 FIXED_Z = 1.5  # off the points where a gradient of the score vanishes, 0 and 1
 FLOOR = 0.01  # nats^2: what is smaller, down to an exact zero, is drawn here
 PLACES = (0.0, 0.5, 1.0, 1.5)  # ticks along the path of parameters
-TRACE = "trace of covariance (nats²)"
+TRACE = METRICS["gradient_variance_trace"]
 
 
 def poster_surface(results: Results) -> Figure:
@@ -33,8 +35,9 @@ def poster_surface(results: Results) -> Figure:
     made = style.canvas(3.1)
     places = made.add_gridspec(1, 2, width_ratios=(1.15, 1))
     left, right = places[0], places[1]
-    arrays = _arrays(results, found)
-    if arrays is None:
+    saved = StudyRows(results, STUDY).arrays(found)
+    arrays = {name: array.astype(np.float64) for name, array in saved.items()}
+    if not arrays:
         style.not_run(made.add_subplot(left), "surface")
         style.not_run(made.add_subplot(right), "surface (gradients)")
     else:
@@ -45,24 +48,15 @@ def poster_surface(results: Results) -> Figure:
         _gradients(lower, arrays, 1, "log s")
         upper.set(title=f"Gradients at z = {FIXED_Z:g}", xlabel="")
         style.legend(made, [upper])
-    origin = style.origin(found, results.unfinished(STUDY, "surface"))
-    style.mark(made, origin, "no noise: one run is all there is")
-    return style.caption(
-        made,
-        f"""Left: log p(x, z) - log q(z) for q = N(m, s²) and the true posterior N(0, 1) along a
-        straight path of (m, log s) from (1.5, log 2) at t = 0 through the truth at t = 1 (black),
-        where the surface is flat in z. Right: gradients of a sample that falls on z = {FIXED_Z:g}.
-        At the truth the total derivative is minus the score, the path derivative is zero. The
-        path, and z, are our choice ({origin}).""",
+    origin = style.mark(
+        made, found, results.unfinished(STUDY, "surface"), "no noise: one run is all there is"
     )
-
-
-def _arrays(results: Results, found: DataFrame) -> dict[str, NDArray[np.float64]] | None:
-    """The arrays of the first run that left some."""
-    for cell, seed in sorted(set(zip(found["cell"], found["seed"], strict=True))):
-        if arrays := results.arrays(STUDY, cell, int(seed)):
-            return {name: array.astype(np.float64) for name, array in arrays.items()}
-    return None
+    text = f"""Left: log p(x, z) - log q(z) for q = N(m, s²) and the true posterior N(0, 1) along a
+    straight path of (m, log s) from (1.5, log 2) at t = 0 through the truth at t = 1 (black), where
+    the surface is flat in z. Right: gradients of a sample that falls on z = {FIXED_Z:g}. At the
+    truth the total derivative is minus the score, the path derivative is zero. The path, and z, are
+    our choice ({origin})."""
+    return style.caption(made, text)
 
 
 def _surface(axes: Any, arrays: dict[str, NDArray[np.float64]]) -> None:
@@ -113,17 +107,18 @@ def variance_path(results: Results) -> Figure:
         axes.set(xlabel="a, from the start (0) to the truth (1)", ylabel=TRACE)
         axes.set_ylim(bottom=0.6 * FLOOR)
         style.legend(made, [axes], 3)
-    origin = style.origin(trace, results.unfinished(STUDY, "path_to_truth"))
-    style.mark(made, origin, f"values below {FLOOR:g} drawn there")
-    return style.caption(
+    origin = style.mark(
         made,
-        f"""Trace of the gradient covariance at the points a · (parameters of the truth), between a
-        standard normal (a = 0) and the truth (a = 1), where the path derivative has no variance
-        and the total derivative has that of the score, the Fisher information. Values below
-        {FLOOR:g} are drawn there. Means over pairs of Gaussians of the logarithm, with 95 % t
-        intervals ({origin}). The poster makes the statement in words; the points are our
-        choice.""",
+        trace,
+        results.unfinished(STUDY, "path_to_truth"),
+        f"values below {FLOOR:g} drawn there",
     )
+    text = f"""Trace of the gradient covariance at the points a · (parameters of the truth), between
+    a standard normal (a = 0) and the truth (a = 1), where the path derivative has no variance and
+    the total derivative has that of the score, the Fisher information. Values below {FLOOR:g} are
+    drawn there. Means over pairs of Gaussians of the logarithm, with 95 % t intervals ({origin}).
+    The poster makes the statement in words; the points are our choice."""
+    return style.caption(made, text)
 
 
 def variance_map(results: Results) -> Figure:
@@ -141,16 +136,17 @@ def variance_map(results: Results) -> Figure:
         axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 4], ["0.1", "0.2", "0.5", "1", "2", "4"])
         axes.minorticks_off()
     style.legend(made, [grid[0, 0]])
-    origin = style.origin(frame, results.unfinished(STUDY, "variance_map"))
-    style.mark(made, origin, "lines: closed form, marks: measured")
-    return style.caption(
+    origin = style.mark(
         made,
-        f"""Variance of the one-sample gradients for a Gaussian N(m, s²) and the target N(0, σ²)
-        against s²/σ²; lines are the closed forms of our derivation, marks are measured. The path
-        derivative wins where s² > σ²/2 (dotted), for both parameters. Bottom right: the weight of
-        the score that minimises the variance is s²/σ² itself. Axes are linear below 0.01
-        ({origin}).""",
+        frame,
+        results.unfinished(STUDY, "variance_map"),
+        "lines: closed form, marks: measured",
     )
+    text = f"""Variance of the one-sample gradients for a Gaussian N(m, s²) and the target N(0, σ²)
+    against s²/σ²; lines are the closed forms of our derivation, marks are measured. The path
+    derivative wins where s² > σ²/2 (dotted), for both parameters. Bottom right: the weight of the
+    score that minimises the variance is s²/σ² itself. Axes are linear below 0.01 ({origin})."""
+    return style.caption(made, text)
 
 
 def _variances(axes: Axes, frame: DataFrame, what: str) -> None:
@@ -166,7 +162,7 @@ def _variances(axes: Axes, frame: DataFrame, what: str) -> None:
         x, values = panels.by_seed(pick(measured, estimator=estimator), "s2")
         axes.plot(x, values.mean(-1), look.marker, color=look.colour, markersize=3, zorder=4)
     axes.set_yscale("symlog", linthresh=0.01)
-    axes.set(ylim=(-0.0015, 2 * measured["value"].max()), ylabel="variance (nats²)")
+    axes.set(ylim=(-0.0015, 2 * measured["value"].max()), ylabel=METRICS["gradient_variance"])
     _crossing(axes)
 
 
@@ -178,30 +174,25 @@ def _optimal_weights(axes: Axes, frame: DataFrame) -> None:
     look = style.look("optimal_c")
     x, values = panels.by_seed(pick(frame, metric="c_star_theory", parameter="mu", m=0.0), "s2")
     axes.plot(x, values.mean(-1), color=look.colour, linestyle=look.dash)
-    for (parameter, m), marker in {
-        ("mu", 0.0): "o",
-        ("log_s", 0.0): "s",
-        ("log_s", 1.0): "x",
-    }.items():
+    for parameter, name, m, marker in (
+        *(("mu", "μ", 0.0, "o"), ("log_s", "log s", 0.0, "s"), ("log_s", "log s", 1.0, "x")),
+    ):
         x, values = panels.by_seed(pick(measured, parameter=parameter, m=m), "s2")
-        name = {"mu": "μ", "log_s": "log s"}[parameter]
         axes.plot(x, values.mean(-1), marker, color="black", mfc="none", markersize=3.2,
                   label=f"{name}, m = {m:g}")  # fmt: skip
-    axes.axhline(1.0, color=style.look("path").colour, linewidth=0.8)
-    axes.axhline(0.0, color=style.look("total").colour, linewidth=0.8)
     axes.set(ylabel="best weight c* of the score", title="Optimal control variate")
     axes.legend(loc="upper left", handletextpad=0.2, borderpad=0)
-    axes.annotate("path, c = 1", (0.98, 1.0), xycoords=("axes fraction", "data"), ha="right",
-                  va="bottom", fontsize=6.5, color=style.look("path").colour)  # fmt: skip
-    axes.annotate("total, c = 0", (0.98, 0.0), xycoords=("axes fraction", "data"), ha="right",
-                  va="bottom", fontsize=6.5, color=style.look("total").colour)  # fmt: skip
+    for name, c in (("path", 1.0), ("total", 0.0)):
+        axes.axhline(c, color=style.look(name).colour, linewidth=0.8)
+        panels.text_at(axes, f"{name}, c = {c:g}", (0.98, c), xycoords=("axes fraction", "data"),
+                       ha="right", va="bottom", color=style.look(name).colour)  # fmt: skip
     _crossing(axes)
 
 
 def _crossing(axes: Axes) -> None:
     axes.axvline(0.5, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
-    axes.annotate("½", (0.5, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -1),
-                  textcoords="offset points", va="top", fontsize=7, color=style.GREY)  # fmt: skip
+    panels.text_at(axes, "½", (0.5, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -1),
+                   va="top", fontsize=7, color=style.GREY)  # fmt: skip
 
 
 def snr(results: Results) -> Figure:
@@ -216,19 +207,16 @@ def snr(results: Results) -> Figure:
         axes.set(
             xscale="log", xlabel="importance samples k", title=f"{group.capitalize()} gradient"
         )
-        axes.set_ylabel("signal-to-noise ratio |mean| / sd")
+        axes.set_ylabel(METRICS["snr"])
         _slopes(axes, chosen, (-0.5, 0.5) if group == "encoder" else (0.5,))
     style.legend(made, row)
-    origin = style.origin(frame, results.unfinished(STUDY, "snr"))
-    style.mark(made, origin)
-    return style.caption(
-        made,
-        f"""Signal-to-noise ratio of the gradient of the importance-weighted bound against the
-        number of samples k, on the linear-Gaussian toy of Rainforth et al. (2018), mean over
-        parameters. Dotted: slopes k^(1/2) and k^(-1/2), the rates of the theory for DReG and for
-        the standard encoder gradient; the decoder's gradient is the same in all three. For k > 1
-        the path derivative is biased: its high ratio is that of a wrong mean ({origin}).""",
-    )
+    origin = style.mark(made, frame, results.unfinished(STUDY, "snr"))
+    text = f"""Signal-to-noise ratio of the gradient of the importance-weighted bound against the
+    number of samples k, on the linear-Gaussian toy of Rainforth et al. (2018), mean over
+    parameters. Dotted: slopes k^(1/2) and k^(-1/2), the rates of the theory for DReG and for the
+    standard encoder gradient; the decoder's gradient is the same in all three. For k > 1 the path
+    derivative is biased: its high ratio is that of a wrong mean ({origin})."""
+    return style.caption(made, text)
 
 
 def _slopes(axes: Axes, frame: DataFrame, slopes: tuple[float, ...]) -> None:

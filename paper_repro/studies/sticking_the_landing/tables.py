@@ -7,32 +7,28 @@ the two estimators share initial weights, data order and evaluation noise within
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 
-from paper_repro.analysis import reported as reported_numbers
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.selection import COMMON
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate
+from paper_repro.claims.filters import pick
+from paper_repro.claims.selection import COMMON
+from paper_repro.drawing.study_rows import reported_numbers
+from paper_repro.drawing.tables import NONE, Entry, Table, Tables, estimate
+from paper_repro.results.frames import Results
 
 STUDY = "sticking_the_landing"
-REPORTED = Path(__file__).with_name("reported.csv")
 # The schedule of Burda et al. (2016): 8 stages of 3^i epochs, 3,280 in all, in minibatches of 20.
 FULL_STAGES, FULL_STEPS = 8, 8_000_000
 ROWS = [(layers, k) for layers in (1, 2) for k in (1, 5, 50)]
 MODELS = {"VAE": "elbo", "IWAE": "iwae"}
-KEY = ["layers", "objective", "k"]
 
 
 def table1(results: Results) -> Table:
     """Test NLL in the paper's layout, with the paired difference and Burda et al.'s numbers."""
-    frame = _pick(results.finals(STUDY, "table1", "nll"), split="test", binarisation="fixed")
+    frame = pick(results.finals(STUDY, "table1", "nll"), split="test", binarisation="fixed")
     lost = results.unfinished(STUDY, "table1")
     datasets = sorted({*frame["dataset"], *lost.get("dataset", [])}) or ["mnist", "omniglot"]
-    reported = reported_numbers.frame(REPORTED, STUDY)
-    burda = reported[reported["id"].str.startswith("burda2016-")]
+    burda = reported_numbers(STUDY, by="burda2016")
     columns = ["layers", "k"]
     rows: list[list[Entry]] = [[str(layers), str(k)] for layers, k in ROWS]
     for dataset, (model, objective) in itertools.product(datasets, MODELS.items()):
@@ -44,9 +40,9 @@ def table1(results: Results) -> Table:
             if model == "IWAE" and k == 1:  # with one sample the two bounds are the same
                 row += ["= VAE"] * len(names)
                 continue
-            row += _compared(_pick(frame, **key), _pick(lost, **key))
+            row += _compared(pick(frame, **key), pick(lost, **key))
             if len(names) == 4:
-                row.append(_burda(_pick(burda, **key), _pick(frame, **key)))
+                row.append(_burda(pick(burda, **key), pick(frame, **key)))
     marked = any(str(entry).endswith("†") for row in rows for entry in row)
     return Table(columns, rows, _notes(frame, marked))
 
@@ -55,7 +51,7 @@ def _compared(frame: pd.DataFrame, lost: pd.DataFrame) -> list[Entry]:
     """Total, path, and their difference over the seeds that have both."""
     sides = _sides(frame)
     entries = [
-        estimate(values, list(_pick(lost, estimator=name)["status"]))
+        estimate(values, list(pick(lost, estimator=name)["status"]))
         for name, values in sides.items()
     ]
     return [*entries, estimate((sides["path"] - sides["total"]).dropna())]
@@ -64,7 +60,7 @@ def _compared(frame: pd.DataFrame, lost: pd.DataFrame) -> list[Entry]:
 def _burda(reported: pd.DataFrame, ours: pd.DataFrame) -> Entry:
     """The published number, marked † where ours does not compare with it."""
     if reported.empty:
-        return "—"
+        return NONE
     comparable = (
         len(ours) > 0 and bool(_full(ours).all()) and not (reported["dataset"] == "omniglot").any()
     )
@@ -83,7 +79,7 @@ def _notes(frame: pd.DataFrame, marked: bool) -> list[str]:
             "file is another one than torchvision's (their Omniglot numbers are from memory)."
         )
     if len(frame):
-        for names, group in frame.groupby(["dataset", "tier", "steps", "stages"]):
+        for names, group in frame.groupby(["dataset", "tier", "steps", "lr.stages"]):
             dataset, tier, steps, stages = map(str, names)
             whole = "full" if _full(group).all() else "reduced"
             notes.append(
@@ -95,7 +91,7 @@ def _notes(frame: pd.DataFrame, marked: bool) -> list[str]:
 
 def _full(frame: pd.DataFrame) -> pd.Series:
     """Which rows were trained by the whole schedule."""
-    return (frame["stages"] >= FULL_STAGES) & (frame["steps"] >= FULL_STEPS)
+    return (frame["lr.stages"] >= FULL_STAGES) & (frame["steps"] >= FULL_STEPS)
 
 
 def exactness(results: Results) -> Table:
@@ -104,9 +100,9 @@ def exactness(results: Results) -> Table:
     rows: list[list[Entry]] = []
     for names, group in frame.groupby(["metric", "estimator", "at", "unit"], sort=False):
         metric, estimator, at, unit = map(str, names)
-        where = at.replace(",", ", ") or "—"
-        rows.append([metric, estimator or "—", where, estimate(group["value"]), unit])
-    return _table(["metric", "estimator", "at", "measured", "unit"], rows)
+        where = at.replace(",", ", ") or NONE
+        rows.append([metric, estimator or NONE, where, estimate(group["value"]), unit])
+    return Table(["metric", "estimator", "at", "measured", "unit"], rows)
 
 
 def control_variate(results: Results) -> Table:
@@ -115,14 +111,15 @@ def control_variate(results: Results) -> Table:
     lost = results.unfinished(STUDY, "gaussian_fit")
     rows: list[list[Entry]] = []
     for cell in dict.fromkeys([*frame["cell"], *lost["cell"]]):
-        mine, gone = _pick(frame, cell=cell), _pick(lost, cell=cell)
+        mine, gone = pick(frame, cell=cell), pick(lost, cell=cell)
         setting = (mine if len(mine) else gone).iloc[0]
-        weight = f"c = {setting['c']:g}" if setting["score"] == "fixed" else setting["score"] or "—"
+        score = setting["score"] or NONE
+        weight = f"c = {setting['c']:g}" if score == "fixed" else score
         measured = estimate(mine["value"], list(gone["status"]))
         rows.append([setting["optimizer"], setting["cell_estimator"], weight, measured])
     notes = ["Gradient = total + c · score: c = 0 is the total, c = 1 the path derivative."]
     columns = ["optimizer", "estimator", "weight of the score", "KL over the last 100 steps (nats)"]
-    return _table(columns, rows, notes)
+    return Table(columns, rows, notes)
 
 
 def gradient_variance(results: Results) -> Table:
@@ -137,7 +134,7 @@ def gradient_variance(results: Results) -> Table:
     notes = ["Traces in nats². a = 0 is the start, a = 1 the true posterior; seeds are Gaussians."]
     if len(fisher):
         notes.append(f"Trace of the Fisher information at a = 1: {estimate(fisher['value'])}.")
-    return _table(["a", "total", "path", "path / total"], rows, notes)
+    return Table(["a", "total", "path", "path / total"], rows, notes)
 
 
 def costs(results: Results) -> Table:
@@ -152,38 +149,24 @@ def costs(results: Results) -> Table:
                 f"{group['runs'].sum():g}",
                 f"{group['seconds'].sum() / group['runs'].sum():.3g}",
                 f"{group['seconds'].sum():.4g}",
-                f"{speed:.4g}" if (speed := group["steps_per_second"].mean()) else "—",
+                f"{speed:.4g}" if (speed := group["steps_per_second"].mean()) else NONE,
                 f"{group['peak_memory_mib'].max():.4g}",
-                f"{group['flops'].sum():.3g}" if (group["flops"] > 0).all() else "—",
+                f"{group['flops'].sum():.3g}" if (group["flops"] > 0).all() else NONE,
             ]
         )
     measured = ["runs", "s / run", "s", "steps / s", "peak MiB", "FLOPs"]
     notes = ["FLOPs of the training steps' matrix products, counted for runs of a minute or more."]
-    return _table(["experiment", "tier", "device", *measured], rows, notes)
+    return Table(["experiment", "tier", "device", *measured], rows, notes)
 
 
 def _sides(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Values of total and path, indexed by what two runs must share to be a pair."""
     return {
-        name: _pick(frame, estimator=name).set_index(COMMON)["value"] for name in ("total", "path")
+        name: pick(frame, estimator=name).set_index(COMMON)["value"] for name in ("total", "path")
     }
 
 
-def _table(columns: list[str], rows: list[list[Entry]], notes: list[str] | None = None) -> Table:
-    """A table that says so where nothing was run."""
-    empty: list[Entry] = [NOT_RUN] * len(columns)
-    return Table(columns, rows or [empty], notes or [])
-
-
-def _pick(frame: pd.DataFrame, **wanted: object) -> pd.DataFrame:
-    for column, value in wanted.items():
-        if column not in frame:
-            return frame.iloc[:0]
-        frame = frame[frame[column] == value]
-    return frame
-
-
-TABLES: dict[str, Callable[[Results], Table]] = {
+TABLES: Tables = {
     "table1": table1,
     "exactness": exactness,
     "control_variate": control_variate,

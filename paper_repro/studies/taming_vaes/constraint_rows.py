@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from paper_repro.analysis.results import Results
+from paper_repro.drawing import style
+from paper_repro.drawing.study_rows import Setting, of
+from paper_repro.drawing.style import Look
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
 
 EXPERIMENT = "constraints"
@@ -29,6 +32,12 @@ REACHED = {
     "FRE": ("feature_error", True),
     "CLA": ("class_probability", False),
     "PNCC": ("patch_correlation", False),
+}
+LOOKS = {
+    "RE": Look("RE", style.BLUE, "-", "^"),
+    "FRE": Look("FRE", style.AMBER, (0, (4, 1.2)), "s"),
+    "CLA": Look("CLA", style.GREEN, (0, (5, 1, 1, 1)), "o"),
+    "PNCC": Look("PNCC", style.PINK, (0, (1.2, 1.2)), "P"),
 }
 SLACK, MARGIN = 1.05, 0.02  # met: within 5 % of an error, 0.02 of a probability or correlation
 
@@ -94,12 +103,12 @@ def singles(found: list[Bounds]) -> dict[str, Bounds]:
 
 
 def relative_violation(
-    results: Results, name: str, wanted: Bounds, setting: plane_rows.Setting
+    results: Results, name: str, wanted: Bounds, setting: Setting
 ) -> pd.DataFrame:
     """Curves of a constraint's violation over its threshold: 0 is met, -1 the most there can be of
     an error."""
     curves = plane_rows.curves(results, EXPERIMENT, f"violation_{name}")
-    mine = under(plane_rows.of(curves, setting), wanted)
+    mine = under(of(curves, setting), wanted)
     kappa = dict(wanted.entries)[name]
     scale = kappa if name in ("CLA", "PNCC") else kappa**2
     if name == "RE":

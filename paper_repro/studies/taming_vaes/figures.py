@@ -1,15 +1,8 @@
-"""Figures of Rezende and Viola, "Taming VAEs" (arXiv 1810.00597).
-
-Every function takes the `Results` and returns a figure whose caption states what is drawn.
-"""
+"""Figures of Rezende and Viola, "Taming VAEs" (arXiv 1810.00597)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from matplotlib.figure import Figure
-
-from paper_repro.analysis.results import Results
+from paper_repro.drawing.draw import Figures
 from paper_repro.studies.taming_vaes import (
     figures_constraints,
     figures_method,
@@ -18,7 +11,7 @@ from paper_repro.studies.taming_vaes import (
     figures_theory,
 )
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {
+FIGURES: Figures = {
     "figure1": figures_theory.figure1,
     "figure2": figures_theory.figure2,
     "figure2_random": figures_theory.figure2_random,

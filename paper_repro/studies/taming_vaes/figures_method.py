@@ -12,12 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.spans import reduced
-from paper_repro.studies.taming_vaes import plane_rows, ticks
-from paper_repro.studies.taming_vaes.plane_rows import Setting
+from paper_repro.claims.curve_summaries import reduced
+from paper_repro.claims.filters import pick
+from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style, ticks
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import RUN, Setting, of
+from paper_repro.results.frames import Results
+from paper_repro.studies.taming_vaes import plane_rows
+from paper_repro.studies.taming_vaes.plane_rows import LOOKS
 
 OPTIONS = ("decay", "rate", "clip")
 SHOWN = {"decay": r"$\alpha$", "rate": "rate", "clip": "clip"}
@@ -33,23 +36,23 @@ def variants(results: Results) -> tuple[list[tuple[str, pd.DataFrame]], Setting 
     setting = next(iter(plane_rows.settings(other)), None)
     if setting is None:
         return [], None
-    other = plane_rows.of(other, setting)
+    other = of(other, setting)
     kappa = plane_rows.kappas(other)[0]
-    usual = pick(plane_rows.of(plane_rows.points(results, "sweep"), setting), kappa=kappa)
+    usual = pick(of(plane_rows.points(results, "sweep"), setting), kappa=kappa)
     usual = usual[usual["steps"].isin(set(other["steps"]))]
     peaks = pd.concat(
         [
             reduced(plane_rows.curves(results, name, "multiplier_RE"), {}, "highest")
             for name in ("sweep", "sensitivity")
         ]
-    )[[*plane_rows.RUN, "value"]].rename(columns={"value": "peak"})
+    )[[*RUN, "value"]].rename(columns={"value": "peak"})
     named = _named_variants(other)
     if len(usual):
         named.insert(0, (f"{variant(usual.iloc[0].to_dict()) or DEFAULT} (sweep)", usual))
     found = [
         (
             name,
-            frame.merge(peaks, on=plane_rows.RUN, how="left").assign(ratio=frame["rmse"] / kappa),
+            frame.merge(peaks, on=RUN, how="left").assign(ratio=frame["rmse"] / kappa),
         )
         for name, frame in ((name, frame.reset_index(drop=True)) for name, frame in named)
         if len(frame)
@@ -76,30 +79,29 @@ def variant(settings: Mapping[Any, Any]) -> str:
 def figure10(results: Results) -> Figure:
     """Figure 10 (ours): the step of lambda and its moving average."""
     found, setting = variants(results)
-    lost = plane_rows.lost(results, ["sensitivity"])
+    lost = plane_rows.lost(results, "sensitivity")
     made, grid = style.figure(1, 3, 0.85 + 0.24 * max(5, len(found)))
     columns = {
         "ratio": r"RMS error / $\kappa$",
         "peak": r"largest $\lambda$",
-        "rate": "KL (nats/image)",
+        "rate": METRICS["rate"],
     }
     for axes, (column, label) in zip(grid[0], columns.items(), strict=True):
         if not found:
             style.not_run(axes, f"sensitivity ({column})")
             continue
         for place, (_, frame) in enumerate(found):
-            panels.rows(axes, [place], frame[column].dropna().to_numpy(float)[None], "geco")
+            panels.rows(axes, [place], frame[column].dropna().to_numpy(float)[None], LOOKS["geco"])
         names = [name.replace("read literally", "\nread literally") for name, _ in found]
         names = [name.replace("alpha", SHOWN["decay"]) for name in names]
-        axes.set_yticks(range(len(found)), names if axes is grid[0, 0] else [])
-        axes.set(xlabel=label, ylim=(len(found) - 0.5, -0.5))
-        axes.tick_params(axis="y", length=0)
+        panels.listed(axes, names if axes is grid[0, 0] else [""] * len(found))
+        axes.set_xlabel(label)
         axes.margins(x=0.12)
         if column == "peak":
             axes.set_xscale("log")
             low, high = axes.get_xlim()
             if high < 30 * low:  # over more than that, powers of ten leave room between them
-                ticks.plain_ticks(axes.xaxis, low, high)
+                ticks.few(axes.xaxis, low, high)
     if found:
         for end in (0.95, 1.0, 1.05):
             dash = (0, (1, 1)) if end != 1 else "-"
@@ -107,17 +109,14 @@ def figure10(results: Results) -> Figure:
         grid[0, 0].set_title(str(setting))
     every = pd.concat([frame for _, frame in found]) if found else pd.DataFrame()
     rows = every.assign(value=every["ratio"]) if found else plane_rows.finals(results, "sweep", "")
-    where = style.origin(rows, lost)
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Figure 10. GECO with other moving averages (alpha), rates and clips of log lambda than
-        in the sweep (first row), and as Algorithm 1 may be read literally: violations per pixel,
-        rate 1, no clip. What a row does not name is as by default ({DEFAULTS}). RMS error over
-        kappa (dotted: 5 %) and KL are means over the last 5 % of training, lambda is that of the
-        error summed over pixels at its largest. Dots: seeds; intervals: 95 % t ({where}).
-        The paper gives neither alpha nor rate.""",
-    )
+    where = style.mark(made, rows, lost)
+    text = f"""Figure 10. GECO with other moving averages (alpha), rates and clips of log lambda
+    than in the sweep (first row), and as Algorithm 1 may be read literally: violations per pixel,
+    rate 1, no clip. What a row does not name is as by default ({DEFAULTS}). RMS error over kappa
+    (dotted: 5 %) and KL are means over the last 5 % of training, lambda is that of the error summed
+    over pixels at its largest. Dots: seeds; intervals: 95 % t ({where}). The paper gives neither
+    alpha nor rate."""
+    return style.caption(made, text)
 
 
 # The parts of an architecture from image to image, and what is drawn from where.
@@ -165,14 +164,11 @@ def figure11(results: Results) -> Figure:
         axes.text(
             0.0, -0.02, _sizes(rows, name), transform=axes.transAxes, fontsize=6.5, va="bottom"
         )
-    where = style.origin(rows, plane_rows.lost(results, names))
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Figure 11. The three architectures, and the number of weights of the models as they were
-        trained ({where}). A RealNVP as prior is our reading of VAE+NVP, which may mean a posterior;
-        the paper's sizes are not known to us, and all sizes are ours.""",
-    )
+    where = style.mark(made, rows, plane_rows.lost(results, *names))
+    text = f"""Figure 11. The three architectures, and the number of weights of the models as they
+    were trained ({where}). A RealNVP as prior is our reading of VAE+NVP, which may mean a
+    posterior; the paper's sizes are not known to us, and all sizes are ours."""
+    return style.caption(made, text)
 
 
 def _diagram(axes: Axes, name: str, parts: Sequence[tuple[str, str]]) -> None:
@@ -218,9 +214,9 @@ def _sizes(rows: pd.DataFrame, name: str) -> str:
     for setting in plane_rows.settings(rows):
         if setting.model.removeprefix("conditional ").removeprefix("MLP ") != name:
             continue
-        counts = sorted({int(n) for n in plane_rows.of(rows, setting)["value"].dropna()})
+        counts = sorted({int(n) for n in of(rows, setting)["value"].dropna()})
         note = " (MLP)" if setting.model == "MLP VAE+NVP" else ""
-        listed += [f"{plane_rows.shown(setting.dataset)}{note} {count:,}" for count in counts]
+        listed += [f"{shown(setting.dataset)}{note} {count:,}" for count in counts]
     half = -(-len(listed) // 2) if len(listed) > 4 else len(listed)
     lines = [", ".join(listed[:half]), ", ".join(listed[half:])]
     return "weights: " + ("\n".join(filter(None, lines)) if listed else "not run")

@@ -11,20 +11,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_repro.analysis import panels, strips, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN
+from paper_repro.claims.filters import pick
+from paper_repro.data.names import shown
+from paper_repro.drawing import panels, style
+from paper_repro.drawing import picture_rows as strips
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.drawing.study_rows import StudyRows, of
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
-from paper_repro.studies.taming_vaes.figures_constraints import saved
-from paper_repro.studies.taming_vaes.plane_rows import Setting
+from paper_repro.studies.taming_vaes.plane_rows import STUDY
 
 RADIUS = 2  # coverage counts samples within so many times a threshold of an image
 EACH = 2  # samples a threshold
 MARKS = "hDv^sPo<>X*"
-COLOURS = {
-    dataset: (style.COLOURS[place % len(style.COLOURS)], MARKS[place % len(MARKS)])
-    for place, dataset in enumerate(plane_rows.SETS)
+LOOKS = {
+    name: (style.COLOURS[place % len(style.COLOURS)], MARKS[place % len(MARKS)])
+    for place, name in enumerate(plane_rows.DATASETS)
 }
 
 
@@ -32,7 +34,7 @@ def figure7(results: Results) -> Figure:
     """Figure 7 (ours): coverage over the thresholds."""
     cover = {n: _at_radius(results, n) for n in ("sweep", "baselines")}
     near = plane_rows.finals(results, "sweep", "nearest")
-    lost = plane_rows.lost(results, ("sweep", "baselines"))
+    lost = plane_rows.lost(results, "sweep", "baselines")
     models = list(dict.fromkeys(s.model for s in plane_rows.settings(cover["sweep"], near)))
     made, grid = style.figure(2, max(1, len(models)), 4.3)
     for (upper, lower), model in zip(grid.T, models or [""], strict=True):
@@ -51,17 +53,14 @@ def figure7(results: Results) -> Figure:
                    markerfacecolor="white", label="ELBO at the same radii")  # fmt: skip
     style.legend(made, grid.reshape(-1), 4)
     every = pd.concat([*cover.values(), near])
-    where = style.origin(every, lost)
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Figure 7. Coverage: the share of draws from the prior that decode to something within an
-        RMS distance per pixel of {RADIUS} kappa of a training image (top), and their mean distance
-        to the nearest one (bottom; dotted: {RADIUS} kappa). Solid: GECO trained at kappa; hollow
-        and dashed: one model trained by the ELBO with variance 1 at the same radii. Intervals:
-        95 % t over seeds ({where}). A share of 1 is also reached by a model that draws nothing but
-        the mean image. The measure is ours; the paper's Figure 7 is not known to us.""",
-    )
+    where = style.mark(made, every, lost)
+    text = f"""Figure 7. Coverage: the share of draws from the prior that decode to something within
+    an RMS distance per pixel of {RADIUS} kappa of a training image (top), and their mean distance
+    to the nearest one (bottom; dotted: {RADIUS} kappa). Solid: GECO trained at kappa; hollow and
+    dashed: one model trained by the ELBO with variance 1 at the same radii. Intervals: 95 % t over
+    seeds ({where}). A share of 1 is also reached by a model that draws nothing but the mean image.
+    The measure is ours; the paper's Figure 7 is not known to us."""
+    return style.caption(made, text)
 
 
 def _at_radius(results: Results, experiment: str) -> pd.DataFrame:
@@ -97,55 +96,43 @@ def _nearest(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def _by_set(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(s.dataset, plane_rows.of(frame, s)) for s in plane_rows.settings(frame)]
+    return [(s.dataset, of(frame, s)) for s in plane_rows.settings(frame)]
 
 
 def _line(axes: Axes, frame: pd.DataFrame, dataset: str, *, hollow: bool = False) -> None:
-    at, values = panels.by_seed(frame, "kappa")
-    mean, low, high = panels.student(values)
-    colour, marker = COLOURS.get(dataset, (style.GREY, "o"))
-    axes.errorbar(
-        at, mean, yerr=np.nan_to_num(np.stack([mean - low, high - mean])), color=colour,
-        marker=marker, linestyle=(0, (3, 2)) if hollow else "-", capsize=1.5, linewidth=1,
-        markerfacecolor="white" if hollow else colour,
-        label="_" if hollow else plane_rows.shown(dataset),
-    )  # fmt: skip
+    colour, marker = LOOKS.get(dataset, (style.GREY, "o"))
+    panels.bars(axes, *panels.by_seed(frame, "kappa"), color=colour, marker=marker, capsize=1.5,
+                linestyle=(0, (3, 2)) if hollow else "-", linewidth=1,
+                markerfacecolor="white" if hollow else colour,
+                label="_" if hollow else shown(dataset))  # fmt: skip
 
 
 def figure9(results: Results) -> Figure:
     """Figure 9 (ours): samples of the prior over the thresholds."""
     rate = plane_rows.finals(results, "sweep", "rate")
-    lost = plane_rows.lost(results, ["sweep"])
-    thresholds = plane_rows.kappas(rate)
-    drawn = []
+    lost = plane_rows.lost(results, "sweep")
+    thresholds, rows, drawn = plane_rows.kappas(rate), StudyRows(results, STUDY), []
     for setting in plane_rows.settings(rate, lost):
-        mine, parts = plane_rows.of(rate, setting), []
+        mine, parts = of(rate, setting), []
         for kappa in thresholds:
-            parts.append(saved(results, pick(mine, kappa=kappa), "samples")[:EACH])
+            parts.append(rows.pictures(pick(mine, kappa=kappa), "samples", EACH))
         shapes = {part.shape[1:] for part in parts if len(part)}
-        text = plane_rows.missing(plane_rows.of(lost, setting)) or NOT_RUN
-        pictures = np.empty((0, 1, 1, 1), dtype=np.uint8)
+        missing, pictures = style.lost_text(of(lost, setting)), strips.NOTHING
         if shapes:
             blank = np.full((EACH, *next(iter(shapes))), 235, dtype=np.uint8)  # a run that lacks
             pictures = np.concatenate([part if len(part) else blank for part in parts])
-            text = plane_rows.missing(plane_rows.of(lost, setting))
-        drawn.append(strips.Strip(_label(setting), pictures, text.replace(", ", "\n")))
-    blank_strip = strips.Strip("samples", np.empty((0, 1, 1, 1), dtype=np.uint8), "not run: sweep")
+        label = f"{shown(setting.dataset)}\n{setting.model.replace('conditional', 'cond.')}"
+        text = missing or ("" if shapes else NOT_RUN)
+        drawn.append(strips.Strip(label, pictures, text.replace(", ", "\n")))
+    blank_strip = strips.Strip("samples", strips.NOTHING, "not run: sweep")
     listed = ", ".join(f"{kappa:g}" for kappa in thresholds)
     made = strips.figure(drawn or [blank_strip], f"draws from the prior, {EACH} for each kappa\n")
     for place, kappa in enumerate(thresholds):
         middle = (place + 0.5) * EACH * (1 + strips.GAP) - strips.GAP / 2
         made.axes[0].text(middle, 1.08, rf"$\kappa$ = {kappa:g}", ha="center", va="bottom",
                           fontsize=6.5)  # fmt: skip
-    where = style.origin(rate, lost)
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Figure 9. Two draws from the prior of a model trained by GECO at each threshold, from
-        left to right kappa = {listed or "not run"}; conditional models draw under the conditions of
-        the first test images. First seed ({where}). The paper's Figure 9 is not known to us.""",
-    )
-
-
-def _label(setting: Setting) -> str:
-    return f"{plane_rows.shown(setting.dataset)}\n{setting.model.replace('conditional', 'cond.')}"
+    where = style.mark(made, rate, lost)
+    text = f"""Figure 9. Two draws from the prior of a model trained by GECO at each threshold, from
+    left to right kappa = {listed or "not run"}; conditional models draw under the conditions of the
+    first test images. First seed ({where}). The paper's Figure 9 is not known to us."""
+    return style.caption(made, text)

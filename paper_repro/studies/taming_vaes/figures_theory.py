@@ -7,14 +7,14 @@ the paper's; `step_size` and `water_filling` are ours.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from pandas import DataFrame
 
-from paper_repro.analysis import panels, style
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import panels, style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import StudyRows
+from paper_repro.results.frames import Results
 
 STUDY = "taming_vaes"
 COLOURS = (style.BLUE, style.AMBER, style.GREEN)
@@ -31,26 +31,10 @@ RULES = {  # rule -> label, colour, dash
 }
 
 
-def finals(results: Results, *experiments: str) -> tuple[DataFrame, str]:
-    """Final rows of experiments, and where they come from."""
-    frames = [results.finals(STUDY, name) for name in experiments]
-    lost = [results.unfinished(STUDY, name) for name in experiments]
-    frame = pd.concat(frames, ignore_index=True)
-    return frame, style.origin(frame, pd.concat(lost, ignore_index=True))
-
-
-def first_arrays(results: Results, frame: DataFrame) -> dict[str, np.ndarray]:
-    """Arrays of the first run that left some; empty where none did."""
-    for cell, seed in sorted(set(zip(frame["cell"], frame["seed"], strict=True))):
-        if found := results.arrays(STUDY, cell, int(seed)):
-            return found
-    return {}
-
-
 def figure1(results: Results) -> Figure:
     """Posteriors over z, and the decoder that is best for them."""
-    frame, where = finals(results, "schematic")
-    arrays = first_arrays(results, frame)
+    frame, lost = StudyRows(results, STUDY).with_lost("schematic")
+    arrays = StudyRows(results, STUDY).arrays(frame)
     made, grid = style.figure(2, 1, 3.9)
     top, bottom = grid[:, 0]
     top.set_title("Posteriors over z")
@@ -62,17 +46,14 @@ def figure1(results: Results) -> Figure:
         _posteriors(top, arrays)
         _decoder(bottom, arrays)
         made.align_ylabels([top, bottom])
-    style.mark(made, where, "closed form")
-    return style.caption(
-        made,
-        f"""Top: three Gaussian posteriors over a one-dimensional z and the prior. Bottom: the
-        decoder of least squared error, g(z) = sum of w_i(z) x_i (Proposition 1). Where two
-        posteriors overlap g mixes their points, with the average (ring) where both weigh the same:
-        blur. Where none has mass (grey: the posteriors' average density is below 1 % of the
-        prior's) g is undetermined: 0.001 added to every density (dotted) moves it there, while
-        nothing changes where training takes its samples.
-        Points and posteriors are ours ({where}).""",
-    )
+    where = style.mark(made, frame, lost, "closed form")
+    text = f"""Top: three Gaussian posteriors over a one-dimensional z and the prior. Bottom: the
+    decoder of least squared error, g(z) = sum of w_i(z) x_i (Proposition 1). Where two posteriors
+    overlap g mixes their points, with the average (ring) where both weigh the same: blur. Where
+    none has mass (grey: the posteriors' average density is below 1 % of the prior's) g is
+    undetermined: 0.001 added to every density (dotted) moves it there, while nothing changes where
+    training takes its samples. Points and posteriors are ours ({where})."""
+    return style.caption(made, text)
 
 
 def _shade(axes: Axes, arrays: dict[str, np.ndarray]) -> None:
@@ -135,9 +116,9 @@ def figure2_random(results: Results) -> Figure:
 
 
 def _phases(results: Results, points: str, what: str) -> Figure:
-    frame, where = finals(results, "phases")
+    frame, lost = StudyRows(results, STUDY).with_lost("phases")
     frame = pick(frame, points=points)
-    arrays = first_arrays(results, frame)
+    arrays = StudyRows(results, STUDY).arrays(frame)
     made = style.canvas(4.3)
     grid = made.add_gridspec(2, 4, height_ratios=[1, 1.25])
     top = [made.add_subplot(grid[0, i]) for i in range(4)]
@@ -153,18 +134,15 @@ def _phases(results: Results, points: str, what: str) -> Figure:
         _energy(left, arrays)
         _curvature(right, arrays)
         style.legend(made, [top[0], left, right], 5)
-    style.mark(made, where if len(frame) else "not run", "drawn: one seed")
-    return style.caption(
-        made,
-        f"""Fixed points of a beta-VAE whose latent space is cut into 32 tiles, on {what} (ours).
-        Top: 32 random starts of psi = g(z) move along the fixed-point equations (grey) to fixed
-        points (red rings) among the data (blue); their number grows as beta falls. Below, with psi
-        followed from hot to cold: the mean squared error E and the size of its second derivative,
-        with its three maxima that are highest when multiplied by beta, jumps of dE/dbeta (marks),
-        and, as dashed lines, the beta just above each at which theory says that a cluster must
-        split, the largest eigenvalue of the covariance of a
-        cluster. beta = 1 / (2 lambda) ({where}).""",
-    )
+    where = style.mark(made, frame, lost if len(frame) else lost.iloc[:0], "drawn: one seed")
+    text = f"""Fixed points of a beta-VAE whose latent space is cut into 32 tiles, on {what} (ours).
+    Top: 32 random starts of psi = g(z) move along the fixed-point equations (grey) to fixed points
+    (red rings) among the data (blue); their number grows as beta falls. Below, with psi followed
+    from hot to cold: the mean squared error E and the size of its second derivative, with its three
+    maxima that are highest when multiplied by beta, jumps of dE/dbeta (marks), and, as dashed
+    lines, the beta just above each at which theory says that a cluster must split, the largest
+    eigenvalue of the covariance of a cluster. beta = 1 / (2 lambda) ({where})."""
+    return style.caption(made, text)
 
 
 def _paths(axes: Axes, arrays: dict[str, np.ndarray], place: int) -> None:
@@ -214,12 +192,12 @@ def _curvature(axes: Axes, arrays: dict[str, np.ndarray]) -> None:
 
 def step_size(results: Results) -> Figure:
     """Multiplier and KL over the iterations per step rule."""
-    frame, where = finals(results, "step_size")
+    frame, lost = StudyRows(results, STUDY).with_lost("step_size")
     curves = results.frame(STUDY, "step_size", kind="curve")
     made, (row,) = style.figure(1, 2, 2.9)
     for axes, metric, name, log in (
         (row[0], "multiplier", r"$\lambda$", True),
-        (row[1], "rate", "KL (nats/image)", False),
+        (row[1], "rate", METRICS["rate"], False),
     ):
         axes.set_title(r"Multiplier $\lambda$" if log else "KL")
         exact = pick(frame, metric=f"water_filling_{metric}")
@@ -238,24 +216,22 @@ def step_size(results: Results) -> Figure:
         if log:
             axes.set_yscale("log")
     style.legend(made, row, 3)
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""GECO on a linear-Gaussian VAE (exact expectations, kappa = 0.1) with different steps of
-        log lambda, which Algorithm 1 leaves open: rate times the violation as a mean over pixels, a
-        sum, or relative to the threshold. All have the same solution (dotted); a step that is free
-        of scale or clip sends lambda, and with it the KL, far beyond it while the network is still
-        untrained, and a careful one takes thousands of iterations. lambda is in nats per unit of
-        the summed squared error; lines are means over seeds ({where}).""",
-    )
+    where = style.mark(made, frame, lost)
+    text = f"""GECO on a linear-Gaussian VAE (exact expectations, kappa = 0.1) with different steps
+    of log lambda, which Algorithm 1 leaves open: rate times the violation as a mean over pixels, a
+    sum, or relative to the threshold. All have the same solution (dotted); a step that is free of
+    scale or clip sends lambda, and with it the KL, far beyond it while the network is still
+    untrained, and a careful one takes thousands of iterations. lambda is in nats per unit of the
+    summed squared error; lines are means over seeds ({where})."""
+    return style.caption(made, text)
 
 
 def water_filling(results: Results) -> Figure:
     """Where GECO ends on the linear VAE, on the rate-distortion curve."""
-    frame, where = finals(results, "linear")
+    frame, lost = StudyRows(results, STUDY).with_lost("linear")
     made, (row,) = style.figure(1, 2, 2.8)
     for axes, metric, name in (
-        (row[0], "rate", "KL (nats/image)"),
+        (row[0], "rate", METRICS["rate"]),
         (row[1], "multiplier", r"$\lambda$ (nats per unit of error)"),
     ):
         axes.set_title("Rate" if metric == "rate" else r"Multiplier $\lambda$")
@@ -274,11 +250,9 @@ def water_filling(results: Results) -> Figure:
         if metric == "multiplier":
             axes.set_yscale("log")
         axes.legend()
-    style.mark(made, where)
-    return style.caption(
-        made,
-        f"""Linear-Gaussian VAEs trained with GECO at five thresholds (rings, one per seed) against
-        reverse water-filling, the rate-distortion function of the data (lines join its values at
-        these thresholds). KL falls with kappa; lambda is minus the slope of the KL in the squared
-        error. Covariance and dimensions are ours ({where}).""",
-    )
+    where = style.mark(made, frame, lost)
+    text = f"""Linear-Gaussian VAEs trained with GECO at five thresholds (rings, one per seed)
+    against reverse water-filling, the rate-distortion function of the data (lines join its values
+    at these thresholds). KL falls with kappa; lambda is minus the slope of the KL in the squared
+    error. Covariance and dimensions are ours ({where})."""
+    return style.caption(made, text)

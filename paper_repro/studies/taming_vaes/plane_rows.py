@@ -6,51 +6,35 @@ last 5 % of its training, on training batches with z sampled as it is trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import FINISHED, Results
-from paper_repro.analysis.spans import reduced
+from paper_repro.claims.curve_summaries import reduced
+from paper_repro.claims.filters import pick
+from paper_repro.drawing import study_rows, style
+from paper_repro.drawing.study_rows import RUN, Setting, StudyRows, of
+from paper_repro.drawing.style import Look
+from paper_repro.results.frames import Results
 
 STUDY = "taming_vaes"
 END = {"min": 0.95}  # of training, as in the claims
-RUN = ["cell", "seed"]
 ROTATED = ("mnist_rotate", "digits_rotate")
-SETS = {
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "color_mnist": "Color-MNIST",
-    "cifar10": "CIFAR-10",
-    "celeba_half_64": "CelebA 64x64 (half)",
-    "mnist_rotate": "MNIST-rotate",
-    "digits": "digits",
-    "sprites": "sprites",
-    "patches": "patches",
-    "color_digits": "Color-digits",
-    "digits_rotate": "digits-rotate",
-}
+DATASETS = (  # in the order of figures and tables
+    *("mnist", "fashion_mnist", "color_mnist", "cifar10", "celeba_half_64", "mnist_rotate"),
+    *("digits", "sprites", "patches", "color_digits", "digits_rotate"),
+)
 MODELS = ("conditional ConvDRAW", "ConvDRAW", "VAE+NVP", "MLP VAE+NVP", "VAE", "MLP VAE")
-# Names of methods, which are those of their looks in `analysis.style`, and of their objectives.
-METHODS = {"elbo": "elbo", "gqn": "gqn", "beta_ramp": "beta_elbo"}
-
-
-class Setting(NamedTuple):
-    """A data set and the model trained on it, under the names that readers see."""
-
-    dataset: str
-    model: str
-
-    def __str__(self) -> str:
-        return f"{shown(self.dataset)}, {self.model}"
-
-
-def shown(dataset: str) -> str:
-    """A data set's name as readers know it."""
-    return SETS.get(dataset, dataset.replace("_", " "))
+METHODS = {"elbo": "elbo", "gqn": "gqn", "beta_ramp": "beta_elbo"}  # with their objectives
+LOOKS = {
+    "geco": Look("GECO", style.BLUE, "-", "h"),
+    "elbo": Look("ELBO", style.GREEN, (0, (4, 1.2)), "D"),
+    "gqn": Look("ELBO, annealed by hand", style.RED, (0, (3, 1)), "v"),
+    "beta_ramp": Look(r"ELBO, $\beta$ ramp", style.AMBER, (0, (5, 1, 1, 1)), "P"),
+    "capacity": Look("lowest error reached", style.GREY, (0, (4, 2)), "_"),
+    "water_filling": Look("PCA bound", "#000000", (0, (1, 1.5)), "|"),
+}
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
@@ -69,10 +53,7 @@ def _model(model: str, prior: str, dataset: str) -> str:
 
 def curves(results: Results, experiment: str, metric: str) -> pd.DataFrame:
     """Training curves of the runs of an experiment that ended well."""
-    rows = results.frame(STUDY, experiment, metric, "curve")
-    rows = rows[(rows["status"] == FINISHED) & (rows["split"] == "train")]
-    gone = pd.MultiIndex.from_frame(results.unfinished(STUDY, experiment)[RUN])
-    return named(rows[~pd.MultiIndex.from_frame(rows[RUN]).isin(gone)])
+    return named(StudyRows(results, STUDY).curves(experiment, metric=metric))
 
 
 def ends(results: Results, experiment: str, metric: str) -> pd.DataFrame:
@@ -102,28 +83,15 @@ def of_method(frame: pd.DataFrame, method: str) -> pd.DataFrame:
     return pick(frame, objective=METHODS[method])
 
 
-def lost(results: Results, experiments: Iterable[str]) -> pd.DataFrame:
+def lost(results: Results, *experiments: str) -> pd.DataFrame:
     """Runs planned for experiments that left no numbers."""
-    return pd.concat(
-        [named(results.unfinished(STUDY, name)).assign(experiment=name) for name in experiments],
-        ignore_index=True,
-    )
+    return named(StudyRows(results, STUDY).lost(*experiments))
 
 
 def settings(*frames: pd.DataFrame) -> list[Setting]:
-    """The settings of rows or lost runs, by model and data set in the order of MODELS and SETS."""
-    pairs = [frame[["dataset", "shown_model"]] for frame in frames]
-    found = {Setting(*pair) for frame in pairs for pair in frame.itertuples(index=False)}
-    order = [*SETS]
-    return sorted(
-        found,
-        key=lambda s: (MODELS.index(s.model), order.index(s[0]) if s[0] in order else 99, s),
-    )
-
-
-def of(frame: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """Rows of a setting."""
-    return pick(frame, dataset=setting.dataset, shown_model=setting.model)
+    """The settings of rows or lost runs, by model and data set in the order of MODELS and
+    DATASETS."""
+    return study_rows.settings(*frames, datasets=DATASETS, models=MODELS)
 
 
 def pixels(results: Results, experiment: str, setting: Setting) -> float:
@@ -149,9 +117,3 @@ def kappas(frame: pd.DataFrame) -> Sequence[float]:
     """The thresholds of RE in `frame`, rising."""
     values = pd.to_numeric(frame["kappa"], errors="coerce") if "kappa" in frame else pd.Series()
     return sorted(float(value) for value in values.dropna().unique() if value > 0)
-
-
-def missing(gone: pd.DataFrame) -> str:
-    """``2 runs missing, 1 run diverged``; "" where none are."""
-    counts = gone["status"].value_counts().sort_index(ascending=False)
-    return ", ".join(f"{n} run{'s' * (n != 1)} {status}" for status, n in counts.items())

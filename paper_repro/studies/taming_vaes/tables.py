@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import Table
+from paper_repro.drawing.tables import Tables
 from paper_repro.studies.taming_vaes import (
     tables_constraints,
     tables_method,
@@ -13,7 +10,7 @@ from paper_repro.studies.taming_vaes import (
     tables_theory,
 )
 
-TABLES: dict[str, Callable[[Results], Table]] = {
+TABLES: Tables = {
     "table1": tables_constraints.table1,
     "table2": tables_method.table2,
     "plane": tables_plane.plane,

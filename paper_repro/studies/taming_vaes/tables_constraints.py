@@ -10,8 +10,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Estimate, Table, estimate
+from paper_repro.data.names import shown
+from paper_repro.drawing.labels import NOT_RUN
+from paper_repro.drawing.study_rows import Setting, of
+from paper_repro.drawing.tables import Entry, Estimate, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import constraint_rows, plane_rows
 from paper_repro.studies.taming_vaes.constraint_rows import EXPERIMENT, FORMULAS, REACHED
 
@@ -26,11 +29,11 @@ def table1(results: Results) -> Table:
     accuracy = plane_rows.finals(results, EXPERIMENT, "accuracy")
     brightness = plane_rows.finals(results, EXPERIMENT, "brightness_error")
     ends = {n: plane_rows.ends(results, EXPERIMENT, f"multiplier_{n}") for n in REACHED}
-    lost = plane_rows.lost(results, [EXPERIMENT])
+    lost = plane_rows.lost(results, EXPERIMENT)
     rows: list[list[Entry]] = []
     for setting in plane_rows.settings(rate, lost):
-        gone = plane_rows.of(lost, setting)
-        for wanted in constraint_rows.groups(plane_rows.of(rate, setting), gone):
+        gone = of(lost, setting)
+        for wanted in constraint_rows.groups(of(rate, setting), gone):
             values = partial(_values, setting=setting, wanted=wanted)
             failed = list(constraint_rows.under(gone, wanted)["status"])
             error = estimate(np.sqrt(values(reached["RE"])), failed)
@@ -42,7 +45,7 @@ def table1(results: Results) -> Table:
                 if isinstance(found, Estimate):
                     verdict = "met" if constraint_rows.met(name, kappa, found.mean) else "not met"
                 rows.append(
-                    [plane_rows.shown(setting.dataset), str(wanted), name, FORMULAS[name],
+                    [shown(setting.dataset), str(wanted), name, FORMULAS[name],
                      f"{kappa:g}", found, verdict, estimate(values(ends[name]), failed),
                      estimate(values(rate), failed), error, estimate(values(accuracy), failed),
                      estimate(values(brightness), failed)]
@@ -60,10 +63,8 @@ def table1(results: Results) -> Table:
         "difference of an image's mean, which PNCC does not see. f: both convolutional layers of "
         "that classifier. Formulas, patches, networks and thresholds are our choice.",
     ]
-    return Table(titles, rows or [[NOT_RUN] * len(titles)], notes)
+    return Table(titles, rows, notes)
 
 
-def _values(
-    frame: pd.DataFrame, setting: plane_rows.Setting, wanted: constraint_rows.Bounds
-) -> pd.Series:
-    return constraint_rows.under(plane_rows.of(frame, setting), wanted)["value"]
+def _values(frame: pd.DataFrame, setting: Setting, wanted: constraint_rows.Bounds) -> pd.Series:
+    return constraint_rows.under(of(frame, setting), wanted)["value"]

@@ -6,9 +6,13 @@ means over the last 5 % of a run (`plane_rows.points`).
 
 from __future__ import annotations
 
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
+from paper_repro.claims.filters import pick
+from paper_repro.data.names import shown
+from paper_repro.drawing import style
+from paper_repro.drawing.labels import METRICS
+from paper_repro.drawing.study_rows import of
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
 from paper_repro.studies.taming_vaes.figures_method import DEFAULTS, variants
 
@@ -18,12 +22,12 @@ PAIR = {"ELBO": "elbo", "GECO": "geco"}
 def same_error(results: Results) -> Table:
     """Figure 5 as numbers: ELBO and GECO at equal error."""
     frames = {n: plane_rows.points(results, f"same_error_{e}") for n, e in PAIR.items()}
-    lost = plane_rows.lost(results, [f"same_error_{e}" for e in PAIR.values()])
+    lost = plane_rows.lost(results, *(f"same_error_{e}" for e in PAIR.values()))
     rows: list[list[Entry]] = []
     for setting in plane_rows.settings(*frames.values(), lost):
-        mine = {name: plane_rows.of(frame, setting) for name, frame in frames.items()}
+        mine = {name: of(frame, setting) for name, frame in frames.items()}
         for name, frame in mine.items():
-            gone = pick(plane_rows.of(lost, setting), experiment=f"same_error_{PAIR[name]}")
+            gone = pick(of(lost, setting), experiment=f"same_error_{PAIR[name]}")
             failed = list(gone["status"])
             entries = [estimate(frame[c], failed) for c in ("mse", "rmse", "rate")]
             rows.append([str(setting), name, *entries])
@@ -32,17 +36,17 @@ def same_error(results: Results) -> Table:
         rows.append([str(setting), "GECO / ELBO, by seed", *ratios, NONE])
         difference = estimate((elbo["rate"] - geco["rate"]).dropna())
         rows.append([str(setting), "ELBO - GECO, by seed", NONE, NONE, difference])
-    titles = ["setting", "method", "MSE per pixel", "RMS error", "KL (nats/image)"]
+    titles = ["setting", "method", METRICS["mse"], "RMS error", METRICS["rate"]]
     notes = [
         "GECO's kappa is the RMS error with which the ELBO run of the same seed, with one learned "
         "variance, ended. That end is a stationary point of GECO: no difference in KL is the null."
     ]
-    return Table(titles, rows or [[NOT_RUN] * len(titles)], notes)
+    return Table(titles, rows, notes)
 
 
 def table2(results: Results) -> Table:
     """Table 2: average and marginal KL of ELBO and GECO at matched error."""
-    lost = plane_rows.lost(results, [f"marginal_{e}" for e in PAIR.values()])
+    lost = plane_rows.lost(results, *(f"marginal_{e}" for e in PAIR.values()))
     columns = {
         "RMS error": ("rmse", {"z": "sampled"}),
         "average KL": ("rate", {}),
@@ -60,16 +64,16 @@ def table2(results: Results) -> Table:
     for setting in plane_rows.settings(*(f[1] for f in frames.values()), lost):
         seeds = {}
         for name, parts in frames.items():
-            gone = pick(plane_rows.of(lost, setting), experiment=f"marginal_{PAIR[name]}")
-            mine = [plane_rows.of(part, setting).set_index("seed")["value"] for part in parts]
+            gone = pick(of(lost, setting), experiment=f"marginal_{PAIR[name]}")
+            mine = [of(part, setting).set_index("seed")["value"] for part in parts]
             seeds[name] = mine
             entries = [estimate(values, list(gone["status"])) for values in mine]
-            rows.append([plane_rows.shown(setting.dataset), setting.model, name, *entries])
+            rows.append([shown(setting.dataset), setting.model, name, *entries])
         elbo, geco = seeds["ELBO"], seeds["GECO"]
         gaps = [elbo[0] / geco[0] - 1, elbo[1] - geco[1], elbo[2] - geco[3], elbo[3] - geco[2]]
         entries = [estimate(gap.dropna()) for gap in gaps]
         label = "ELBO - GECO, by seed"
-        rows.append([plane_rows.shown(setting.dataset), setting.model, label, *entries])
+        rows.append([shown(setting.dataset), setting.model, label, *entries])
     titles = ["data set", "model", "method", *columns]
     notes = [
         "KL in nats per image, of test images. Marginal KL: KL of the aggregate posterior to the "
@@ -79,7 +83,7 @@ def table2(results: Results) -> Table:
         "ELBO's low side minus GECO's high side (above 0: the brackets are apart, and GECO's is "
         "lower); ELBO's high minus GECO's low (below 0: apart the other way).",
     ]
-    return Table(titles, rows or [[NOT_RUN] * len(titles)], notes)
+    return Table(titles, rows, notes)
 
 
 def sensitivity(results: Results) -> Table:
@@ -91,11 +95,11 @@ def sensitivity(results: Results) -> Table:
     ]
     titles = [
         *("options", "RMS error / kappa", "largest lambda", "lambda at the end"),
-        "KL (nats/image)",
+        METRICS["rate"],
     ]
     notes = [f"{setting}. " if setting else ""]
     notes[0] += f"The first row is the sweep's. Unless a row says otherwise: {DEFAULTS}."
-    lost = plane_rows.lost(results, ["sensitivity"])
+    lost = plane_rows.lost(results, "sensitivity")
     if len(lost):
-        notes.append(f"Of the other options {plane_rows.missing(lost)}.")
-    return Table(titles, rows or [[NOT_RUN] * len(titles)], notes)
+        notes.append(f"Of the other options {style.lost_text(lost)}.")
+    return Table(titles, rows, notes)

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from paper_repro.analysis import style
-from paper_repro.analysis.along import height
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NONE, NOT_RUN, Entry, Table, estimate
+from paper_repro.claims.filters import pick
+from paper_repro.claims.interpolation import height
+from paper_repro.data.names import shown
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.study_rows import RUN, Setting, of
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate
+from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
-from paper_repro.studies.taming_vaes.plane_rows import METHODS, RUN, Setting
+from paper_repro.studies.taming_vaes.plane_rows import LOOKS, METHODS
 
 TOLERANCE = 0.05  # of the error reached, as in claim C5
 TARGET = 0.1  # RMS error that one beta is chosen for, as in claim C11
@@ -27,11 +29,11 @@ def plane(results: Results) -> Table:
     sweep, baselines, floor = (
         plane_rows.points(results, name) for name in ("sweep", "baselines", "floor")
     )
-    lost = plane_rows.lost(results, ("sweep", "baselines", "floor"))
+    lost = plane_rows.lost(results, "sweep", "baselines", "floor")
     rows: list[list[Entry]] = []
     for setting in plane_rows.settings(sweep, baselines, floor, lost):
-        lowest = plane_rows.of(floor, setting)["rmse"].dropna()
-        mine, gone = plane_rows.of(sweep, setting), plane_rows.of(lost, setting)
+        lowest = of(floor, setting)["rmse"].dropna()
+        mine, gone = of(sweep, setting), of(lost, setting)
         geco = pick(gone, experiment="sweep")
         for kappa in sorted({*plane_rows.kappas(mine), *plane_rows.kappas(geco)}):
             rows.append(
@@ -41,12 +43,12 @@ def plane(results: Results) -> Table:
         for name in METHODS:
             runs, failed = (
                 plane_rows.of_method(frame, name)
-                for frame in (plane_rows.of(baselines, setting), pick(gone, experiment="baselines"))
+                for frame in (of(baselines, setting), pick(gone, experiment="baselines"))
             )
             if len(runs) or len(failed):
-                label = style.look(name).label.replace(r"$\beta$", "beta")
+                label = LOOKS[name].label.replace(r"$\beta$", "beta")
                 rows.append(_point(results, setting, label, runs, failed, None, lowest))
-        low, gone = plane_rows.of(floor, setting), pick(gone, experiment="floor")
+        low, gone = of(floor, setting), pick(gone, experiment="floor")
         if len(low) or len(gone):
             rows.append(_point(results, setting, "lowest error", low, gone, None, lowest))
     titles = [
@@ -60,7 +62,7 @@ def plane(results: Results) -> Table:
         "water-filling of the training images; interpolated); where a KL is above it the encoder "
         "is worse than PCA. Conditional data have none.",
     ]
-    return Table(titles, rows or [[NOT_RUN] * len(titles)], notes)
+    return Table(titles, rows, notes)
 
 
 def _point(
@@ -76,7 +78,7 @@ def _point(
     error = float(runs["rmse"].mean())
     beta = 1 / runs["multiplier"].astype(float)
     return [
-        *(plane_rows.shown(setting.dataset), setting.model, method),
+        *(shown(setting.dataset), setting.model, method),
         f"{kappa:g}" if kappa else NONE,
         estimate(runs["rmse"], failed),
         estimate(runs["rmse"] / kappa, failed) if kappa else NONE,
@@ -114,9 +116,9 @@ def annealing(results: Results) -> Table:
     sweep, baselines = (plane_rows.points(results, name) for name in ("sweep", "baselines"))
     rows: list[list[Entry]] = []
     for setting in plane_rows.settings(baselines):
-        curve = plane_rows.of(sweep, setting)
+        curve = of(sweep, setting)
         for name in METHODS:
-            mine = plane_rows.of_method(plane_rows.of(baselines, setting), name)
+            mine = plane_rows.of_method(of(baselines, setting), name)
             if mine.empty:
                 continue
             above = _above(mine, curve)
@@ -124,12 +126,12 @@ def annealing(results: Results) -> Table:
             beyond, within = int(np.isposinf(above).sum()), int(np.isnan(above).sum())
             said = [f"{beyond} beyond the largest kappa"] if beyond else []
             said += [f"{within} without a point to compare"] if within else []
-            label = style.look(name).label.replace(r"$\beta$", "beta")
+            label = LOOKS[name].label.replace(r"$\beta$", "beta")
             numbers = [estimate(mine["rmse"]), estimate(mine["rate"])]
             gap = estimate(finite) if len(finite) else NONE
             rows.append([str(setting), label, *numbers, gap, "; ".join(said) or NONE])
     titles = [
-        *("setting", "method", "RMS error", "KL (nats/image)"),
+        *("setting", "method", "RMS error", METRICS["rate"]),
         *("KL above GECO's at this error", "runs without one"),
     ]
     notes = [
@@ -138,7 +140,7 @@ def annealing(results: Results) -> Table:
         "counterpart there, which is one of the two things that claim C13 says; so is one whose "
         "error is below that of the smallest, and that is no support."
     ]
-    return Table(titles, rows or [[NOT_RUN] * len(titles)], notes)
+    return Table(titles, rows, notes)
 
 
 def _above(points: pd.DataFrame, curve: pd.DataFrame) -> NDArray[np.float64]:
@@ -158,9 +160,9 @@ def tuning(results: Results) -> Table:
     settings = plane_rows.settings(geco, fixed)
     rows: list[list[Entry]] = []
     for setting in settings:
-        parts = [plane_rows.of(fixed, setting)]
+        parts = [of(fixed, setting)]
         entries = [estimate(pick(parts[0], **{column: beta})["value"]) for beta in betas]
-        rows.append([str(setting), estimate(plane_rows.of(geco, setting)["value"]), *entries])
+        rows.append([str(setting), estimate(of(geco, setting)["value"]), *entries])
     if rows:
         worst = [_worst(geco, settings)]
         worst += [_worst(pick(fixed, **{column: beta}), settings) for beta in betas]
@@ -171,7 +173,7 @@ def tuning(results: Results) -> Table:
         "the same beta (variance 1/2, so that beta = 1/lambda). Claim C11 compares the largest "
         "under GECO with the largest under that beta which is best for all settings."
     ]
-    return Table(titles, rows or [[NOT_RUN] * len(titles)], notes)
+    return Table(titles, rows, notes)
 
 
 def _distance(results: Results, experiment: str) -> pd.DataFrame:

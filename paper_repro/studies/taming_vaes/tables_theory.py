@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pandas import DataFrame
 
-from paper_repro.analysis.panels import pick
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import NOT_RUN, Entry, Table, estimate, measured_at, origin
+from paper_repro.claims.filters import pick
+from paper_repro.drawing.labels import METRICS, NOT_RUN
+from paper_repro.drawing.tables import NONE, Entry, Table, estimate, mean, measured_at, origin
+from paper_repro.results.frames import Results
 
 STUDY = "taming_vaes"
 RULES = {  # rule -> what a violation is divided by, rate, clip, lambda at the start in sum units
@@ -44,14 +45,14 @@ def propositions(results: Results) -> Table:
         for spike in (1, 2, 3):
             at = pick(mine, spike=spike)
             place = f"P4': spike {spike} of |d2E/dbeta2|, beta"
-            predicted = _mean(pick(at, metric="critical_beta"))
+            predicted = mean(pick(at, metric="critical_beta"))
             rows.append([place, points, predicted, _by_seed(pick(at, metric="spike_beta"))])
     trained = results.finals(STUDY, "linear")
     for kappa in measured_at(trained, "slope", "kappa"):
         at = pick(trained, kappa=kappa)
         following = min(k for k in measured_at(trained, "rate", "kappa") if k > kappa)
         next_ = pick(trained, kappa=following)
-        bounds = [_mean(pick(f, metric="multiplier")) for f in (next_, at)]
+        bounds = [mean(pick(f, metric="multiplier")) for f in (next_, at)]
         name = f"P6': -dKL/d(error), kappa {kappa:g} to {following:g}"
         between = f"between {bounds[0]} and {bounds[1]}"
         rows.append([name, "linear VAE", between, _by_seed(pick(at, metric="slope"))])
@@ -62,9 +63,9 @@ def propositions(results: Results) -> Table:
             "Propositions 2 to 6 of the paper were not available to us; these are ours, after the "
             "topics it reports. P2': the updates descend; P3': in the cold each point has a tile "
             "of its own; P4': a cluster splits where beta falls below the largest eigenvalue of "
-            "its covariance (expected: that eigenvalue just above the spike); P5': the first split "
-            "follows the centred Gram matrix; P6': lambda is minus the slope of the KL in the "
-            "summed squared error. Intervals are over seeds.",
+            "its covariance (expected: that eigenvalue just above the spike); P5': the first "
+            "split follows the centred Gram matrix; P6': lambda is minus the slope of the KL in "
+            "the summed squared error. Intervals are over seeds.",
             origin(frame, trained),
         ],
     )
@@ -82,8 +83,8 @@ def step_size(results: Results) -> Table:
             never = len(mine) and found.empty
             row.append("not reached" if never else _by_seed(found))
         rows.append(row)
-    exact = [_mean(pick(frame, metric=f"water_filling_{m}")) for m in ("multiplier", "rate")]
-    rows.append(["reverse water-filling", *["—"] * 6, *exact])
+    exact = [mean(pick(frame, metric=f"water_filling_{m}")) for m in ("multiplier", "rate")]
+    rows.append(["reverse water-filling", *[NONE] * 6, *exact])
     return Table(
         [
             *("violation / ...", "rate", "clip", "lambda at start", "peak lambda"),
@@ -109,16 +110,16 @@ def linear(results: Results) -> Table:
         row: list[Entry] = [f"{kappa:g}", _by_seed(pick(mine, metric="rmse"))]
         for metric in ("rate", "multiplier"):
             row.append(_by_seed(pick(mine, metric=metric)))
-            row.append(_mean(pick(mine, metric=f"water_filling_{metric}")))
+            row.append(mean(pick(mine, metric=f"water_filling_{metric}")))
         gaps = mine[mine["metric"].isin(["rate_gap", "multiplier_gap", "sse_gap"])]
         row.append(f"{gaps['value'].max():.1e}")
         rows.append(row)
     return Table(
         [
-            *("kappa", "RMS error per pixel", "KL (nats/image)", "KL, water-filling"),
+            *("kappa", METRICS["rmse"], METRICS["rate"], "KL, water-filling"),
             *("lambda", "lambda, water-filling", "largest relative difference"),
         ],
-        rows or [[NOT_RUN] * 7],
+        rows,
         [
             "GECO with the study's default step on a linear-Gaussian VAE, exact expectations. The "
             "largest difference is over KL, lambda and squared error, and over seeds.",
@@ -130,7 +131,3 @@ def linear(results: Results) -> Table:
 def _by_seed(found: DataFrame) -> Entry:
     """Mean over seeds of each seed's mean."""
     return estimate(found.groupby("seed")["value"].mean()) if len(found) else NOT_RUN
-
-
-def _mean(found: DataFrame) -> str:
-    return f"{found['value'].mean():.4g}" if len(found) else NOT_RUN

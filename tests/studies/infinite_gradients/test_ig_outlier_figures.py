@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from paper_repro.analysis import style
-from paper_repro.analysis.results import Results
-from paper_repro.analysis.tables import Estimate, as_markdown
 from paper_repro.cell import Cell
+from paper_repro.drawing import style
+from paper_repro.drawing.tables import Estimate, as_markdown
+from paper_repro.results.frames import Results
 from paper_repro.rows import Row, coordinates
-from paper_repro.studies.infinite_gradients import figures_outliers, outlier_rows, tables_outliers
-from tests.analysis import made_runs
+from paper_repro.studies.infinite_gradients import figures, outlier_rows, tables_outliers
+from tests.results import made_runs
 
 STUDY = "infinite_gradients"
-FIGURES = (figures_outliers.figure1, figures_outliers.screening, figures_outliers.informative)
+FIGURES = tuple(figures.FIGURES[name] for name in ("figure1", "screening", "informative"))
 TABLES = (tables_outliers.figure1, tables_outliers.screening, tables_outliers.informative)
 VAE = {"model": "mlp", "objective": "elbo", "likelihood": "gaussian_gamma"}
 PLAIN = {"model": "mlp", "objective": "autoencoder", "likelihood": "squared_error", "rates": {}}
@@ -127,10 +127,3 @@ def test_figures_and_tables_can_do_without_any_run(number: int, missing: Results
         made = FIGURES[number](missing)
     assert "not run" in made.get_label() or "missing" in made.get_label()
     assert "not run" in as_markdown(TABLES[number](missing))
-
-
-@pytest.mark.parametrize("draw", FIGURES)
-def test_captions_name_tier_and_seeds(draw, full: Results) -> None:
-    with style.settings():
-        label = draw(full).get_label()
-    assert "tier paper, n = 1-2 seeds" in label

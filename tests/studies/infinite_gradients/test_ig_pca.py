@@ -13,9 +13,9 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.metrics.spectrum import components_needed, principal_axes, spectrum
 from paper_repro.studies.infinite_gradients.tasks import pca
-from paper_repro.training import composed_data
+from paper_repro.vae import data as images
 
-DIGITS = composed_data.load("digits", "unit", "cpu")
+DIGITS = images.load("digits", "unit", "cpu")
 
 
 def by_svd(train: Tensor, test: Tensor, dim: int) -> Tensor:

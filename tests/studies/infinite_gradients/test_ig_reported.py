@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from paper_repro import registry
-from paper_repro.rows import UNITS
 from paper_repro.studies.infinite_gradients import gamma_rows
+from paper_repro.units import UNITS
 
 FOLDER = registry.STUDIES / "infinite_gradients"
 COLUMNS = [

@@ -29,9 +29,9 @@ from paper_repro.studies.silent_gradients.tasks.small_models import (
     Tensors,
     small_model,
 )
-from paper_repro.training import composed_data
+from paper_repro.vae import data as images
 
-DIGITS = composed_data.load("digits", "unit", "cpu")
+DIGITS = images.load("digits", "unit", "cpu")
 SMALL = {"sizes": {"hidden": [16], "layer_norm": True}, "repeats": 4, "draws": 4096}
 UNBIASED = ("exact_kl", "score_function", "reinforce", "rloo")
 BIASED = ("gumbel_softmax", "gumbel_softmax_st", "straight_through")
@@ -75,7 +75,7 @@ def test_silent_gradients_repeat_bit_by_bit_and_no_other_does(measured):
 
 
 def test_a_gradient_that_reads_noise_is_seen_to_differ():
-    problem = repeats.composed_vae.build(repeats._run(settings(), "gaussian", "silent"), 0, "cpu")
+    problem = repeats.vae.build(repeats._run(settings(), "gaussian", "silent"), 0, "cpu")
     assert repeats.repeat(problem, 3) == (True, 0.0)
 
     def noisy(params: Tensors, state: Tensors, batch: Tensors) -> tuple[Tensor, Tensors, Tensors]:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from paper_repro.errors import UserError
+from paper_repro.gradients.draws import standard_normal
 from paper_repro.studies.sticking_the_landing.tasks import toys
 from paper_repro.studies.sticking_the_landing.tasks.fit import banana_log_prob, kl_estimate
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import kl, ratio
-from paper_repro.studies.sticking_the_landing.tasks.measure import Toy, draw_noise
 from paper_repro.training.problem import Problem
 
 Train = Callable[..., pd.DataFrame]
@@ -202,9 +202,9 @@ def test_the_kl_estimate_meets_the_closed_form_near_and_far(shift: float) -> Non
     truth = {"mean": zero[0], "log_scale": zero[0]}
     q = {"mean": zero[0] + shift, "log_scale": zero[0] - 0.3 * shift}
     model = toys.mixture_model(lambda z: -0.5 * z.square().sum(-1) - 1.8378770664093453)
-    toy = Toy({"logits": zero[0, :1], "means": q["mean"][None], "log_scales": q["log_scale"][None]},
-              model)  # fmt: skip
-    noise = draw_noise(toy.noise_shapes(20_000), torch.Generator().manual_seed(0))
+    start = {"logits": zero[0, :1], "means": q["mean"][None], "log_scales": q["log_scale"][None]}
+    toy = toys.Toy(start, model)
+    noise = standard_normal(toy.noise_shapes(20_000), torch.Generator().manual_seed(0))
     assert kl_estimate(toy, noise) == pytest.approx(kl(q, truth).item(), rel=0.03, abs=1e-13)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from paper_repro import registry
-from paper_repro.rows import UNITS
+from paper_repro.units import UNITS
 
 FOLDER = registry.STUDIES / "sticking_the_landing"
 COLUMNS = [

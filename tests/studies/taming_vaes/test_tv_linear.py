@@ -16,10 +16,11 @@ from paper_repro.objectives import geco
 from paper_repro.rows import Row
 from paper_repro.studies.taming_vaes.tasks import linear
 from paper_repro.studies.taming_vaes.tasks import water_filling as bound
-from paper_repro.training import checkpoint, composed_data
+from paper_repro.training import checkpoint
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.loop import stepper
 from paper_repro.training.problem import Problem
+from paper_repro.vae import data as images
 
 KAPPAS = [0.06, 0.08, 0.1, 0.125, 0.175]
 
@@ -145,7 +146,7 @@ def test_bounds_of_a_data_set_are_those_of_its_spectrum():
     params = {"dataset": "digits", "train_images": 500, "kappas": KAPPAS}
     cell = Cell("taming_vaes", "w", "w", "smoke", "water_filling", params, (0,))
     rows = bound.build(cell, 0, "cpu").evaluate({}, {}, 0)
-    data = composed_data.load("digits", "unit", "cpu")
+    data = images.load("digits", "unit", "cpu")
     values = eigenvalues(data.train[:500], data.levels)
     assert rows[0].value == pytest.approx(float(values.sum()))
     rates = [row.value for row in rows if row.metric == "water_filling_rate"]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from paper_repro import registry
-from paper_repro.rows import UNITS
+from paper_repro.units import UNITS
 
 
 def test_the_one_number_of_the_paper_has_a_unit_and_a_source():

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from paper_repro import grid
-from paper_repro.analysis.collect import collect
-from paper_repro.analysis.results import Results, load
 from paper_repro.cell import Cell
+from paper_repro.results.collect import collect
+from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row, coordinates
-from tests.analysis.made_runs import cell as made_cell
-from tests.analysis.made_runs import write_run
+from tests.results.made_runs import cell as made_cell
+from tests.results.made_runs import noise, write_run
 
 STUDY = "taming_vaes"
 MINE = (
@@ -31,11 +31,6 @@ PIXELS = 784
 SCALES = {"cifar10": 0.24, "color_mnist": 0.2, "celeba_half_64": 0.26}  # others: 0.3
 FLOORS = {"cifar10": 0.07}  # others: 0.03
 SETS = ("mnist", "fashion_mnist", "cifar10", "color_mnist", "celeba_half_64", "digits", "patches")
-
-
-def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
 
 
 def rate(dataset: str, error: float) -> float:
@@ -55,7 +50,8 @@ def floor(dataset: str) -> float:
 
 def end(cell: Cell, seed: int) -> tuple[float, float, float]:
     """RMS error, KL and lambda at the end of a run."""
-    p, wobble = cell.params, 1 + 0.004 * noise(cell.id, seed)
+    # never on target: the distance from it is a denominator
+    p, wobble = cell.params, 1.004 + 0.0004 * noise(cell.id, seed)
     data, options = p["dataset"], p["objective_options"]
     if cell.experiment == "floor":
         return floor(data) * wobble, 300.0, math.nan

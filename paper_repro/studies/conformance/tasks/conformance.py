@@ -8,25 +8,37 @@ parameters are reported apart (coordinate `group`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import torch
+from torch import Generator
 
 from paper_repro import registry
 from paper_repro.cell import Cell
-from paper_repro.metrics.gradient_stats import Moments, covariance_trace, z_scores
+from paper_repro.contracts import Tensors
+from paper_repro.gradients.draws import Gradients, Value, gradient_draws
+from paper_repro.gradients.moments import (
+    MeanCosine,
+    Moments,
+    bias,
+    covariance_trace,
+    flat,
+    largest_z,
+    moments,
+    relative,
+)
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.conformance import costs, measure
 from paper_repro.studies.conformance.exact import computable, exact_gradient
 from paper_repro.studies.conformance.problems import PROBLEMS, ExactProblem, problem
 from paper_repro.training.measurement import measurement
 from paper_repro.training.memory import Memory
-from paper_repro.training.problem import Problem, Tensors
+from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 
 PARAMS = {
+    "compare": {"type": "array", "items": {"type": "string"}},  # the estimators
     "latent": {"enum": ["gaussian", "mixture", "two_layer", "flow", "bernoulli", "categorical"]},
     "k": {"type": "integer", "minimum": 2, "maximum": 2, "default": 2},
     "draws": {"type": "integer", "minimum": 1000, "default": 100000},
@@ -47,6 +59,7 @@ POSTERIOR = {"latent": {
 }}  # fmt: skip
 OBJECTIVES = ("elbo", "iwae")
 CONTINUOUS = ("gaussian", "mixture", "two_layer", "flow")
+CHUNK = 5000
 
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
@@ -84,13 +97,14 @@ def against_exact(
     k, at = p["k"], {"problem": name, "bound": objective, "k": p["k"]}
     generator = stream(seed, "evaluation", "conformance", name, objective)
     exact = exact_gradient(target, objective, k)
-    values = {e: measure.value_of(e, target, objective, k, generator) for e in estimators}
-    cosine = Cosine(exact, target.encoder)
-    batches = measure.gradients(values, target, k, generator, draws=p["draws"])
-    for estimator, found in measure.gradient_moments(map(cosine.watch, batches)).items():
-        for group, parameters in groups(target).items():
-            for metric, value, unit in bias_and_variance(found, exact, parameters):
-                where = coordinates(**at, group=group)
+    values = {e: measure.estimate(target, e, objective, k, generator) for e in estimators}
+    cosine = MeanCosine(exact, target.encoder)
+    batches = batches_of(values, target, k, generator, p["draws"])
+    for estimator, found in moments(map(cosine.watch, batches)).items():
+        for group, names in (("encoder", target.encoder), ("decoder", target.decoder)):
+            numbers = bias_and_variance({name: found[name] for name in names}, exact)
+            where = coordinates(**at, group=group)
+            for metric, (value, unit) in numbers.items():
                 yield Row(metric, value, unit, at=where, estimator=estimator)
         same = measure.repeats_identical(values[estimator], target, k, generator)
         here = coordinates(**at)
@@ -98,53 +112,28 @@ def against_exact(
         yield Row("repeat_identical", float(same), "1", at=here, estimator=estimator)
 
 
-def groups(target: ExactProblem) -> dict[str, list[str]]:
-    """Names of the encoder's and of the decoder's parameters."""
-    return {"encoder": target.encoder, "decoder": target.decoder}
-
-
-def bias_and_variance(
-    found: dict[str, Moments], exact: Tensors, names: list[str]
-) -> list[tuple[str, float, str]]:
-    """Metric, value and unit: bias in standard errors (largest entry) and relative to the exact
+def bias_and_variance(found: dict[str, Moments], exact: Tensors) -> dict[str, tuple[float, str]]:
+    """Metric -> value and unit: bias in standard errors (largest entry) and relative to the exact
     gradient's length, with the length that sampling error alone would give; trace of covariance,
     also relative to the squared length of the exact gradient (noise to signal, 1 / SNR^2)."""
-    chosen = {name: found[name] for name in names}
-    z = max(float(z_scores(m, exact[name]).abs().max()) for name, m in chosen.items())
-    means = {name: m.mean for name, m in chosen.items()}
-    truth = measure.flat(exact, names)
-    bias = measure.flat(means, names) - truth
-    trace, count = covariance_trace(chosen), next(iter(chosen.values())).count
-    length = truth.norm()
-    return [
-        ("bias_z_max", z, "1"),
-        ("relative_bias", float(bias.norm() / length), "1"),
-        ("relative_bias_noise", float((trace / count) ** 0.5 / length), "1"),
-        ("gradient_variance", trace, "nats^2"),
-        ("relative_variance", float(trace / length**2), "1"),
-    ]
+    trace, count = covariance_trace(found), next(iter(found.values())).count
+    length = flat(exact, found).norm()
+    ratios = relative(trace, bias(found, exact).norm(), length, count)
+    return {
+        "bias_z_max": (abs(largest_z(found, exact)), "1"),
+        "relative_bias": (ratios["relative_bias"], "1"),
+        "relative_bias_noise": (ratios["relative_bias_noise"], "1"),
+        "gradient_variance": (trace, "nats^2"),
+        "relative_variance": (ratios["relative_variance"], "1"),
+    }
 
 
-class Cosine:
-    """Mean cosine between single-draw gradients and the exact one, gathered batch by batch."""
-
-    def __init__(self, exact: Tensors, names: list[str]) -> None:
-        self.names, self.exact = names, measure.flat(exact, names)
-        self.sums: dict[str, tuple[float, int]] = {}
-
-    def watch(self, batch: dict[str, Tensors]) -> dict[str, Tensors]:
-        """Count the batch's gradients, label -> parameter -> [S, *shape], and return it."""
-        for label, found in batch.items():
-            draws = measure.flat(found, self.names, 1)
-            cosines = torch.cosine_similarity(draws, self.exact.unsqueeze(0), -1)
-            total, count = self.sums.get(label, (0.0, 0))
-            self.sums[label] = total + float(cosines.sum()), count + len(draws)
-        return batch
-
-    def mean(self, label: str) -> float:
-        """The mean over all draws seen."""
-        total, count = self.sums[label]
-        return total / count
+def batches_of(
+    values: Mapping[str, Value], target: ExactProblem, k: int, generator: Generator, count: int
+) -> Iterator[Gradients]:
+    """`count` gradients of all `values` on common noise of K = k."""
+    shapes = target.noise_shapes(k)
+    return gradient_draws(values, target.params, shapes, generator, draws=count, chunk=CHUNK)
 
 
 def temperature_sweep(target: ExactProblem, name: str, p: Any, seed: int) -> Iterator[Row]:
@@ -160,17 +149,16 @@ def temperature_sweep(target: ExactProblem, name: str, p: Any, seed: int) -> Ite
     generator = stream(seed, "evaluation", "temperature", name)
     exact = exact_gradient(target)
     values = {
-        f"{e} {t:g}": measure.value_of(e, target, "elbo", p["k"], generator, temperature=t)
+        f"{e} {t:g}": measure.estimate(target, e, "elbo", p["k"], generator, temperature=t)
         for e in relaxed
         for t in p["temperatures"]
     }
-    batches = measure.gradients(values, target, p["k"], generator, draws=p["draws"])
-    for label, found in measure.gradient_moments(batches).items():
+    for label, found in moments(batches_of(values, target, p["k"], generator, p["draws"])).items():
         estimator, temperature = label.split()
         at = coordinates(problem=name, temperature=temperature)
-        numbers = {m: v for m, v, _ in bias_and_variance(found, exact, target.encoder)}
+        numbers = bias_and_variance({n: found[n] for n in target.encoder}, exact)
         for metric in ("relative_bias", "relative_variance"):
-            value = numbers[metric]
+            value = numbers[metric][0]
             yield Row(f"temperature_{metric}", value, "1", at=at, estimator=estimator)
 
 
@@ -180,8 +168,7 @@ def at_the_optimum(p: Any, seed: int) -> Iterator[Row]:
     target = measure.own_target(problem(name, seed))
     generator = stream(seed, "evaluation", "optimum", name)
     chosen = [e for e in p["compare"] if measure.serves(e, name, "elbo")]
-    values = {e: measure.value_of(e, target, "elbo", p["k"], generator) for e in chosen}
-    batches = measure.gradients(values, target, p["k"], generator, draws=2000)
-    for estimator, found in measure.gradient_moments(batches).items():
+    values = {e: measure.estimate(target, e, "elbo", p["k"], generator) for e in chosen}
+    for estimator, found in moments(batches_of(values, target, p["k"], generator, 2000)).items():
         trace, at = covariance_trace(found), coordinates(problem=name, k=p["k"])
         yield Row("variance_at_optimum", trace, "nats^2", at=at, estimator=estimator)

@@ -46,7 +46,6 @@ PENALTIES = (
 )
 EPS = (1e-1, 1e-2, 1e-3, 1e-4)
 LENGTH = 4.0  # of all rows together
-REFERENCE = 1e-2  # the eps at which the exponent that decides is reported: 400 rows
 SHOWN_ROWS = 12
 
 

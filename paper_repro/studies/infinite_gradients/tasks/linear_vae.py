@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paper_repro import schedules
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.infinite_gradients.tasks import linear_theory
 from paper_repro.studies.infinite_gradients.tasks.linear_theory import Tensors
+from paper_repro.training import schedules
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 

@@ -24,11 +24,12 @@ from paper_repro.metrics.auroc import auroc
 from paper_repro.metrics.score_histogram import histograms
 from paper_repro.metrics.spectrum import components_needed, principal_axes
 from paper_repro.rows import Row, coordinates
-from paper_repro.training import composed_data, composed_outliers
-from paper_repro.training.composed_data import Pixels
 from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
+from paper_repro.vae import data as images
+from paper_repro.vae.data import Pixels
+from paper_repro.vae.parts import outliers as screening
 
 PARAMS = {
     "dataset": {"type": "string"},
@@ -52,8 +53,8 @@ Axes = tuple[Tensor, Tensor, Tensor]  # mean [D], falling variances [D], axes [D
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Axes and scores, on the CPU. UserError where there are more components than pixels."""
     p = cell.params
-    data = composed_data.load(p["dataset"], p["preprocessing"], "cpu")
-    outliers = composed_outliers.load(p["outliers"], data)
+    data = images.load(p["dataset"], p["preprocessing"], "cpu")
+    outliers = screening.load(p["outliers"], data)
     pixels = data.train.shape[1]
     if max(p["dims"]) > pixels:
         raise UserError(f"dims: {max(p['dims'])} components, but {pixels} pixels")
@@ -65,7 +66,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     return measurement(
         lambda: list(rows(found[1], errors, p["dims"], p["explained"])),
         lambda: _arrays(found, sets, errors, p["dims"]),
-        composed_outliers.fingerprint(data, outliers),
+        screening.fingerprint(data, outliers),
     )
 
 
@@ -113,9 +114,9 @@ def _arrays(
     made |= histograms(
         {f"{name}_{d}": e[i] for name, e in errors.items() for i, d in enumerate(dims)}
     )
-    if len(mean) <= composed_outliers.COORDINATES:
+    if len(mean) <= screening.COORDINATES:
         for name, x in sets.items():
-            points = x[: composed_outliers.POINTS].double()
+            points = x[: screening.POINTS].double()
             made[f"points_{name}"] = points.float().numpy()
             for dim in dims:
                 kept = axes[:, :dim]
@@ -126,4 +127,4 @@ def _arrays(
 
 def _seen(data: Pixels, images: Tensor) -> Tensor:
     """What a model sees of images [N, D]: there is no noise in it."""
-    return data.seen(images, stream(0, "evaluation", data.name, "pixels"))
+    return data.preprocess(images, stream(0, "evaluation", data.name, "pixels"))

@@ -27,9 +27,9 @@ from paper_repro.cell import Cell
 from paper_repro.errors import UserError
 from paper_repro.metrics.spectrum import spectrum
 from paper_repro.rows import Row, coordinates
-from paper_repro.training import composed_data
 from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
+from paper_repro.vae import data as images
 
 PARAMS = {
     "dataset": {"type": "string"},
@@ -51,7 +51,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     UserError where a number of latents reaches that of the pixels.
     """
     p = cell.params
-    data = composed_data.load(p["dataset"], "unit", "cpu")
+    data = images.load(p["dataset"], "unit", "cpu")
     if max(p["dims"]) >= data.train.shape[1]:
         raise UserError(f"dims: {max(p['dims'])} latents, but {data.train.shape[1]} pixels")
     sets = {"evaluated": data.train[: p["train_images"]], "all": data.train}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from paper_repro.gradients.draws import gradient
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.silent_gradients.tasks.small_models import SmallModel, Tensors
 
@@ -128,20 +129,14 @@ def relative_error(found: Value, expected: Value, model: SmallModel) -> float:
 def gradient_error(found: Value, expected: Value, model: SmallModel) -> float:
     """Length of the difference of gradients in units of the exact one's; the largest over the
     parameters of posterior and decoder."""
-    ours, exact = (gradient(value, model) for value in (found, expected))
+
+    def slope(value: Value) -> Tensors:
+        return gradient(lambda p: value(p).sum(), model.params | model.decoder)
+
+    ours, exact = slope(found), slope(expected)
     return max(
         float((ours[name] - g).norm() / g.norm()) for name, g in exact.items() if g.norm() > 0
     )
-
-
-def gradient(value: Value, model: SmallModel) -> Tensors:
-    """d (sum over images) / d parameters; zero for those without influence."""
-    leaves = {
-        name: p.detach().clone().requires_grad_()
-        for name, p in (model.params | model.decoder).items()
-    }
-    found = torch.autograd.grad(value(leaves).sum(), list(leaves.values()), materialize_grads=True)
-    return dict(zip(leaves, found, strict=True))
 
 
 def worst_pixel(model: SmallModel, spread: float) -> float:

@@ -17,12 +17,12 @@ from paper_repro.cell import Cell
 from paper_repro.rows import Row
 from paper_repro.studies.silent_gradients.tasks import closed_forms, repeats, sampled
 from paper_repro.studies.silent_gradients.tasks.small_models import LATENTS, small_model
-from paper_repro.training import composed_data
-from paper_repro.training.composed_data import Pixels
 from paper_repro.training.measurement import measurement
 from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
+from paper_repro.vae import data as images
+from paper_repro.vae.data import Pixels
 
 PARAMS = {
     "dataset": {"type": "string"},
@@ -53,7 +53,7 @@ IMAGES = 3  # of a small model
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once: repeats on `device`, small models on the CPU in float64."""
-    data = composed_data.load(cell.params["dataset"], "unit", device)
+    data = images.load(cell.params["dataset"], "unit", device)
     memory = Memory()
     return measurement(
         lambda: list(rows(cell.params, data, seed, device, memory)),

@@ -1,15 +1,13 @@
 """Time of a training step with the guide over that without: claim C11, measured side by side.
 
 Shao, Liu and Van den Broeck, "Silent Gradients" (arXiv 2508.03587) train a linear decoder beside
-the nonlinear one. Both runs of a pair take turns in one process, a few steps each, so that whatever
-else the machine does falls on both alike; the ratio is that of a round, and the median of the
-rounds counts.
+the nonlinear one. Both runs of a pair take turns in one process, a few steps each
+(`gradients.timing`).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 from typing import Any
 
@@ -17,13 +15,15 @@ import torch
 
 from paper_repro import parameters
 from paper_repro.cell import Cell
+from paper_repro.gradients.timing import in_turns
 from paper_repro.rows import Row
-from paper_repro.training import checkpoint, composed_data
+from paper_repro.training import checkpoint
 from paper_repro.training.bundle import Bundle
 from paper_repro.training.loop import stepper
 from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
-from paper_repro.training.tasks import composed_vae
+from paper_repro.vae import data as images
+from paper_repro.vae import task as vae
 
 PARAMS = {
     "dataset": {"type": "string"},
@@ -55,7 +55,7 @@ OBJECTIVES = ("elbo",)
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once, on the device that trains."""
-    data = composed_data.load(cell.params["dataset"], "dequantised", device)
+    data = images.load(cell.params["dataset"], "dequantised", device)
     return measurement(lambda: list(rows(cell.params, seed, device)), fingerprint=data.fingerprint)
 
 
@@ -74,18 +74,21 @@ def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
 
 def times(problems: list[Problem], rounds: int) -> list[list[float]]:
     """Seconds per step of every problem in each round."""
-    bundles = [Bundle([made], [checkpoint.fresh(made)], stacked=False) for made in problems]
-    steps = [stepper(bundle) for bundle in bundles]
-    found: list[list[float]] = [[] for _ in problems]
-    for _ in range(rounds + WARM_UP):
-        for step, bundle, seconds in zip(steps, bundles, found, strict=True):
-            start = time.perf_counter()
-            for _ in range(STEPS):
-                step()
-            if bundle.sums.is_cuda:
-                torch.cuda.synchronize()
-            seconds.append((time.perf_counter() - start) / STEPS)
-    return [seconds[WARM_UP:] for seconds in found]
+    turns = {str(i): _turn(problem) for i, problem in enumerate(problems)}
+    return [[s / STEPS for s in seconds] for seconds in in_turns(turns, rounds, WARM_UP).values()]
+
+
+def _turn(problem: Problem) -> Callable[[], None]:
+    bundle = Bundle([problem], [checkpoint.fresh(problem)], stacked=False)
+    step = stepper(bundle)
+
+    def turn() -> None:
+        for _ in range(STEPS):
+            step()
+        if bundle.sums.is_cuda:
+            torch.cuda.synchronize()
+
+    return turn
 
 
 def _run(p: Mapping[str, Any], own: Mapping[str, Any], seed: int, device: str) -> Problem:
@@ -101,6 +104,6 @@ def _run(p: Mapping[str, Any], own: Mapping[str, Any], seed: int, device: str) -
         "clip": 100,
         "steps": 1000,
     }
-    complete = parameters.complete("silent_gradients", "composed_vae", given, "overhead")
-    cell = Cell("silent_gradients", "overhead", "", "", "composed_vae", complete)
-    return composed_vae.build(cell, seed, device)
+    complete = parameters.complete("silent_gradients", "vae", given, "overhead")
+    cell = Cell("silent_gradients", "overhead", "", "", "vae", complete)
+    return vae.build(cell, seed, device)

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from paper_repro import parameters
 from paper_repro.cell import Cell
+from paper_repro.gradients.draws import repeats
 from paper_repro.rows import Row, coordinates
 from paper_repro.training.problem import Problem
-from paper_repro.training.tasks import composed_vae
+from paper_repro.vae import task as vae
 
 ESTIMATORS = {
     "gaussian": ("silent", "exact_kl"),
@@ -32,27 +33,23 @@ def rows(p: Mapping[str, Any], seed: int, device: str) -> Iterator[Row]:
     largest difference of an entry from the first gradient's."""
     for latent, estimators in ESTIMATORS.items():
         for name in estimators:
-            problem = composed_vae.build(_run(p, latent, name), seed, device)
+            problem = vae.build(_run(p, latent, name), seed, device)
             identical, difference = repeat(problem, p["repeats"])
             at = coordinates(latent=latent)
             yield Row("repeat_identical", float(identical), "1", at=at, estimator=name)
             yield Row("repeat_max_difference", difference, "1", at=at, estimator=name)
 
 
-def repeat(problem: Problem, repeats: int) -> tuple[bool, float]:
-    """Whether `repeats` gradients on the first batch's images are equal, and by how much not."""
-    images = problem.draw(0)["x"]
-    first, identical, difference = _gradient(problem, images), True, 0.0
-    for _ in range(repeats - 1):
-        for mine, other in zip(first, _gradient(problem, images), strict=True):
-            identical &= torch.equal(mine, other)
-            difference = max(difference, float((mine - other).abs().max()))
-    return identical, difference
+def repeat(problem: Problem, times: int) -> tuple[bool, float]:
+    """Whether `times` gradients on the first batch's images are equal, and by how much not."""
+    batch = problem.draw(0)
+    images = {name: t for name, t in batch.items() if name in {"rows", "uniform"}}
 
+    def take() -> tuple[Tensor, ...]:
+        loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), **images})
+        return torch.autograd.grad(loss, list(problem.params.values()))
 
-def _gradient(problem: Problem, images: Tensor) -> tuple[Tensor, ...]:
-    loss, _, _ = problem.loss(problem.params, problem.state, {**problem.draw(0), "x": images})
-    return torch.autograd.grad(loss, list(problem.params.values()))
+    return repeats(take, times)
 
 
 def _run(p: Mapping[str, Any], latent: str, estimator: str) -> Cell:
@@ -72,7 +69,5 @@ def _run(p: Mapping[str, Any], latent: str, estimator: str) -> Cell:
         "steps": 1,
         "batch_size": p["batch_size"],
     }
-    complete = parameters.complete(
-        "silent_gradients", "composed_vae", own, f"exactness: {estimator}"
-    )
-    return Cell("silent_gradients", "exactness", "", "", "composed_vae", complete)
+    complete = parameters.complete("silent_gradients", "vae", own, f"exactness: {estimator}")
+    return Cell("silent_gradients", "exactness", "", "", "vae", complete)

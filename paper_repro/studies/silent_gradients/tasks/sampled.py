@@ -9,16 +9,16 @@ expectation minus the divergence, summed over images.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from paper_repro import registry
-from paper_repro.metrics.gradient_comparison import bias
-from paper_repro.metrics.gradient_stats import chunks, moments, per_sample_gradients, z_scores
+from paper_repro import contracts
+from paper_repro.gradients.draws import estimate, gradient, gradient_draws
+from paper_repro.gradients.moments import bias, covariance_trace, flat, largest_z, moments, relative
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.silent_gradients.tasks import variances
 from paper_repro.studies.silent_gradients.tasks.small_models import SmallModel, Tensors
@@ -42,21 +42,21 @@ BLOCKS = 16  # means of which the error at the largest R is averaged
 def rows(model: SmallModel, draws: int, generator: Generator) -> Iterator[Row]:
     """All rows of one model, every estimator with `draws` draws of its own."""
     exact = silent_gradient(model)
-    length = torch.cat([g.flatten() for g in exact.values()]).norm()
+    length = float(flat(exact, exact).norm())
     here = coordinates(latent=model.latent)
     for name in ESTIMATORS[model.latent]:
         found = draw_gradients(model, name, draws, generator)
-        stats = moments([found])
-        z = max(float(z_scores(m, exact[n]).abs().max()) for n, m in stats.items())
-        yield Row("bias_z_max", z, "1", at=here, estimator=name)
-        offset = bias(stats, exact)
-        yield Row("relative_offset", offset.relative, "1", at=here, estimator=name)
-        noise = offset.error / float(length)
+        stats = moments([{name: found}])[name]
+        yield Row("bias_z_max", abs(largest_z(stats, exact)), "1", at=here, estimator=name)
+        offset = float(bias(stats, exact).norm())
+        numbers = relative(covariance_trace(stats), offset, length, draws)
+        share, noise = numbers["relative_bias"], numbers["relative_bias_noise"]
+        yield Row("relative_offset", share, "1", at=here, estimator=name)
         yield Row("relative_offset_noise", noise, "1", at=here, estimator=name)
         errors = root_mean_square_errors(found, exact)
-        for count, error in errors.items():
-            at = coordinates(latent=model.latent, draws=count)
-            yield Row("relative_error", error / float(length), "1", at=at, estimator=name)
+        for size, error in errors.items():
+            at = coordinates(latent=model.latent, draws=size)
+            yield Row("relative_error", error / length, "1", at=at, estimator=name)
         yield Row("unbiased_slope", slope(errors), "1", at=here, estimator=name)
         for parameter, variance in theory(model, name).items():
             ratio, noise = variance_ratio(found[parameter], variance)
@@ -67,26 +67,8 @@ def rows(model: SmallModel, draws: int, generator: Generator) -> Iterator[Row]:
 
 def silent_gradient(model: SmallModel) -> Tensors:
     """The gradient of estimator `silent`, which reads no noise."""
-    value = estimate(model, "silent")
-    leaves = {name: p.clone().requires_grad_() for name, p in model.params.items()}
-    found = torch.autograd.grad(value(leaves, {}), list(leaves.values()))
-    return dict(zip(leaves, found, strict=True))
-
-
-def estimate(
-    model: SmallModel, estimator: str, **options: Any
-) -> Callable[[Tensors, Tensors], Tensor]:
-    """(posterior's parameters, noise) -> the ELBO summed over images, as training differentiates
-    it."""
-    terms = registry.load("estimators", estimator).terms
-    bound = registry.load("objectives", "elbo").bound
-
-    def value(params: Tensors, noise: Tensors) -> Tensor:
-        posterior = model.posterior(params)
-        found: Tensor = bound(terms(posterior, model.joint(params), noise, **options), posterior)
-        return found.sum()
-
-    return value
+    value = estimate(model.model, "silent")
+    return gradient(lambda params: value(params, {}), model.params)
 
 
 def draw_gradients(model: SmallModel, estimator: str, draws: int, generator: Generator) -> Tensors:
@@ -94,20 +76,16 @@ def draw_gradients(model: SmallModel, estimator: str, draws: int, generator: Gen
 
     Its own OPTIONS hold; a moving average is the number it settles at.
     """
-    module = registry.load("estimators", estimator)
-    samples, options = getattr(module, "MIN_SAMPLES", 1), dict(getattr(module, "OPTIONS", {}))
-    if hasattr(module, "STATE"):
-        options |= {"reward": variances.mean_reward(model), "weight": 1.0}
-    value = estimate(model, estimator, **options)
-    shapes = model.posterior(model.params).noise_shapes(samples)
-    parts: list[Tensors] = []
-    for count in chunks(draws, VALUES // (samples * model.x.numel())):
-        noise = {
-            name: torch.randn((count, *shape), generator=generator, dtype=torch.float64)
-            for name, shape in shapes.items()
-        }
-        parts.append(per_sample_gradients(value, model.params, noise))
-    return {name: torch.cat([part[name] for part in parts]) for name in model.params}
+    part = contracts.estimator(estimator)
+    baseline = variances.mean_reward(model)
+    settled: dict[str, Any] = {"reward": baseline, "weight": 1.0} if part.STATE else {}
+    values = {estimator: estimate(model.model, estimator, **settled)}
+    shapes = model.posterior(model.params).noise_shapes(part.MIN_SAMPLES)
+    chunk = VALUES // (part.MIN_SAMPLES * model.x.numel())
+    batches = list(
+        gradient_draws(values, model.params, shapes, generator, draws=draws, chunk=chunk)
+    )
+    return {name: torch.cat([b[estimator][name] for b in batches]) for name in model.params}
 
 
 def root_mean_square_errors(found: Tensors, exact: Tensors) -> dict[int, float]:

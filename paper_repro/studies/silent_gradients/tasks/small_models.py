@@ -60,6 +60,10 @@ class SmallModel:
         log_prior = self.posterior(params).log_prior
         return LinearJoint(self.x, weights, variant, log_prior, variance=variance)
 
+    def model(self, params: Tensors) -> tuple[Family, LinearJoint]:
+        """q and log joint of the fixed variance."""
+        return self.posterior(params), self.joint(params)
+
     def states(self, params: Tensors) -> tuple[Tensor, Tensor]:
         """All z [S, B, D] and their probabilities [S, B]."""
         return STATES[self.latent](params)

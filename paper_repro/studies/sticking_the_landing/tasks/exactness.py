@@ -15,22 +15,18 @@ from torch import Tensor
 
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
-from paper_repro.metrics.gradient_stats import (
-    Moments,
-    covariance_trace,
-    per_sample_gradients,
-    z_scores,
+from paper_repro.gradients.draws import (
+    estimate,
+    gradient,
+    gradient_draws,
+    per_draw,
+    standard_normal,
 )
+from paper_repro.gradients.moments import covariance_trace, flat, largest_z, moments
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.sticking_the_landing.tasks import rainforth, toys
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import fisher_diagonal, kl
-from paper_repro.studies.sticking_the_landing.tasks.measure import (
-    Toy,
-    draw_noise,
-    estimate,
-    gradient_batches,
-    gradient_moments,
-)
+from paper_repro.studies.sticking_the_landing.tasks.toys import Toy
 from paper_repro.training.measurement import measurement
 from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
@@ -114,12 +110,12 @@ def zero_at_optimum(seed: int, device: str, draws: int) -> list[Row]:
         for dtype in (torch.float64, torch.float32):
             toy = make(stream(seed, "init", "exactness", name), dtype, device)
             generator = stream(seed, "evaluation", "zero", name, device=device)
-            noise = draw_noise(toy.noise_shapes(1), generator, draws, torch.float64)
+            noise = standard_normal(toy.noise_shapes(1), generator, draws, torch.float64)
             noise = toys.place(noise, dtype, device)
             path, total = (
                 max(float(g.abs().max()) for g in found.values())
                 for found in (
-                    per_sample_gradients(estimate(toy.model, estimator), toy.params, noise)
+                    per_draw(estimate(toy.model, estimator), toy.params, noise)
                     for estimator in ("path", "total")
                 )
             )
@@ -139,7 +135,7 @@ def fisher(seed: int, device: str, draws: int) -> list[Row]:
     between two entries, which should be zero.
     """
     toy = toys.gaussian(stream(seed, "init", "exactness", "fisher"), torch.float64, device)
-    batches = gradient_batches(
+    batches = gradient_draws(
         {"total": estimate(toy.model, "total")},
         toy.params,
         toy.noise_shapes(1),
@@ -148,8 +144,7 @@ def fisher(seed: int, device: str, draws: int) -> list[Row]:
         chunk=CHUNK,
     )
     names = ("mean", "log_scale")
-    flat = torch.cat([torch.cat([b["total"][name] for name in names], -1) for b in batches])
-    covariance = flat.T.cov()
+    covariance = torch.cat([flat(b["total"], names, 1) for b in batches]).T.cov()
     variance, exact = covariance.diagonal(), torch.cat(list(fisher_diagonal(toy.params).values()))
     error = (variance / exact - 1).abs().chunk(2)
     correlation = (covariance / torch.outer(variance, variance).sqrt()).abs()
@@ -173,7 +168,7 @@ def unbiased(seed: int, device: str, draws: int) -> list[Row]:
     plain = ("total", "path", "exact_kl", "exact_entropy")
     values = {name: estimate(model, name) for name in plain}
     values["control_variate"] = estimate(model, "control_variate", c=0.5)
-    batches = gradient_batches(
+    batches = gradient_draws(
         values,
         params,
         Toy(params, model).noise_shapes(1),
@@ -182,17 +177,14 @@ def unbiased(seed: int, device: str, draws: int) -> list[Row]:
         chunk=CHUNK,
     )
     return [
-        Row("bias_z_max", abs(_largest_z(found, exact)), "1", estimator=estimator)
-        for estimator, found in gradient_moments(batches).items()
+        Row("bias_z_max", abs(largest_z(found, exact)), "1", estimator=estimator)
+        for estimator, found in moments(batches).items()
     ]
 
 
 def exact_gradient(params: dict[str, Tensor], target: dict[str, Tensor]) -> dict[str, Tensor]:
     """Gradient of -KL(q || p), the ELBO of a normalised target, for `gaussian_theory` layouts."""
-    leaves = {name: tensor.detach().requires_grad_() for name, tensor in params.items()}
-    with torch.enable_grad():
-        bound = -kl(leaves, target).sum()
-    return dict(zip(leaves, torch.autograd.grad(bound, list(leaves.values())), strict=True))
+    return gradient(lambda q: -kl(q, target).sum(), params)
 
 
 def multisample(seed: int, device: str, draws: int) -> list[Row]:
@@ -203,7 +195,7 @@ def multisample(seed: int, device: str, draws: int) -> list[Row]:
     values = {name: estimate(model, name, "iwae") for name in names}
     result = []
     for k, point in ((1, "truth"), (8, "truth"), (1, "wrong"), (4, "wrong"), (16, "wrong")):
-        batches = gradient_batches(
+        batches = gradient_draws(
             values,
             points[point],
             Toy(points[point], model).noise_shapes(k),
@@ -211,15 +203,15 @@ def multisample(seed: int, device: str, draws: int) -> list[Row]:
             draws=draws,
             chunk=CHUNK,
         )
-        stats = gradient_moments(batches, list(AGREEMENT))
+        stats = moments(batches, list(AGREEMENT))
         for name in names if point == "truth" else ():
             trace, at = covariance_trace(stats[name]), coordinates(k=k)
             result.append(Row("variance_at_optimum", trace, "nats^2", at=at, estimator=name))
         for name in ("path", "dreg") if point == "wrong" else ():
-            z, at = _largest_z(stats[f"{name}-total"]), coordinates(k=k, point=point)
+            z, at = largest_z(stats[f"{name}-total"]), coordinates(k=k, point=point)
             result.append(Row("bias_z", z, "1", at=at, estimator=name))
         for (a, b), pair in AGREEMENT.items() if (k, point) == (1, "wrong") else ():
-            z = abs(_largest_z(stats[f"{a}-{b}"]))
+            z = abs(largest_z(stats[f"{a}-{b}"]))
             result.append(Row("agreement_z", z, "1", at=coordinates(pair=pair, k=k)))
     return result
 
@@ -228,7 +220,7 @@ def layer1(seed: int, device: str, draws: int) -> list[Row]:
     """Trace of the layer-1 gradient covariance at q = p with two stochastic layers."""
     toy = toys.two_layer(stream(seed, "init", "exactness", "two_layer"), torch.float64, device)
     variants = {"total": "total", "code": "path_code", "exact": "path"}
-    batches = gradient_batches(
+    batches = gradient_draws(
         {variant: estimate(toy.model, name) for variant, name in variants.items()},
         toy.params,
         toy.noise_shapes(1),
@@ -237,7 +229,7 @@ def layer1(seed: int, device: str, draws: int) -> list[Row]:
         chunk=CHUNK,
     )
     result = []
-    for variant, found in gradient_moments(batches).items():
+    for variant, found in moments(batches).items():
         trace = covariance_trace({name: found[name] for name in ("mean", "log_scale")})
         at = coordinates(variant=variant)
         result.append(Row("layer1_variance", trace, "nats^2", at=at, estimator=variants[variant]))
@@ -266,14 +258,3 @@ def bias_ratio(
 def _gaussian(mean_scale: tuple[float, float], device: str) -> dict[str, Tensor]:
     mean, scale = torch.tensor(mean_scale, dtype=torch.float64, device=device).split(1)
     return {"mean": mean, "log_scale": scale.log()}
-
-
-def _largest_z(stats: dict[str, Moments], expected: dict[str, Tensor] | None = None) -> float:
-    """The z score of largest magnitude over all entries, with its sign."""
-    z = torch.cat(
-        [
-            z_scores(found, expected[name] if expected else 0.0).flatten()
-            for name, found in stats.items()
-        ]
-    )
-    return float(z[z.abs().argmax()])

@@ -16,18 +16,11 @@ import torch
 from torch import Tensor
 
 from paper_repro.cell import Cell
-from paper_repro.metrics.gradient_stats import covariance_trace
+from paper_repro.contracts import Tensors
+from paper_repro.gradients.draws import Model, estimate, gradient_draws, standard_normal
+from paper_repro.gradients.moments import covariance_trace, moments
 from paper_repro.rows import Row
-from paper_repro.studies.sticking_the_landing.tasks.measure import (
-    Model,
-    Tensors,
-    Toy,
-    draw_noise,
-    estimate,
-    every,
-    gradient_batches,
-    gradient_moments,
-)
+from paper_repro.studies.sticking_the_landing.tasks.toys import Toy
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 
@@ -84,13 +77,13 @@ def fit_problem(
 
     def trace(params: Tensors, step: str) -> float:
         generator = stream(seed, "evaluation", name, step, device=device)
-        batches = gradient_batches(
+        batches = gradient_draws(
             {"": bound(target)}, params, shapes, generator, draws=p["gradient_draws"]
         )
-        return covariance_trace(gradient_moments(batches)[""])
+        return covariance_trace(moments(batches)[""])
 
     def evaluate(params: Tensors, state: Tensors, step: int) -> list[Row]:
-        noise = draw_noise(kl_shapes, stream(seed, "evaluation", name, "kl", device=device))
+        noise = standard_normal(kl_shapes, stream(seed, "evaluation", name, "kl", device=device))
         kl, metric = kl_estimate(Toy(params, model(target)), noise), "gradient_variance_trace"
         rows = [
             Row("kl", kl, "nats", kind="curve"),
@@ -105,7 +98,7 @@ def fit_problem(
     return Problem(
         params={key: tensor.clone() for key, tensor in start.items()},
         loss=loss,
-        draw=lambda step: draw_noise(shapes, noise_generator),
+        draw=lambda step: standard_normal(shapes, noise_generator),
         evaluate=evaluate,
         generators={"noise": noise_generator},
         state={PREFIX + key: tensor for key, tensor in target.items()},
@@ -128,3 +121,8 @@ def banana_log_prob(z: Tensor) -> Tensor:
     first = z[..., 0] / 2
     second = 2 * (z[..., 1] - z[..., 0].square() / 4 + 1)
     return -0.5 * (first.square() + second.square()) - math.log(2 * math.pi)
+
+
+def every(interval: int, steps: int) -> tuple[int, ...]:
+    """0, interval, 2 interval, ... up to `steps`."""
+    return tuple(range(0, steps + 1, interval))

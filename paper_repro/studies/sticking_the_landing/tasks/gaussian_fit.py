@@ -20,22 +20,16 @@ import torch
 from torch import Tensor
 
 from paper_repro.cell import Cell
+from paper_repro.contracts import Tensors
 from paper_repro.errors import UserError
-from paper_repro.metrics.gradient_stats import covariance_trace
+from paper_repro.gradients.draws import Value, estimate, gradient_draws, standard_normal
+from paper_repro.gradients.moments import covariance_trace, moments
 from paper_repro.rows import Row
+from paper_repro.studies.sticking_the_landing.tasks.fit import every
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import (
     fisher_diagonal,
     kl,
     random_target,
-)
-from paper_repro.studies.sticking_the_landing.tasks.measure import (
-    Tensors,
-    Value,
-    draw_noise,
-    estimate,
-    every,
-    gradient_batches,
-    gradient_moments,
 )
 from paper_repro.studies.sticking_the_landing.tasks.toys import gaussian_model
 from paper_repro.training.problem import Problem
@@ -92,7 +86,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
     def draw(step: int) -> Tensors:
         fraction = step / max(1, steps - 1)
         clock = torch.tensor([step, fraction], dtype=torch.float64).to(device, non_blocking=True)
-        return draw_noise(shapes, noise_generator) | {"clock": clock}
+        return standard_normal(shapes, noise_generator) | {"clock": clock}
 
     def loss(params: Tensors, state: Tensors, batch: Tensors) -> tuple[Tensor, Tensors, Tensors]:
         step, fraction = batch["clock"].unbind()
@@ -110,14 +104,14 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
 
     def evaluate(params: Tensors, state: Tensors, step: int) -> list[Row]:
         fraction = torch.tensor(min(1.0, step / max(1, steps - 1)), device=device)
-        batches = gradient_batches(
+        batches = gradient_draws(
             {"": _bound(p, state, fraction)},
             params,
             shapes,
             stream(seed, "evaluation", "gaussian", str(step), device=device),
             draws=p["gradient_draws"],
         )
-        trace = covariance_trace(gradient_moments(batches)[""])
+        trace = covariance_trace(moments(batches)[""])
         rows = [Row("gradient_variance_trace", trace, "nats^2", kind="curve")]
         if step == steps:
             rows.append(Row("kl_last100", float(state["kl_sum"]) / min(LAST, steps), "nats"))

@@ -12,14 +12,15 @@ from __future__ import annotations
 import torch
 
 from paper_repro.cell import Cell
+from paper_repro.contracts import Tensors
 from paper_repro.distributions.mixture import GaussianMixture
+from paper_repro.gradients.draws import Model
 from paper_repro.studies.sticking_the_landing.tasks import toys
 from paper_repro.studies.sticking_the_landing.tasks.fit import (
     banana_log_prob,
     fit_problem,
     perturbed,
 )
-from paper_repro.studies.sticking_the_landing.tasks.measure import Model, Tensors
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
 

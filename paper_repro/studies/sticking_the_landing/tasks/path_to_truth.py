@@ -10,20 +10,15 @@ Fisher information, sum 1/s_p^2 + 2 D.
 from __future__ import annotations
 
 from paper_repro.cell import Cell
-from paper_repro.metrics.gradient_stats import covariance_trace
+from paper_repro.gradients.draws import estimate, gradient_draws
+from paper_repro.gradients.moments import covariance_trace, moments
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import (
     fisher_diagonal,
     gradient_variance,
     random_target,
 )
-from paper_repro.studies.sticking_the_landing.tasks.measure import (
-    Toy,
-    estimate,
-    gradient_batches,
-    gradient_moments,
-)
-from paper_repro.studies.sticking_the_landing.tasks.toys import gaussian_model
+from paper_repro.studies.sticking_the_landing.tasks.toys import Toy, gaussian_model
 from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
@@ -53,14 +48,14 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         for a in map(float, cell.params["a"]):
             params = {name: a * tensor for name, tensor in target.items()}
             generator = stream(seed, "evaluation", "path_to_truth", device=device)
-            batches = gradient_batches(
+            batches = gradient_draws(
                 {name: estimate(model, name) for name in ESTIMATORS},
                 params,
                 Toy(params, model).noise_shapes(1),
                 generator,
                 draws=draws,
             )
-            stats, at = gradient_moments(batches), coordinates(a=a)
+            stats, at = moments(batches), coordinates(a=a)
             for estimator, c in (("total", 0.0), ("path", 1.0)):
                 theory = sum(v.sum() for v in gradient_variance(params, target, c).values())
                 for metric, value in (

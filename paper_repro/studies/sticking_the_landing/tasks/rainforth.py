@@ -13,18 +13,13 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from paper_repro.contracts import Tensors
 from paper_repro.distributions.gaussian import DiagonalGaussian, normal_log_prob
 from paper_repro.distributions.posterior import Reparameterised
 from paper_repro.estimators.terms import LogJoint
-from paper_repro.metrics.gradient_stats import Moments
-from paper_repro.studies.sticking_the_landing.tasks.measure import (
-    Tensors,
-    Toy,
-    estimate,
-    gradient_batches,
-    gradient_moments,
-)
-from paper_repro.studies.sticking_the_landing.tasks.toys import normal
+from paper_repro.gradients.draws import estimate, gradient_draws
+from paper_repro.gradients.moments import Moments, moments
+from paper_repro.studies.sticking_the_landing.tasks.toys import Toy, normal
 
 VARIANCE, PERTURBATION = 2 / 3, 0.01
 # Elements of one [draws, K, points, D] tensor that a chunk may hold (8 MB in float64): more
@@ -59,10 +54,8 @@ def toy(generator: Generator, *, points: int, dim: int, device: str) -> Toy:
 def iwae_moments(
     toy: Toy, estimators: tuple[str, ...], generator: Generator, *, k: int, draws: int
 ) -> dict[str, dict[str, Moments]]:
-    """`gradient_moments` of the K-sample IWAE bound, summed over points, per estimator."""
+    """`moments` of the K-sample IWAE bound, summed over points, per estimator."""
     shapes = toy.noise_shapes(k)
     values = {name: estimate(toy.model, name, "iwae") for name in estimators}
     chunk = max(1, CHUNK_ELEMENTS // math.prod(shapes["z"]))
-    return gradient_moments(
-        gradient_batches(values, toy.params, shapes, generator, draws=draws, chunk=chunk)
-    )
+    return moments(gradient_draws(values, toy.params, shapes, generator, draws=draws, chunk=chunk))

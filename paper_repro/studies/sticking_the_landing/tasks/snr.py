@@ -17,7 +17,7 @@ from functools import partial
 
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
-from paper_repro.metrics.gradient_stats import signal_to_noise
+from paper_repro.gradients.moments import signal_to_noise
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.sticking_the_landing.tasks import rainforth
 from paper_repro.training.measurement import measurement

@@ -21,9 +21,8 @@ from torch import Tensor
 
 from paper_repro import registry
 from paper_repro.cell import Cell
-from paper_repro.metrics.gradient_stats import per_sample_gradients
+from paper_repro.gradients.draws import estimate, per_draw
 from paper_repro.rows import Row, coordinates
-from paper_repro.studies.sticking_the_landing.tasks.measure import estimate
 from paper_repro.studies.sticking_the_landing.tasks.toys import gaussian_model
 from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
@@ -71,9 +70,7 @@ def surface(t_points: int, z_points: int, device: str = "cpu") -> dict[str, np.n
     value = terms.log_likelihood + terms.log_prior - terms.log_posterior
     gradients = {}
     for estimator in ESTIMATORS:
-        found = per_sample_gradients(
-            estimate(model, estimator), params, {"z": noise["z"].unsqueeze(1)}
-        )
+        found = per_draw(estimate(model, estimator), params, {"z": noise["z"].unsqueeze(1)})
         gradients[estimator] = torch.cat([found["mean"], found["log_scale"]], -1).transpose(0, 1)
     arrays: dict[str, Tensor] = {
         "t": t,

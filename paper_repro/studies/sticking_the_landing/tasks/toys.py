@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
+from paper_repro.contracts import Tensors
 from paper_repro.distributions import flow as flows
 from paper_repro.distributions.flow import Flow
 from paper_repro.distributions.gaussian import (
@@ -24,11 +26,24 @@ from paper_repro.distributions.mixture import GaussianMixture
 from paper_repro.distributions.posterior import Reparameterised
 from paper_repro.distributions.two_layer import TwoLayer
 from paper_repro.estimators.terms import LogJoint
+from paper_repro.gradients.draws import Model
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import random_target
-from paper_repro.studies.sticking_the_landing.tasks.measure import Model, Tensors, Toy
 
 # Two-layer toy: prior scale of h1 given h2 and noise scale of x given h1, as variances.
 LAYER_VARIANCE, OBSERVATION_VARIANCE = 0.5, 1.2
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Parameters and the model they define: `model(params)` is (q, log p(x, z))."""
+
+    params: Tensors
+    model: Model
+
+    def noise_shapes(self, samples: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the noise of one draw with K = samples."""
+        found: dict[str, tuple[int, ...]] = self.model(self.params)[0].noise_shapes(samples)
+        return found
 
 
 def normal(generator: Generator, *shape: int) -> Tensor:
@@ -134,7 +149,6 @@ def two_layer(generator: Generator, dtype: torch.dtype, device: str) -> Toy:
     """Linear-Gaussian chain h2 -> h1 -> x, one dimension each, with its exact posterior.
 
     Layer 1 is q(h1|x) = N(mean, exp(log_scale)^2), layer 2 q(h2|h1) = N(slope h1 + bias, ...).
-    At q = p the layer-1 gradient (mean, log_scale) has variance `layer1_theory`.
     """
     inner, outer = LAYER_VARIANCE, OBSERVATION_VARIANCE
     x = normal(generator, 1).to(device, dtype)
@@ -164,14 +178,3 @@ def two_layer(generator: Generator, dtype: torch.dtype, device: str) -> Toy:
         return TwoLayer(first, net, second, 1), log_joint  # type: ignore[arg-type]
 
     return Toy(params, model)
-
-
-def layer1_theory() -> dict[str, tuple[float, float]]:
-    """Variance of the layer-1 gradient (mean, log_scale) of `two_layer` at q = p, per variant.
-
-    The total derivative is minus the score: (1/s1^2, 2). The released code also drops the path
-    from h1 into q(h2|h1), a gradient of variance slope^2/s2^2 per unit of h1 (our derivation).
-    """
-    variance1 = 1 / (1 / (1 + LAYER_VARIANCE) + 1 / OBSERVATION_VARIANCE)
-    cut = 1 / (LAYER_VARIANCE**2 * (1 + 1 / LAYER_VARIANCE))
-    return {"total": (1 / variance1, 2.0), "code": (cut, cut * variance1), "exact": (0.0, 0.0)}

@@ -12,20 +12,15 @@ import torch
 from torch import Generator, Tensor
 
 from paper_repro.cell import Cell
+from paper_repro.contracts import Tensors
+from paper_repro.gradients.draws import Value, estimate, gradient_draws
+from paper_repro.gradients.moments import moments
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import (
     gradient_variance,
     ratio,
 )
-from paper_repro.studies.sticking_the_landing.tasks.measure import (
-    Tensors,
-    Toy,
-    Value,
-    estimate,
-    gradient_batches,
-    gradient_moments,
-)
-from paper_repro.studies.sticking_the_landing.tasks.toys import gaussian_model
+from paper_repro.studies.sticking_the_landing.tasks.toys import Toy, gaussian_model
 from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
 from paper_repro.training.streams import stream
@@ -99,10 +94,10 @@ def measure(
 
     values: dict[str, Value] = {name: estimate(model, name) for name in ("total", "path")}
     shapes = Toy(params, model).noise_shapes(1)
-    batches = gradient_batches(
+    batches = gradient_draws(
         values | {"optimal_c": optimal}, params, shapes, generator, draws=draws, chunk=10_000
     )
-    stats = gradient_moments(batches, pairs=[("path", "total")])
+    stats = moments(batches, pairs=[("path", "total")])
     variances = {
         label: {name: found.variance for name, found in entries.items()}
         for label, entries in stats.items()

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from paper_repro import schedules
 from paper_repro.cell import Cell
 from paper_repro.metrics.water_filling import water_filling
 from paper_repro.objectives import geco
 from paper_repro.rows import Row, coordinates
+from paper_repro.training import schedules
 from paper_repro.training.problem import Problem, Tensors
 from paper_repro.training.streams import stream
 

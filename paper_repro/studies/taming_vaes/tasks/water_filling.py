@@ -17,9 +17,9 @@ from paper_repro.cell import Cell
 from paper_repro.metrics.spectrum import spectrum
 from paper_repro.metrics.water_filling import water_filling
 from paper_repro.rows import Row, coordinates
-from paper_repro.training import composed_data
 from paper_repro.training.measurement import measurement
 from paper_repro.training.problem import Problem
+from paper_repro.vae import data as pixels
 
 PARAMS = {
     "dataset": {"type": "string"},
@@ -34,7 +34,7 @@ PARAMS = {
 
 def build(cell: Cell, seed: int, device: str) -> Problem:
     """Measure once, on the CPU."""
-    data = composed_data.load(cell.params["dataset"], "unit", "cpu")
+    data = pixels.load(cell.params["dataset"], "unit", "cpu")
     images = data.train[: cell.params["train_images"]]
     values = spectrum(images, data.levels)
     return measurement(

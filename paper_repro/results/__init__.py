@@ -1,0 +1,1 @@
+"""What results are: rows of runs as tables and data frames, collected, checked, imported."""
