@@ -64,7 +64,7 @@ class Region:
     def margin(self, values: ArrayLike) -> NDArray[np.float64]:
         """Signed distance to the border, positive inside."""
         x = np.asarray(values, dtype=float)
-        # an end at infinity is never near, not even to an infinite value
+        # an infinite bound is infinitely far, even from an infinite value
         below, above = (
             np.full_like(x, np.inf) if math.isinf(end) else sign * (x - end)
             for end, sign in ((self.low, 1), (self.high, -1))

@@ -18,7 +18,7 @@ def part_of(curves: pd.DataFrame, marker: pd.DataFrame, below: float, part: str)
 
     A run crosses at the first point of its curve in `marker` whose value is less than `below`;
     that point, the mean of the steps since the one before, belongs to "after". A run that never
-    crosses is before it to its end. ValueError for another `part`, or several markers a run.
+    crosses counts wholly as before. ValueError for another `part`, or several markers a run.
     """
     if part not in (BEFORE, AFTER):
         raise ValueError(f"part: {part!r} is not one of {BEFORE}, {AFTER}")

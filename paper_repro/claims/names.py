@@ -32,7 +32,7 @@ def read(path: Path, study: str) -> dict[str, Any]:
     """
     where = f"{study}/claims.yaml"
     if not path.is_file():
-        raise UserError(f"{path}: not there; a study states its claims in it")
+        raise UserError(f"{path}: missing; every study needs claims.yaml")
     claims = read_yaml(path)
     check_schema(claims, schema("claims"), where)
     if claims["study"] != study:

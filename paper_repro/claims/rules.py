@@ -89,7 +89,7 @@ def check_together(check: Mapping[str, Any], where: str) -> None:
 
 
 def _check_reach(check: Mapping[str, Any], where: str) -> None:
-    """What pairing 'reach' needs and does not bear, and `better`, which it alone does."""
+    """What pairing 'reach' requires and forbids, and `better`, which it alone takes."""
     if check.get("pairing") != "reach":
         if "better" in check["rule"]:
             raise UserError(f"{where}: rule key 'better' goes with pairing 'reach' alone")

@@ -156,7 +156,7 @@ def _judge(
         finding = replace(finding, verdict=INCONCLUSIVE, p=math.nan, note=note)
     if used.left_out:
         left = _some(used.left_out, "units")
-        finding = replace(finding, note=_joined(finding.note, f"excepted by rule: {left}"))
+        finding = replace(finding, note=_joined(finding.note, f"excluded by rule: {left}"))
     if used.gaps:
         gaps = _some(used.gaps, "runs")
         finding = replace(finding, note=_joined(finding.note, f"missing or diverged: {gaps}"))

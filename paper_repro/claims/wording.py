@@ -46,7 +46,7 @@ def describe(check: Mapping[str, Any]) -> str:
     if "of" in rule and not BOUNDS & rule.keys():
         text += f", {rule['of']} units"
     text += f", at least {rule['seeds']} seeds" if "seeds" in rule else ""
-    text += ", else open" if check.get("supports_only") else ""
+    text += ", otherwise inconclusive" if check.get("supports_only") else ""
     return f"{what}: {text}" + (f", {_tuning(tuned)}" if (tuned := check.get("tuned")) else "")
 
 

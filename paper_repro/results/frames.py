@@ -33,7 +33,7 @@ P = ParamSpec("P")
 def _remembered(
     read: Callable[Concatenate[Results, P], pd.DataFrame],
 ) -> Callable[Concatenate[Results, P], pd.DataFrame]:
-    """The same question has one answer: dozens of checks and panels ask for the same rows."""
+    """Cache the read methods: dozens of checks and panels ask for the same rows."""
 
     @functools.wraps(read)
     def once(self: Results, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:

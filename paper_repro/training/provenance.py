@@ -54,7 +54,7 @@ def prepare(device: str, threads: int) -> str:
 def flops_per_step(problem: Problem) -> int:
     """Floating-point operations of the matrix products and convolutions of one training step.
 
-    Makes a step on the side, which moves the problem's generators: for a run that has ended. The
+    Makes a throw-away step, which moves the problem's generators: for a run that has ended. The
     first call imports torch's compiler, 3 s.
     """
     from torch.utils.flop_counter import FlopCounterMode

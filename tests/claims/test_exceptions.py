@@ -49,7 +49,7 @@ def judged(tmp_path, found, check):
 def test_what_the_rule_excepts_is_left_out_and_named(tmp_path):
     row = judged(tmp_path, floors(tmp_path, {0.06: 1.2, 0.1: 1.01}), GIVEN)
     assert (row["verdict"], row["n"]) == (SUPPORTED, 3)
-    assert "excepted by rule: dataset=a, k=0.06" in row["note"]
+    assert "excluded by rule: dataset=a, k=0.06" in row["note"]
     without = {k: v for k, v in GIVEN.items() if k != "given"}
     row = judged(tmp_path / "all", floors(tmp_path / "all", {0.06: 1.2, 0.1: 1.01}), without)
     assert row["verdict"] == CONTRADICTED
@@ -71,7 +71,7 @@ def test_nothing_is_excepted_where_the_floor_is_unknown(tmp_path):
 def test_where_all_is_excepted_nothing_is_decided(tmp_path):
     row = judged(tmp_path, floors(tmp_path, {0.06: 1.0}), GIVEN)
     assert row["verdict"] == NOT_RUN
-    assert "excepted by rule" in row["note"]
+    assert "excluded by rule" in row["note"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_bound_proves_one_direction_and_never_the_other(tmp_path, level, plain
     row = judged(tmp_path / "bound", found, {**check, "supports_only": True})
     assert row["verdict"] == bound
     assert ("decides nothing" in row["note"]) == (bound == INCONCLUSIVE)
-    assert row["rule"].endswith(", else open")
+    assert row["rule"].endswith(", otherwise inconclusive")
 
 
 def test_heights_are_above_the_line_between_the_points_in_ln_x():

@@ -46,7 +46,7 @@ def turned(experiment: str, *metrics: str, how: Callable[[float], float], **para
 def test_true_rows_support_every_claim_and_exceptions_are_named(tmp_path):
     found = judge(tmp_path)
     assert set(found.loc[list(MINE), "verdict"]) == {SUPPORTED}
-    assert "excepted by rule: dataset=cifar10" in found.loc["C5.met", "note"]
+    assert "excluded by rule: dataset=cifar10" in found.loc["C5.met", "note"]
     assert found.loc["C5.met_without_exception", "verdict"] == CONTRADICTED
 
 

@@ -76,7 +76,7 @@ def rows(
     *,
     labels: bool = True,
 ) -> None:
-    """One lying row per run, the first on top, and what is missing in its place."""
+    """One horizontal row per run, the first on top, and what is missing in its place."""
     panels.listed(axes, [LOOKS[name].label if labels else "" for name in names])
     axes.margins(x=0.12)
     axes.set_xlabel(label)

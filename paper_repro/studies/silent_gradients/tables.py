@@ -75,7 +75,7 @@ def fixed_variance(results: Results) -> Table:
         rows,
         [
             TUNED,
-            NOMINAL + " Of a difference above 0, silent is better.",
+            NOMINAL + " A positive difference: silent is better.",
             "MSE per pixel of the decoder's mean, at E z for Gaussian latents and at a hard "
             "sample for discrete ones. Active units: the posterior mean's variance over images is "
             "above 0.01. Ceiling: the largest training ELBO that Gaussian latents allow "

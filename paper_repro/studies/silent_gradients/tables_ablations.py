@@ -141,7 +141,7 @@ def latent_size(results: Results) -> Table:
         ],
         rows,
         [
-            "ELBO by the closed form. Of a difference above 0, silent is better. Learning rate not "
+            "ELBO by the closed form. A positive difference: silent is better. Learning rate not "
             "tuned; the sizes of E1 stand here where they ran with this rate and as many steps.",
             scores.origin(elbo[elbo["cell"].isin(every["cell"])]),
         ],
