@@ -121,7 +121,7 @@ def rows(
     *,
     label: str = "",
 ) -> None:
-    """Horizontal `points`: one row per entry of `at` (vertical places), ``values`` [rows, seeds]."""
+    """Horizontal `points`: one row per entry of `at` (places), ``values`` [rows, seeds]."""
     look = style.look(of)
     mean, low, high = student(values)
     for place, seeds in zip(at, values, strict=True):
