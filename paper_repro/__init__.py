@@ -24,3 +24,8 @@ def __getattr__(name: str) -> object:
 
         return getattr(api, name)
     raise AttributeError(f"module 'paper_repro' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What there is, the functions for a notebook among it."""
+    return sorted({*globals(), *__all__})

@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paper_repro import fits, parameters, record, registry
+from paper_repro import fits, grid, parameters, record, registry
 from paper_repro.cell import Cell
-from paper_repro.errors import UserError
+from paper_repro.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +61,8 @@ def load(tier: str = "published", root: str | Path = "results") -> Tables:
     folder = Path(root, tier)
     if tier == "published" and not folder.is_dir():
         folder = registry.PACKAGE.parent / "results" / tier
+    if tier not in (known := [*grid.TIERS, "published"]):
+        raise UserError(unknown("tier", tier, known))
     if not (folder / "claims.csv").is_file():
         raise UserError(f"{folder}: no tables of tier {tier}; run snakemake --config tier={tier}")
     found = results.load(folder)
@@ -68,7 +70,7 @@ def load(tier: str = "published", root: str | Path = "results") -> Tables:
     return Tables(found.metrics, found.curves, claims, found.runs, found.cells, found.costs)
 
 
-def build(*, seed: int = 0, device: str = "cpu", **params: Any) -> Problem:
+def build(*, seed: int = 0, device: str = "cpu", threads: int = 1, **params: Any) -> Problem:
     """One VAE, ready to train: the parameters of task vae by name, the others at their defaults.
 
     A `Problem` has the initial weights, the loss, the batches and the evaluation as functions.
@@ -81,10 +83,12 @@ def build(*, seed: int = 0, device: str = "cpu", **params: Any) -> Problem:
     >>> problem.log_units["elbo"]
     'nats/image'
     """
+    from paper_repro.training import provenance
+
     cell = _cell(params, seed)
     _data(cell)
     task = registry.load("tasks", cell.task)
-    problem: Problem = task.build(cell, seed, device)
+    problem: Problem = task.build(cell, seed, provenance.prepare(device, _threads(threads)))
     return problem
 
 
@@ -107,7 +111,7 @@ def train(*, seed: int = 0, device: str = "auto", threads: int = 1, **params: An
     _data(cell)
     with tempfile.TemporaryDirectory() as scratch:
         store, out = Path(scratch, "store"), Path(scratch, "out")
-        train_cell(cell, store, out, device=device, threads=threads, sources=[], log=None)
+        train_cell(cell, store, out, device=device, threads=_threads(threads), sources=[], log=None)
         found = record.read(out / f"seed{seed}")
     assert found
     rows = pd.read_csv(io.BytesIO(found.files[record.METRICS]), keep_default_na=False)
@@ -120,10 +124,18 @@ def train(*, seed: int = 0, device: str = "auto", threads: int = 1, **params: An
 
 
 def _cell(params: dict[str, Any], seed: int) -> Cell:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed: {seed!r} is not a whole number from 0")
     complete = parameters.complete("", "vae", params, "vae")
     cell = Cell("notebook", "vae", "vae", "", "vae", complete, (seed,))
     fits.check_parts(cell, "vae")
     return cell
+
+
+def _threads(threads: int) -> int:
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise UserError(f"threads: {threads!r} is not a whole number from 1")
+    return threads
 
 
 def _data(cell: Cell) -> None:

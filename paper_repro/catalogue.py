@@ -10,11 +10,13 @@ from paper_repro.cell import Cell
 from paper_repro.data.names import DATASETS
 from paper_repro.schemas import read_yaml
 
+PARTS = ("estimators", "objectives", "latents", "likelihoods", "models")
+
 
 def lines() -> Iterator[str]:
     """Every component, data set, study and task, one line each with its citation; in brackets
     the latents that an estimator or objective serves."""
-    for kind in ("estimators", "objectives", "latents", "likelihoods", "models"):
+    for kind in (*PARTS, "parts", "protocols"):
         yield f"{kind}:"
         for name in registry.names(kind):
             serves = registry.constant(kind, name, "SUPPORTS") or []

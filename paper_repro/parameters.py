@@ -54,6 +54,9 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
     if task not in (known := registry.names("tasks", study)):
         raise UserError(unknown(f"{where}: task", task, known))
     own = rules_of(study, task, params.get("protocol"))
+    named, protocols = params.get("protocol"), registry.names("protocols")
+    if "protocol" in own and named is not None and named not in protocols:
+        raise UserError(unknown(f"{where}: protocol", named, protocols))
     rules = {
         name: {"uniqueItems": True, "minItems": int(rule.get("default") != []), **rule}
         for name, rule in own.items()

@@ -24,6 +24,21 @@ def test_a_mistake_names_the_parameter() -> None:
         paper_repro.build(
             dataset="digits", likelihood="bernoulli", objective="elbo", estimator="pth", steps=1
         )
+    asked = {"dataset": "digits", "likelihood": "gaussian", "objective": "elbo"}
+    asked |= {"estimator": "exact_kl"}
+    for wrong, line in (
+        ({"seed": "1"}, "seed: '1' is not a whole number"),
+        ({"threads": 0}, "threads: 0 is not a whole number"),
+        ({"device": "cud"}, "device: 'cud' is not one of"),
+        (
+            {"protocol": "bound", "test_images": 9},
+            "protocol: 'bound' is not one of .* did you mean 'bounds'",
+        ),
+    ):
+        with pytest.raises(UserError, match=line):
+            paper_repro.build(**asked, steps=1, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"tier: 'pubished' is not one of .* 'published'"):
+        paper_repro.load("pubished")
     with pytest.raises(UserError, match="no tables of tier quick"):
         paper_repro.load("quick", root="nowhere")
 

@@ -44,7 +44,7 @@ REFUSES = (
     ),
     (
         {"objective": {"const": "geco"}, "likelihood": {"not": {"const": "gaussian"}}},
-        "likelihood: objective 'geco' constrains the mean alone; nothing trains a variance",
+        "likelihood: objective 'geco' takes 'gaussian', of which it uses the mean alone",
     ),
     (
         {

@@ -194,7 +194,7 @@ def test_the_taker_of_a_run_that_diverged_diverges(tmp_path: Path) -> None:
         ({"kappa": -0.1}, "kappa: -0.1 is less than the minimum of 0"),
         (
             {"likelihood": "gaussian_gamma"},
-            "likelihood: objective 'geco' constrains the mean alone; nothing trains a variance",
+            "likelihood: objective 'geco' takes 'gaussian', of which it uses the mean alone",
         ),
         (
             {"constraints": {"PNCC": 0.5}, "patch": {"patch": 9}},
