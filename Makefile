@@ -8,6 +8,13 @@ COMPILE = $(UV) pip compile --universal --python-version 3.11 --fork-strategy fe
     --exclude-newer '7 days' --generate-hashes --no-emit-index-url --no-emit-find-links \
     --custom-compile-command 'make lock' --quiet
 
+# Make takes any variable and ignores those that nothing reads: `make tier=smoke` would train another tier.
+KNOWN := TIER CORES CONFIG PYTHON UV
+EMPTY :=
+GIVEN = $(subst \$(EMPTY) $(EMPTY),_,$(MAKEOVERRIDES))
+$(foreach name,$(filter-out $(KNOWN),$(foreach pair,$(GIVEN),$(firstword $(subst =, ,$(pair))))), \
+    $(error $(name): no variable of this Makefile; it has $(KNOWN)))
+
 BIN := .venv/bin
 READY := .venv/.installed
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input

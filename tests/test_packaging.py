@@ -230,3 +230,15 @@ def test_licence_is_mit():
 def test_changelog_opens_with_this_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (\S+)", text, flags=re.MULTILINE)[0] == paper_repro.__version__
+
+
+@pytest.mark.parametrize("given", ["tier=smoke", "TIERS=smoke", "Cores=2"])
+def test_make_refuses_a_variable_that_it_would_ignore(given):
+    """It would train, or delete, the default tier's instead."""
+    for target in ("reproduce", "clean"):
+        done = make("-n", target, given)
+        assert (done.returncode, done.stdout) == (2, "")
+        name = given.split("=")[0]
+        assert f"{name}: no variable of this Makefile; it has TIER CORES" in done.stderr
+    both = make("-n", "reproduce", "CONFIG=data_dir=/a/b seeds=2", "TIER=smoke")
+    assert both.stdout.splitlines()[-1].endswith("--config tier=smoke data_dir=/a/b seeds=2 ")
