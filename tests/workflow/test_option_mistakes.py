@@ -67,7 +67,11 @@ WRONG = [
         "objective_options.decay: 1 is greater than or equal to the maximum of 1",
         "",
     ),
-    ("{likelihood: gaussian_pixel, objective: geco, kappa: 1}", "of which it uses the mean alone", ""),
+    (
+        "{likelihood: gaussian_pixel, objective: geco, kappa: 1}",
+        "of which it uses the mean alone",
+        "",
+    ),
     (
         "{layers: 2, estimator: total, protocol: importance, likelihood: bernoulli, "
         "preprocessing: binarised}",

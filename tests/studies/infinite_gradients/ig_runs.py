@@ -73,7 +73,8 @@ def frame(rows: list[Row]) -> pd.DataFrame:
     for name in table.columns.difference(["metric", "value"]):
         numbers = pd.to_numeric(table[name], errors="coerce")
         if numbers.notna().sum() == table[name].notna().sum():
-            table[name] = numbers
+            # by Python: pandas before 3 reads some numbers a digit off
+            table[name] = [float(text) for text in table[name]]
     return table
 
 
