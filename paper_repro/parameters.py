@@ -62,9 +62,9 @@ def complete(study: str, task: str, params: Mapping[str, Any], where: str) -> di
         for name, rule in own.items()
     }
     may = registry.constant("tasks", task, "RUN_INPUTS", study) or ()
-    handed = {name for name in may if _from_another_run(params.get(name))}
-    plain = {name: value for name, value in params.items() if name not in handed}
-    required = [n for n, rule in rules.items() if "default" not in rule and n not in handed]
+    received = {name for name in may if _from_another_run(params.get(name))}
+    plain = {name: value for name, value in params.items() if name not in received}
+    required = [n for n, rule in rules.items() if "default" not in rule and n not in received]
     steps = params.get("steps", rules["steps"].get("default"))
     _check_mapping(plain, rules, where, required=required, steps=steps)
     for name in required:

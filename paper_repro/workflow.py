@@ -53,9 +53,10 @@ def check_place(folder: str) -> None:
 
 
 @_in_one_line
-def load_cells(config: dict[str, Any]) -> dict[tuple[str, str], Cell]:
-    """Check `config` in place; the cells of its tier by (study, cell), none for ``published``."""
-    configuration.check(config)
+def load_cells(config: dict[str, Any], *, claims: bool) -> dict[tuple[str, str], Cell]:
+    """Check `config` in place, with the studies' `claims`; the cells of its tier by (study, cell),
+    none for ``published``."""
+    configuration.check(config, claims=claims)
     if config["tier"] == "published":
         return {}
     return {

@@ -37,6 +37,7 @@ MADE = ("results", "figures", "logs", "runs", ".snakemake", "alone")  # what a c
 TIMES = {"s", "steps/s"}  # units of rows that no two runs have in common
 TARGET = "results/smoke/studies/taming_vaes/metrics.csv"
 PATIENCE = 600.0  # seconds a command may take
+DYING = 90.0  # seconds that one which was sent a signal may take to end
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Tally:
     cycles: Counter[str] = field(default_factory=Counter)
     again: int = 0
     unlocked: int = 0
+    stuck: int = 0  # Snakemake itself, in its handler of SIGTERM
     lost: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -85,7 +87,8 @@ class Tally:
         cycles = ", ".join(f"{count} of a {kind}" for kind, count in sorted(self.cycles.items()))
         lines += [
             f"{self.kills.total()} kills in {self.cycles.total()} cycles ({cycles or 'none'})",
-            f"{self.again} times the same command again, {self.unlocked} of them after --unlock",
+            f"{self.again} times the same command again, {self.unlocked} of them after --unlock, "
+            f"{self.stuck} after SIGKILL to a Snakemake that SIGTERM had stopped for good",
             f"{len(self.lost)} runs lost, {len(self.changed)} tables changed, "
             f"{len(self.failed)} commands failed",
         ]
@@ -150,7 +153,7 @@ class Campaign:
             groups.append(process.pid)
             killed = bool(kills) and self.kill(process, kind)
             kills -= killed
-            if process.wait(PATIENCE) == 0:
+            if self.end(process, killed) == 0:
                 break
             if not killed:
                 self.tally.failed.append(f"{' '.join(kind.arguments)}\n{self.log()}")
@@ -162,6 +165,23 @@ class Campaign:
         for group in groups:  # orphans of a killed parent
             signal_group(group, signal.SIGKILL)
         self.clear()
+
+    def end(self, process: subprocess.Popen[bytes], killed: bool) -> int:
+        """The exit status, once it has ended.
+
+        Snakemake (9.27) takes a lock in its handler of SIGTERM that its main thread may hold at
+        that moment, and then waits for itself forever. Nothing of this suite runs by then, and what
+        a user does is done here: SIGKILL.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(DYING if killed else PATIENCE)
+        waits_for_itself = killed and not training(process.pid)
+        signal_group(process.pid, signal.SIGKILL)
+        status = process.wait(PATIENCE)
+        if not waits_for_itself:
+            raise RuntimeError(f"did not end within its time\n{self.log()}")
+        self.tally.stuck += 1
+        return status
 
     def kill(self, process: subprocess.Popen[bytes], kind: Kind) -> bool:
         """Wait and kill; False if it had ended before."""

@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 from paper_repro import contracts, registry
 from paper_repro.contracts import Estimator, Tensors
 from paper_repro.estimators.terms import LogJoint, Terms
+from paper_repro.training.streams import standard_normal
 
 Model = Callable[[Tensors], tuple[Any, LogJoint]]
 """params -> (q, log p(x, z))."""
@@ -71,23 +72,6 @@ def settled(
         for _ in range(WARM_UP if state else 0):
             state = estimator.advance(terms(**chosen, **state), **state)
     return chosen | state
-
-
-def standard_normal(
-    shapes: Mapping[str, tuple[int, ...]],
-    generator: Generator,
-    count: int | None = None,
-    dtype: torch.dtype = torch.float64,
-) -> Tensors:
-    """Noise of the given shapes on the generator's device, with `count` draws along a new leading
-    axis."""
-    lead = () if count is None else (count,)
-    return {
-        name: torch.randn(
-            (*lead, *shape), generator=generator, device=generator.device, dtype=dtype
-        )
-        for name, shape in shapes.items()
-    }
 
 
 def gradient(value: Callable[[Tensors], Tensor], params: Mapping[str, Tensor]) -> Tensors:

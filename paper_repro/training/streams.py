@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 import torch
+from torch import Generator, Tensor
 
 
 def stream(seed: int, *names: str, device: str | torch.device = "cpu") -> torch.Generator:
@@ -25,3 +27,20 @@ def stream(seed: int, *names: str, device: str | torch.device = "cpu") -> torch.
     generator = torch.Generator(device)
     generator.manual_seed(int.from_bytes(digest[:8], "big") >> 1)  # 63 bits: never negative
     return generator
+
+
+def standard_normal(
+    shapes: Mapping[str, tuple[int, ...]],
+    generator: Generator,
+    count: int | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> dict[str, Tensor]:
+    """Noise of the given shapes on the generator's device, with `count` draws along a new leading
+    axis."""
+    lead = () if count is None else (count,)
+    return {
+        name: torch.randn(
+            (*lead, *shape), generator=generator, device=generator.device, dtype=dtype
+        )
+        for name, shape in shapes.items()
+    }

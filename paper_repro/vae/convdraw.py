@@ -9,8 +9,8 @@ starts at the mean image, as everywhere in the suite).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -66,11 +66,9 @@ class ConvDRAWVAE:
         """None: nothing is normalised over a batch."""
         return {}
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> AbstractContextManager[None]:
         """Within this block nothing has a gradient."""
-        with torch.no_grad():
-            yield
+        return torch.no_grad()
 
     def noise_shapes(self, k: int, batch: int) -> dict[str, tuple[int, ...]]:
         """Standard-normal noise of K samples of a batch, by name."""

@@ -7,8 +7,8 @@ two layers  q(h1|x): pixels-W-W-2D, q(h2|h1): 2D-W/2-W/2-D, p(h1|h2) and p(x|h1)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -67,11 +67,9 @@ class Layered:
         """None: nothing is normalised over a batch."""
         return {}
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> AbstractContextManager[None]:
         """Within this block nothing has a gradient."""
-        with torch.no_grad():
-            yield
+        return torch.no_grad()
 
     def noise_shapes(self, k: int, batch: int) -> dict[str, tuple[int, ...]]:
         """Standard-normal noise of K samples of a batch, by name."""

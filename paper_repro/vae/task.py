@@ -26,7 +26,7 @@ from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
 from paper_repro.training.schedules import curve
 from paper_repro.training.settings import Settings
-from paper_repro.training.streams import stream
+from paper_repro.training.streams import standard_normal, stream
 from paper_repro.vae import data as images
 from paper_repro.vae.interface import VAE, entries, naming, prefixed
 from paper_repro.vae.parameters import PARAMS as PARAMS
@@ -88,8 +88,7 @@ def build(cell: Cell, seed: int, device: str) -> Problem:
         uniform = data.pixel_noise((p["batch_size"], model.pixels), pixel_noise)
         if uniform is not None:
             batch["uniform"] = uniform
-        for name, shape in shapes.items():
-            batch[name] = torch.randn(shape, generator=latent_noise, device=device)
+        batch |= standard_normal(shapes, latent_noise, dtype=torch.get_default_dtype())
         return batch | settings.drawn(step, device) | goals.drawn(step, device)
 
     def loss(params: Tensors, state: Tensors, batch: Tensors) -> tuple[Tensor, Tensors, Tensors]:

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from paper_repro.contracts import Objective
 from paper_repro.distributions.gaussian import normal_log_prob
+from paper_repro.training import streams
 from paper_repro.vae.interface import Weights, entries
 from paper_repro.vae.model import EncoderDecoder
 
@@ -147,10 +148,8 @@ class Trained:
 
 def standard_normal(posterior: Any, k: int, generator: Generator) -> dict[str, Tensor]:
     """Noise for K draws of a posterior, on the generator's device."""
-    return {
-        name: torch.randn(shape, generator=generator, device=generator.device)
-        for name, shape in posterior.noise_shapes(k).items()
-    }
+    shapes = posterior.noise_shapes(k)
+    return streams.standard_normal(shapes, generator, dtype=torch.get_default_dtype())
 
 
 def _chunks(count: int, largest: int) -> list[int]:

@@ -14,8 +14,8 @@ from paper_repro.gradients.draws import (
     per_draw,
     repeats,
     settled,
-    standard_normal,
 )
+from paper_repro.training.streams import standard_normal
 
 Tensors = dict[str, Tensor]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from paper_repro import config, grid, registry
+from paper_repro import config, grid, registry, workflow
 from paper_repro.errors import UserError
 from tests.workflow.conftest import Clone
 from tests.workflow.grids import BURDA, VAE
@@ -347,3 +347,17 @@ def test_a_part_of_what_is_published_is_a_target_not_a_setting() -> None:
     whole = {"tier": "published", "studies": ",".join(grid.study_names())}
     config.check(whole)
     assert whole["studies"] == grid.study_names()
+
+
+def test_claims_are_read_by_the_workflow_and_not_again_by_each_of_its_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(config.claim_names, "read", lambda path, study: read.append(study))
+    given = {"tier": "smoke", "studies": "conformance"}
+    assert workflow.load_cells(dict(given), claims=False)
+    assert read == []
+    assert workflow.load_cells(dict(given), claims=True)
+    assert read == ["conformance"]
+    text = (registry.PACKAGE.parent / "workflow/rules/common.smk").read_text(encoding="utf-8")
+    assert "load_cells(config, claims=workflow.is_main_process)" in text

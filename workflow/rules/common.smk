@@ -34,7 +34,7 @@ from paper_repro.workflow import (
 )
 
 check_place(workflow.basedir)
-CELLS = load_cells(config)
+CELLS = load_cells(config, claims=workflow.is_main_process)
 check_device(config["device"], local=not workflow.non_local_exec)
 STUDIES = config["studies"]
 RESULTS = f"results/{TIER}"

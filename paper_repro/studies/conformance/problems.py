@@ -29,8 +29,7 @@ from paper_repro.distributions.posterior import Latent
 from paper_repro.distributions.two_layer import TwoLayer
 from paper_repro.estimators.linear_joint import LinearJoint
 from paper_repro.estimators.terms import LogJoint
-from paper_repro.gradients.draws import standard_normal
-from paper_repro.training.streams import stream
+from paper_repro.training.streams import standard_normal, stream
 
 Params = Mapping[str, Tensor]
 

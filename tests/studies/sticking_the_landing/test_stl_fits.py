@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from paper_repro.errors import UserError
-from paper_repro.gradients.draws import standard_normal
 from paper_repro.studies.sticking_the_landing.tasks import toys
 from paper_repro.studies.sticking_the_landing.tasks.fit import banana_log_prob, kl_estimate
 from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import kl, ratio
 from paper_repro.training.problem import Problem
+from paper_repro.training.streams import standard_normal
 
 Train = Callable[..., pd.DataFrame]
 SMALL = {"dim": 10, "gradient_draws": 200, "gradient_every": 100, "curve_points": 20}

@@ -20,7 +20,6 @@ from paper_repro.gradients.draws import (
     gradient,
     gradient_draws,
     per_draw,
-    standard_normal,
 )
 from paper_repro.gradients.moments import covariance_trace, flat, largest_z, moments
 from paper_repro.rows import Row, coordinates
@@ -30,7 +29,7 @@ from paper_repro.studies.sticking_the_landing.tasks.toys import Toy
 from paper_repro.training.measurement import measurement
 from paper_repro.training.memory import Memory
 from paper_repro.training.problem import Problem
-from paper_repro.training.streams import stream
+from paper_repro.training.streams import standard_normal, stream
 
 PARAMS = {
     "draws": {"type": "integer", "minimum": 2, "default": 200000},

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from paper_repro.cell import Cell
 from paper_repro.contracts import Tensors
-from paper_repro.gradients.draws import Model, estimate, gradient_draws, standard_normal
+from paper_repro.gradients.draws import Model, estimate, gradient_draws
 from paper_repro.gradients.moments import covariance_trace, moments
 from paper_repro.rows import Row
 from paper_repro.studies.sticking_the_landing.tasks.toys import Toy
 from paper_repro.training.problem import Problem
-from paper_repro.training.streams import stream
+from paper_repro.training.streams import standard_normal, stream
 
 LOG_RATIO_LIMIT = 50.0  # keeps (p/q)^2 finite; lambda is zero long before
 PREFIX = "target_"

@@ -22,7 +22,7 @@ from torch import Tensor
 from paper_repro.cell import Cell
 from paper_repro.contracts import Tensors
 from paper_repro.errors import UserError
-from paper_repro.gradients.draws import Value, estimate, gradient_draws, standard_normal
+from paper_repro.gradients.draws import Value, estimate, gradient_draws
 from paper_repro.gradients.moments import covariance_trace, moments
 from paper_repro.rows import Row
 from paper_repro.studies.sticking_the_landing.tasks.fit import every
@@ -33,7 +33,7 @@ from paper_repro.studies.sticking_the_landing.tasks.gaussian_theory import (
 )
 from paper_repro.studies.sticking_the_landing.tasks.toys import gaussian_model
 from paper_repro.training.problem import Problem
-from paper_repro.training.streams import stream
+from paper_repro.training.streams import standard_normal, stream
 
 PARAMS = {
     "estimator": {"type": "string"},
