@@ -145,5 +145,3 @@ def some(names: list[str], what: str) -> str:
     """The first names, and how many more."""
     more = f" +{len(names) - SHOWN} {what}" if len(names) > SHOWN else ""
     return " ".join(names[:SHOWN]) + more
-
-

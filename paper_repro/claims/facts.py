@@ -159,4 +159,3 @@ def _once(rows: pd.DataFrame, on: list[str], check: Check) -> None:
 def _some(names: list[str]) -> str:
     more = f" +{len(names) - 4} more" if len(names) > 4 else ""
     return f"missing or diverged: {' '.join(names[:4])}{more}" if names else ""
-

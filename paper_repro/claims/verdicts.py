@@ -79,9 +79,7 @@ def judge_study(study: str, root: Path, out: Path) -> None:
 def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
     """One row per claim, without a `check`, followed by one per check. `folder` holds claims.yaml
     and, if a check compares with it, reported.csv."""
-    rows = [
-        row for one in judge(collected(results, study, folder)) for row in _rows(results, one)
-    ]
+    rows = [row for one in judge(collected(results, study, folder)) for row in _rows(results, one)]
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
@@ -253,23 +251,16 @@ def _power(evidence: Evidence, found: Outcome, verdict: str, m: int) -> dict[str
     """The smallest effects that the seeds and their spread would show, and the seeds that an open
     finding would need; NaN where there is no spread to go by."""
     names = ("detects", "detects_holm", "seeds_needed")
-    sd = spread(found)
+    sd = power.spread(found)
     tested = evidence.check.statistic in ("mean", "all", "at_least") and not evidence.fact
-    if not tested or not sd > 0 or evidence.table.empty:
+    if not tested or not (sd > 0 and math.isfinite(sd)):
         return dict.fromkeys(names, math.nan)
     seen = [power.detectable(found.n, alpha) * sd for alpha in (ALPHA, ALPHA / m)]
     seeds = math.nan
-    if verdict == INCONCLUSIVE and evidence.check.decides:
-        distance = power.distance(Border.of(evidence.check.rule), found.estimate)
-        seeds = power.seeds_needed(distance / sd, ALPHA / m) if distance > 0 else math.inf
+    if verdict == INCONCLUSIVE:
+        distance = power.distance(found, Border.of(evidence.check.rule))
+        seeds = power.seeds_needed(distance / sd, ALPHA / m) or math.inf
     return dict(zip(names, (*seen, seeds), strict=True))
-
-
-def spread(found: Outcome) -> float:
-    """The standard deviation over seeds behind a t interval; NaN where there is none."""
-    if found.n < 2 or not math.isfinite(found.high - found.low):
-        return math.nan
-    return power.spread(found.high - found.low, found.n)
 
 
 def _registered(results: Results, claim: Claim, judged: Judged) -> str:
@@ -298,5 +289,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
     return " ".join(str(value).split())
-
-
