@@ -176,9 +176,9 @@ def _rows(results: Results, judged: Judged) -> Iterable[dict[str, Any]]:
         _check_row(claim, one, found, judged.tier, m)
         for one, found in zip(judged.evidence, judged.outcomes, strict=True)
     ]
-    deciding = checks[at]
     runs = sorted({run for one in judged.evidence for run in one.runs})
     at = [row["check"] for row in checks].index(decision.deciding)
+    deciding = checks[at]
     said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
     shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n")
     power_ = ("detects", "detects_holm", "seeds_needed")
