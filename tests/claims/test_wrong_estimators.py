@@ -8,17 +8,18 @@ part in its place, the same claim holds.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache, partial
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from paper_repro import contracts
-from paper_repro.results.frames import Results
+from paper_repro import contracts, registry
+from paper_repro.claims.borders import CONTRADICTED, SUPPORTED
+from paper_repro.claims.verdicts import evaluate
+from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row
 from paper_repro.studies.conformance.problems import PROBLEMS, problem
 from paper_repro.studies.conformance.tasks import conformance as task
@@ -26,6 +27,7 @@ from tests.wrong_on_purpose import estimators, objectives
 from tests.wrong_on_purpose.case import Case
 
 STUDY = "conformance"
+PUBLISHED = Path(__file__).parents[2] / "results/published"
 DRAWS = 10_000
 SLIGHT = {"current reward in the moving average": 100_000}  # a tenth of the gradient is missing
 SEEDS = 5  # of the published rows
@@ -101,3 +103,44 @@ def measured(case: Case) -> Iterator[tuple[str, int, Row]]:
     p = {"k": 2, "draws": SLIGHT.get(case.name, DRAWS)}
     for row in task.against_exact(problem(at, 0), at, objective, chosen, p, 0):
         yield at, 0, row
+
+
+@cache
+def published() -> Results:
+    return load(PUBLISHED)
+
+
+def replaced(rows: list[tuple[str, int, Row]]) -> Results:
+    """The published results with the numbers of these rows in the place of theirs."""
+    found = published()
+    metrics = found.metrics.copy()
+    key = ["cell", "seed", "metric", "at", "estimator"]
+    place = pd.Series(metrics.index, pd.MultiIndex.from_frame(metrics[key]))
+    for at, seed, row in rows:
+        metrics.loc[place[f"estimators-{PROBLEMS[at]}", seed, row.metric, row.at, row.estimator],
+                    "value"] = row.value  # fmt: skip
+    return Results(found.root, metrics, found.curves, found.cells, found.runs, found.costs)
+
+
+def verdict_of(case: Case, rows: list[tuple[str, int, Row]]) -> str:
+    found = evaluate(replaced(rows), STUDY, registry.STUDIES / STUDY)
+    claims = found[found["check"] == ""].set_index("claim")["verdict"]
+    return str(claims[f"conformance-{CLAIM.get(case.name, 'K1')}"])
+
+
+@pytest.mark.parametrize("case", SEEN, ids=lambda case: case.name)
+def test_the_mistake_contradicts_the_claim_that_covers_it(case, monkeypatch):
+    put_in(monkeypatch, case)
+    assert verdict_of(case, list(measured(case))) == CONTRADICTED
+
+
+def test_measured_with_the_right_parts_every_claim_holds():
+    rows = [row for case in SEEN for row in measured(case)]
+    found = evaluate(replaced(rows), STUDY, registry.STUDIES / STUDY)
+    assert set(found["verdict"]) == {SUPPORTED}, found[["claim", "check", "verdict", "note"]]
+
+
+def test_every_mistake_is_seen_or_said_not_to_be():
+    names = {case.name for case in estimators.CASES + objectives.CASES}
+    assert set(UNSEEN) <= names
+    assert set(PROBLEM) | set(CLAIM) <= names
