@@ -24,9 +24,9 @@ def whole(results: Results, study: str, rows: pd.DataFrame) -> pd.Series:
     wanted = pd.Series(-1, index=rows.index)
     alike = [name for name in SERIES if name != "seed"]
     for _, seeds in rows.groupby(alike, dropna=False, sort=False):
-        params = results.parameters(study, str(seeds["cell"].iloc[0]))
+        cell = str(seeds["cell"].to_numpy()[0])
         recorded = frozenset(seeds["step"])
-        if recorded in _schedules(params, int(seeds["steps"].iloc[0])):
+        if recorded in _schedules(results.parameters(study, cell), int(seeds["steps"].iloc[0])):
             wanted[seeds.index] = len(recorded)
     return points == wanted
 
