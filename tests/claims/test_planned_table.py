@@ -65,7 +65,7 @@ def lost(found, **wanted):
 CHECKS = {
     "mean": {**MEAN, "units": ["dataset"]},
     "all": ALL,
-    "at_least": {**AT_LEAST, "rule": {"below": 0, "at_least": 3}},
+    "at_least": {**AT_LEAST, "rule": {"below": 0, "at_least": 2}},
     "count": {**COUNT, "units": ["dataset"]},
 }
 
@@ -94,12 +94,15 @@ GONE = [  # of each side of the pair in turn
 @pytest.mark.parametrize("gone", GONE, ids=["row", "data_set", "seed", "arm"])
 @pytest.mark.parametrize("side", ["path", "total"])
 @pytest.mark.parametrize("name", CHECKS)
-def test_rows_that_vanished_on_either_side_decide_nothing_and_are_named(
+def test_rows_that_vanished_on_either_side_leave_it_open_and_are_named(
     tmp_path, whole, name, side, gone
 ):
     found = without(whole, "metrics", lost(whole, estimator=side, **gone))
     row = verdict(found, tmp_path, CHECKS[name])
-    if name == "count" and gone == GONE[0]:
+    if name == "at_least" and gone in GONE[:2]:
+        assert row["verdict"] == SUPPORTED  # by a and c
+        assert row["p_support"] >= verdict(whole, tmp_path / "whole", CHECKS[name])["p_support"]
+    elif name == "count" and gone == GONE[0]:
         assert row["verdict"] == INCONCLUSIVE  # five of six have p = 0.22
         assert (row["n"], row["p_support"]) == (5, pytest.approx(2 * 7 / 64))
     else:
@@ -128,7 +131,7 @@ def test_a_failed_run_is_a_gap_and_in_a_count_a_failure_if_it_diverged(tmp_path,
     row = verdict(pairs(tmp_path, some, seeds=8), tmp_path, CHECKS[name])
     assert "fit-b-path:2" in row["note"]
     if name != "count":
-        assert row["verdict"] == INCONCLUSIVE
+        assert row["verdict"] == (SUPPORTED if name == "at_least" else INCONCLUSIVE)
     elif status == "missing":
         assert (row["n"], row["words"]) == (7, "7 of 7 seeds, 1 open")
     else:
@@ -204,7 +207,7 @@ def test_fewer_or_more_units_than_the_claim_is_about_decide_nothing(tmp_path, wh
 def test_several_rows_of_one_unit_and_seed_are_an_error_not_an_average(tmp_path):
     cells = [cell(estimator=e, lr=lr) for e in ("path", "total") for lr in (0.1, 0.2)]
     found = results(tmp_path / "cells", cells, make_plain)
-    with pytest.raises(UserError, match=r"several rows for one seed \(fit-path-0\.1 .*add columns"):
+    with pytest.raises(UserError, match=r"several rows for one seed \(fit-path-0\.1 fit-path-0\.2\); add"):
         verdict(found, tmp_path / "cells", MEAN)
     inside = pairs(tmp_path / "inside", rows_at)
     with pytest.raises(UserError, match="several rows for dataset=a .*add columns to select"):
@@ -293,8 +296,13 @@ def test_no_tier_means_not_run(tmp_path, whole):
 def test_a_setting_that_no_cell_has_is_not_run_and_not_ignored(tmp_path, whole):
     row = verdict(whole, tmp_path, {**ALL, "select": {**SELECT, "dataset": "z"}})
     assert row["verdict"] == NOT_RUN
-    row = verdict(whole, tmp_path / "new", {**ALL, "select": {**SELECT, "lr": 0.1}})
-    assert row["verdict"] == NOT_RUN
+    other = results(tmp_path / "quick", [cell(estimator="path", lr=0.1, tier="quick")],
+                    make_plain, "quick")  # fmt: skip
+    aside = {**ALONE, "name": "aside", "select": {**SELECT, "lr": 0.1}, "rule": {"below": 0}}
+    folder = claims(tmp_path / "aside", [ALL, {**aside, "decides": False}])
+    found = judged(joined(whole, other), folder)
+    assert (found["made-A1"]["verdict"], found["made-A1"]["tier"]) == (SUPPORTED, "paper")
+    assert found["made-A1.aside"]["verdict"] == NOT_RUN
 
 
 def test_partners_share_their_steps_and_their_data(tmp_path):
