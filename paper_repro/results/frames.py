@@ -120,6 +120,34 @@ class Results:
         found = runs[wanted & (runs["status"] != FINISHED)].reset_index(drop=True)
         return self._join(study, found)
 
+    def parameters(self, study: str, cell: str) -> dict[str, Any]:
+        """The parameters of a cell."""
+        return self._params.get((study, cell), {})
+
+    @_remembered
+    def settings(self, study: str, experiment: str) -> pd.DataFrame:
+        """The planned cells of an experiment, one row each, with their parameters as columns."""
+        cells = self.cells
+        wanted = (cells["study"] == study) & (cells["experiment"] == experiment)
+        return self._join(study, cells[wanted].reset_index(drop=True))
+
+    def coordinates(self, study: str, experiment: str, metric: str) -> frozenset[str]:
+        """The coordinates that any row of a metric bears."""
+        key = ("coordinates", study, experiment, metric)
+        if key not in self.answers:
+            rows = pd.concat([self.metrics, self.curves])
+            of_metric = (rows["study"] == study) & (rows["experiment"] == experiment)
+            places = rows.loc[of_metric & (rows["metric"] == metric), "at"].unique()
+            self.answers[key] = frozenset(name for at in places for name in _coordinates(at))
+        return self.answers[key]  # type: ignore[no-any-return]
+
+    def at(self, tier: str) -> Results:
+        """The rows of one tier."""
+        frames = {name: getattr(self, name) for name in NAMES}
+        if all((frame["tier"] == tier).all() for frame in frames.values()):
+            return self
+        return Results(self.root, **{n: f[f["tier"] == tier] for n, f in frames.items()})
+
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
         places = (array_path(part, (study, cell, str(seed))) for part in parts(self.root))

@@ -1,0 +1,123 @@
+"""The plan of a check: which units and seeds its rows must have, before any row is looked at.
+
+The plan is what the results folder lists as planned (cells and runs, finished or not) and what the
+check names. Gaps, duplicates and the number of units follow from it alone, so that a row that
+vanished is a gap and never a smaller sample.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import pandas as pd
+
+from paper_repro.claims.check import Check
+from paper_repro.claims.filters import matches, passes
+from paper_repro.errors import UserError
+from paper_repro.results.frames import Results
+
+FREE = {"kind", "progress", "step", "split", "metric", "seed"}  # of a row, not of its cell
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One comparison of a check: its name, its coordinates, and the planned cells on both sides."""
+
+    name: str
+    values: Mapping[str, Any]
+    cells: tuple[str, ...]
+    other: tuple[str, ...]
+    seeds: tuple[int, ...]
+    runs: Mapping[int, str]  # seed -> "cell:seed ..."
+
+
+def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
+    """The planned cells that pass the filters as far as these are of cells, settings as columns."""
+    frame = results.settings(check.study, filters["experiment"])
+    inside = results.coordinates(check.study, filters["experiment"], filters["metric"])
+    free = {*FREE, "experiment", *inside}
+    asked = {name: w for name, w in filters.items() if name in frame and name not in free}
+    estimator = asked.pop("estimator", None)
+    passed = matches(frame, asked, check.where)
+    if estimator is not None:  # a cell without its own estimator measures several
+        passed &= passes(frame["estimator"], estimator) | frame["estimator"].isin(["", "none"])
+    return frame.loc[passed, [name for name in frame if name not in inside]]
+
+
+def units(results: Results, check: Check) -> list[Unit]:
+    """The planned units, in the order of the plan. UserError for a column of units that cells do
+    not have and whose values the check does not name."""
+    own = cells(results, check, check.select)
+    paired = check.versus is not None and "reported" not in check.versus
+    theirs = cells(results, check, check.other) if paired else own.iloc[:0]
+    if paired and len(theirs) and bool((theirs["steps"] == 0).all()):
+        paired = paired and "experiment" not in (check.versus or {})  # one number for all seeds
+    found = []
+    for values in _points(check, own):
+        mine = _of(own, values)
+        partner = _of(theirs, values)
+        seeds = _seeds(results, check.study, mine["cell"])
+        if paired and len(partner):
+            seeds &= _seeds(results, check.study, partner["cell"])
+        sides = (tuple(mine["cell"]), tuple(partner["cell"]))
+        runs = {
+            seed: " ".join(f"{cell}:{seed}" for cell in dict.fromkeys(itertools.chain(*sides)))
+            for seed in seeds
+        }
+        found.append(Unit(label(values), values, *sides, tuple(sorted(seeds)), runs))
+    return found
+
+
+def label(values: Mapping[str, Any]) -> str:
+    """Text such as "dataset=mnist, k=5"."""
+    return ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+
+
+def labels(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """`label` per row; a column that is not there holds ""."""
+    text = pd.Series("", index=rows.index, dtype=object)
+    for i, column in enumerate(columns):
+        values = rows[column] if column in rows else pd.Series("", rows.index, dtype=object)
+        text = text + (", " if i else "") + f"{column}=" + values.map(_shown).astype(object)
+    return text
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return "" if value != value else f"{float(value):.12g}"
+    return str(value)
+
+
+def _points(check: Check, own: pd.DataFrame) -> list[dict[str, Any]]:
+    """The coordinates of every unit."""
+    if isinstance(check.units, Mapping):
+        return [
+            dict(zip(check.units, point, strict=True))
+            for point in itertools.product(*check.units.values())
+        ]
+    for column in check.units:
+        if column not in own:
+            raise UserError(
+                f"{check.where}: units: {column!r} is measured inside a cell: name its values, "
+                f"units: {{{column}: [...]}}"
+            )
+    points = own[list(check.units)].drop_duplicates().to_dict("records")
+    return [dict(point) for point in points] if check.units else [{}]
+
+
+def _of(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """The cells of a unit, as far as it is one of cells."""
+    passed = pd.Series(True, index=frame.index)
+    for column, value in values.items():
+        if column in frame:
+            passed &= passes(frame[column], value)
+    return frame[passed]
+
+
+def _seeds(results: Results, study: str, names: pd.Series) -> set[int]:
+    runs = results.runs
+    return set(runs.loc[(runs["study"] == study) & runs["cell"].isin(set(names)), "seed"])
