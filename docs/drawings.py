@@ -63,6 +63,11 @@ def seeds(low: float, high: float) -> np.ndarray:
     return (low + high) / 2 + spread * np.array([-1.0, 0.0, 1.0])
 
 
+def judged(border: Border, values: np.ndarray) -> borders.Outcome:
+    """One value a seed against a border."""
+    return borders.t_outcome(values, values, border)
+
+
 def intervals() -> Figure:
     """Intervals against the border of support and that of refutation, one panel a kind of rule."""
     made = Figure(figsize=(7.6, 6.1), layout="constrained")
@@ -93,7 +98,7 @@ def _against(axes: Axes, title: str, border: Border, shown: list[tuple[float, fl
             axes.axvline(number, color=other, linewidth=1.2, linestyle=(0, (3, 3)), zorder=2)
     for place, (low, high) in enumerate(shown):
         values = seeds(low, high)
-        found = borders.t_outcome(values, values, border)
+        found = judged(border, values)
         verdict = borders.verdict(found)
         colour, symbol = LOOKS[verdict]
         axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2.2, zorder=3)
