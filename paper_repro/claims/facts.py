@@ -53,16 +53,33 @@ def judge(results: Results, check: Check, tier: str) -> Fact:
         done = rows[np.isfinite(rows["value"])]
     runs = tuple(sorted({f"{c}:{s}" for c, s in zip(done["cell"], done["seed"], strict=True)}))
     unit = str(done["of"].iloc[0]) if len(done) else ""
-    if not len(done):
-        return Fact(NOT_RUN, np.nan, 0, _some(lacking), unit, runs)
     numbers = done["value"].to_numpy(float)
     depth = inside(check.rule, numbers, done.get("error"))
-    nearest = float(numbers[depth.argmin()])
+    return _fact(numbers, depth, len(plan), lacking, unit, runs)
+
+
+def sampled(check: Check, rows: pd.DataFrame) -> Fact:
+    """Ask every value of a sample, `low` and `high` of rows (see `evidence`)."""
+    gaps = rows["low"].isna()
+    lacking = [f"{u} {r}".strip() for u, r in rows.loc[gaps, ["unit", "run"]].to_numpy()]
+    done = rows[~gaps]
+    low, high = (done[name].to_numpy(float) for name in ("low", "high"))
+    depth = np.minimum(inside(check.rule, low), inside(check.rule, high))
+    runs = tuple(sorted({run for runs in done["run"] for run in runs.split()}))
+    unit = next((str(one) for one in done.get("of", ())), "")
+    return _fact((low + high) / 2, depth, len(rows), lacking, unit, runs)
+
+
+def _fact(
+    numbers: Numbers, depth: Numbers, n: int, lacking: list[str], unit: str, runs: tuple[str, ...]
+) -> Fact:
+    if not len(numbers):
+        return Fact(NOT_RUN, np.nan, 0, _some(lacking), unit, runs)
     note = f"values {numbers.min():.3g} to {numbers.max():.3g}"
-    verdict = CONTRADICTED if (depth < 0).any() else INCONCLUSIVE if lacking else SUPPORTED
     if lacking:
         note += f"; {_some(lacking)}"
-    return Fact(verdict, nearest, len(plan), note, unit, runs)
+    verdict = CONTRADICTED if (depth < 0).any() else INCONCLUSIVE if lacking else SUPPORTED
+    return Fact(verdict, float(numbers[depth.argmin()]), n, note, unit, runs)
 
 
 def inside(rule: Mapping[str, Any], numbers: Numbers, error: Any = None) -> Numbers:
@@ -142,4 +159,3 @@ def _once(rows: pd.DataFrame, on: list[str], check: Check) -> None:
 def _some(names: list[str]) -> str:
     more = f" +{len(names) - 4} more" if len(names) > 4 else ""
     return f"missing or diverged: {' '.join(names[:4])}{more}" if names else ""
-

@@ -85,9 +85,7 @@ def _check_numbers(check: Check) -> None:
         if name in rule and not rule[name][0] < rule[name][1]:
             raise UserError(f"{where}: rule.{name}: {rule[name]} does not run upwards")
     if "at_least" in rule and isinstance(check.of, int) and rule["at_least"] > check.of:
-        raise UserError(
-            f"{where}: rule.at_least: {rule['at_least']} is more than of, {check.of}"
-        )
+        raise UserError(f"{where}: rule.at_least: {rule['at_least']} is more than of, {check.of}")
     sides = {"select": check.select, "versus": check.versus or {}}
     if check.tuned:
         sides["tuned.select"] = check.tuned["select"]

@@ -24,6 +24,8 @@ from paper_repro.claims.whole_curves import whole
 from paper_repro.errors import UserError, unknown
 from paper_repro.results.frames import Results
 
+# Two runs are comparable only at the same seed, scale and data.
+COMMON = ["seed", "tier", "steps", "fingerprint"]
 DIVERGED = "diverged"
 
 
@@ -136,9 +138,7 @@ def _tuned(results: Results, check: Check, experiment: str) -> set[str]:
         found = chosen(results, check.study, experiment, filters=tuned["select"], **names)
         lost = _diverged(results, check.study)
         out = {run.rpartition(":")[0] for run in lost}  # a diverged candidate is out of the race
-        open_ = [
-            any(run.rpartition(":")[0] not in out for run in runs) for runs in found["lost"]
-        ]
+        open_ = [any(run.rpartition(":")[0] not in out for run in runs) for runs in found["lost"]]
         results.answers[key] = frozenset(found["cell"][~np.array(open_, bool)]) - {""}
     return set(results.answers[key])
 
@@ -210,4 +210,3 @@ def _reported(check: Check, measured: set[str]) -> pd.DataFrame:
         raise UserError(unknown(what, odd[0], sorted(measured)))
     rows = rows.assign(unit=planned.labels(rows, check.columns))
     return rows[["unit", "value"]].reset_index(drop=True)
-

@@ -61,5 +61,3 @@ def _changes(
 def _cells(results: Results, check: Check, filters: Mapping[str, Any]) -> set[str]:
     rows = results.runs[results.runs["study"] == check.study]
     return set(rows.loc[rows["experiment"] == filters["experiment"], "cell"])
-
-
