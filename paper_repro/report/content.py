@@ -137,7 +137,7 @@ def _claim(
         badge=shown.badge(decider),
         estimate=shown.estimate(row),
         measure=row["deciding"] if row["verdict"] != "not run" else "",
-        words=row["words"],
+        words=shown.words(row, checks),
         n=row["n"],
         registered=row["registered"],
         robustness=shown.robustness(row["verdict"], other_rules),

@@ -27,6 +27,8 @@ def word(row: Row) -> str:
 def badge(row: Row) -> str:
     """What stands behind the numbers of a check: ``identity checked``, ``replicated over 3 seeds``;
     "" where nothing was decided by an identity, or nothing was run."""
+    if row["role"] == "precondition":
+        return ""
     if row["kind"] == "fact":
         return "identity checked" if row["verdict"] in OF_FACTS else ""
     seeds = row["n"]
@@ -53,11 +55,21 @@ def short(number: str) -> str:
 def decided(row: Row, checks: Sequence[Row]) -> str:
     """What decides a claim, in one line: ``drop: -0.27 [-0.31, -0.23] nats, n = 3: reversed``.
     The check is named where the claim has several."""
-    name = f"{row['deciding']}: " if row["deciding"] and len(checks) > 1 else ""
     if row["verdict"] == "not run":
-        return row["words"] or row["note"] or ABSENT
+        return row["note"] or ABSENT
+    name = f"{row['deciding']}: " if row["deciding"] and len(checks) > 1 else ""
     measured = f"{estimate(row)}, n = {row['n']}" if row["estimate"] else ""
-    return name + ": ".join(part for part in (measured, row["words"]) if part)
+    return name + ": ".join(part for part in (measured, words(row, checks)) if part)
+
+
+def words(row: Row, checks: Sequence[Row]) -> str:
+    """The verdict of a claim in words: those of the check that decides it, of a fact its rule;
+    where that check is clear by itself and the claim is not, why."""
+    by = decider(row, checks)
+    if row["verdict"] == "inconclusive" and by["verdict"] in OF_FACTS:
+        return row["note"].partition("; ")[0]
+    held = by["kind"] == "fact" and by["role"] != "precondition"
+    return by["rule"].rpartition(": ")[2] if held else row["words"]
 
 
 def checks_of(row: Row, rows: Iterable[Row]) -> list[Row]:
@@ -115,10 +127,12 @@ def power(row: Row) -> str:
     if not row["detects"]:
         return ""
     unit = f" {row['unit']}" if row["unit"] not in ("", "1") else ""
-    said = f"With 80 % power this n and spread detect {short(row['detects'])}{unit}"
+    said = (
+        f"This n and spread detect, with 80 % power, {short(row['detects'])}{unit} beyond a border"
+    )
     if row["detects_holm"]:
         said += f" ({short(row['detects_holm'])} after Holm's correction)"
-    if row["seeds_needed"] and row["verdict"] == "inconclusive":
+    if row["verdict"] == "inconclusive" and row["seeds_needed"] not in ("", "inf"):
         said += f"; an effect as observed needs {row['seeds_needed']} seeds"
     return f"{said}."
 

@@ -53,6 +53,16 @@ def test_a_claim_shows_the_check_that_decides_it() -> None:
     assert shown.decided(whole, checks[1:]) == said  # no name where there is but one
 
 
+def test_a_fact_shows_its_rule_and_a_withheld_verdict_its_reason() -> None:
+    fact = row(kind="fact", check="bias", rule="bias_z: every value within [-6, 6]", words="holds")
+    whole = {**fact, "check": "", "deciding": "bias", "ci_low": "", "ci_high": "", "n": "20"}
+    assert shown.decided(whole, [fact]).endswith("nats/image, n = 20: every value within [-6, 6]")
+    withheld = row(verdict="inconclusive", deciding="drop", note="supported alone, not by Holm; x")
+    check = row(check="drop", role="decides")
+    assert shown.words(withheld, [check]) == "supported alone, not by Holm"
+    assert shown.words(withheld, [{**check, "verdict": "inconclusive"}]) == "a gain"
+
+
 def test_a_claim_that_no_run_answers_says_why() -> None:
     unrun = row(verdict="not run", estimate="", words="", deciding="drop", note="no such rows")
     assert shown.decided(unrun, [row(check="drop")]) == "no such rows"
@@ -85,9 +95,12 @@ def test_that_rules_were_fixed_before_the_runs_is_said_of_those_alone_whose_runs
 
 def test_power_is_told_with_its_unit_and_the_seeds_that_an_open_claim_needs() -> None:
     found = row(detects="0.4", detects_holm="1.25", seeds_needed="12")
-    assert "detect 0.4 nats/image (1.25 after Holm's correction)" in shown.power(found)
+    said = "0.4 nats/image beyond a border (1.25 after Holm's correction)"
+    assert said in shown.power(found)
     assert "12 seeds" not in shown.power(found)
-    assert "needs 12 seeds" in shown.power({**found, "verdict": "inconclusive"})
+    still = {**found, "verdict": "inconclusive"}
+    assert "needs 12 seeds" in shown.power(still)
+    assert "needs" not in shown.power({**still, "seeds_needed": "inf"})
     assert shown.power(row()) == ""
 
 
