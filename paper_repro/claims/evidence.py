@@ -65,7 +65,7 @@ def _tiers(results: Results, check: Check) -> set[str]:
 def gather(results: Results, check: Check, tier: str) -> Evidence:
     """The evidence on a check at a tier."""
     nothing = pd.DataFrame(columns=["unit", "seed", "low", "high", "diverged", "run"])
-    if not tier:
+    if not tier or tier not in _tiers(results, check):
         return Evidence(check, nothing)
     rows = results.at(tier)
     if (check.kind == FACT or check.precondition) and not check.sample:

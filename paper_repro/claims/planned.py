@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from paper_repro.claims.check import Check
@@ -43,8 +44,11 @@ def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.Data
     asked = {name: w for name, w in filters.items() if name in frame and name not in free}
     estimator = asked.pop("estimator", None)
     passed = matches(frame, asked, check.where)
-    if estimator is not None:  # a cell without its own estimator measures several
-        passed &= passes(frame["estimator"], estimator) | frame["estimator"].isin(["", "none"])
+    if estimator is not None:  # a cell without its own estimator measures several, as may others
+        own = passes(frame["estimator"], estimator) | (frame["estimator"] == "")
+        compared = [results.parameters(check.study, c).get("compare") or [] for c in frame["cell"]]
+        wanted = set(estimator if isinstance(estimator, list) else [estimator])
+        passed &= own | np.array([not wanted.isdisjoint(names) for names in compared], bool)
     return frame.loc[passed, [name for name in frame if name not in inside]]
 
 

@@ -32,7 +32,7 @@ def open_runs(results: Results, check: Check, runs: set[str]) -> tuple[list[str]
             if run not in change or np.isnan(change[run]):
                 unknown.append(run)
             elif change[run] > rule["within"]:
-                moved.append(f"{run} ({100 * change[run]:.0f} %)")
+                moved.append(f"{run} ({100 * change[run]:.2g} %)")
     return moved, unknown
 
 

@@ -176,9 +176,11 @@ def _rows(results: Results, judged: Judged) -> Iterable[dict[str, Any]]:
         _check_row(claim, one, found, judged.tier, m)
         for one, found in zip(judged.evidence, judged.outcomes, strict=True)
     ]
-    deciding = next(row for row in checks if row["check"] == decision.deciding)
+    deciding = checks[at]
     runs = sorted({run for one in judged.evidence for run in one.runs})
-    shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n", "words")
+    at = [row["check"] for row in checks].index(decision.deciding)
+    said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
+    shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n")
     power_ = ("detects", "detects_holm", "seeds_needed")
     yield {
         **_stated(claim),
@@ -190,6 +192,7 @@ def _rows(results: Results, judged: Judged) -> Iterable[dict[str, Any]]:
         "p_refute": decision.refute,
         "p_holm": decision.p_holm,
         "verdict": decision.verdict,
+        "words": said,
         "deciding": decision.deciding,
         "registered": _registered(results, claim, judged),
         "tier": judged.tier if decision.verdict != NOT_RUN else "",

@@ -38,9 +38,9 @@ def _schedules(params: Mapping[str, Any], steps: int) -> Iterator[frozenset[int]
         for name, value in params.items()
         if name.endswith("_every") and value
     ]
-    for recorded in some:  # the start may be a point, and the end may be none
+    for recorded in filter(None, some):  # the start may be a point, and the end may be none
         for taken in (recorded | {0}, recorded):
-            yield frozenset(taken)
+            yield frozenset(taken | {steps})
             yield frozenset(taken - {steps})
 
 
