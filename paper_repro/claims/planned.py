@@ -109,8 +109,10 @@ def _points(check: Check, own: pd.DataFrame) -> list[dict[str, Any]]:
                 f"{check.where}: units: {column!r} is measured inside a cell: name its values, "
                 f"units: {{{column}: [...]}}"
             )
-    points = own[list(check.units)].drop_duplicates().to_dict("records")
-    return [dict(point) for point in points] if check.units else [{}]
+    if not check.units:
+        return [{}]
+    points = own[list(check.units)].drop_duplicates().itertuples(index=False, name=None)
+    return [dict(zip(check.units, point, strict=True)) for point in points]
 
 
 def _of(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:

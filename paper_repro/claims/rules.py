@@ -57,7 +57,8 @@ def check_rule(check: Check) -> None:
             "mean, all, at_least or count"
         )
     elif check.statistic == "count":
-        forms, allowed = {*REGIONS}, {*REGIONS, "share"}
+        forms = {*REGIONS} - {"outside"}
+        allowed = {*forms, "share"}
         if "share" not in rule:
             raise UserError(f"{where}: 'count' needs rule key 'share'")
     else:

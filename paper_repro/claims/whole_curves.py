@@ -20,10 +20,10 @@ def whole(results: Results, study: str, rows: pd.DataFrame) -> pd.Series:
     """Per row of `rows` (of curves) whether its curve has every point it should have."""
     found = pd.Series(False, index=rows.index)
     schedules: dict[tuple[str, int], list[frozenset[int]]] = {}
-    for (_, cell, *_), part in rows.groupby(SERIES, dropna=False, sort=False):
-        key = (cell, int(part["steps"].iloc[0]))
+    for _, part in rows.groupby(SERIES, dropna=False, sort=False):
+        key = (str(part["cell"].iloc[0]), int(part["steps"].iloc[0]))
         if key not in schedules:
-            schedules[key] = [*_schedules(results.parameters(study, cell), key[1])]
+            schedules[key] = [*_schedules(results.parameters(study, key[0]), key[1])]
         found[part.index] = frozenset(part["step"]) in schedules[key]
     return found
 
