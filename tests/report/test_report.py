@@ -22,8 +22,8 @@ from tests import synthetic_results as synthetic
 STUDY = synthetic.STUDY
 OTHER_RULES = f"""\
 study,claim,rule,verdict,agrees
-{STUDY},landing-B5,alpha 0.1,supported,yes
-{STUDY},landing-B5,without seed 1,inconclusive,no
+{STUDY},landing-B6,alpha 0.1,supported,yes
+{STUDY},landing-B6,without seed 1,inconclusive,no
 """
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 LOADING = {"src", "srcset", "poster", "data", "action", "background"}  # attributes that fetch
@@ -252,8 +252,8 @@ def without(claim: str, check: str = "") -> Callable[[list[dict[str, str]]], obj
 EDITS = {  # an edit of claims.csv, and what the line says
     "a claim less": (without("landing-B14"), "/landing-B14 is not there"),
     "a check less": (
-        without("landing-B5", "ratio"),
-        "B5.ratio is not there; judge the claims again",
+        without("landing-B6", "near_truth"),
+        "B6.near_truth is not there; judge the claims again",
     ),
     "no rows of a study with runs": (
         lambda rows: rows.clear(),
@@ -277,27 +277,27 @@ EDITS = {  # an edit of claims.csv, and what the line says
     "a text for a number": (cells(0, estimate="high"), "estimate 'high' is no number"),
     "another statement": (cells(0, statement="It holds."), "another statement than claims.yaml"),
     "another rule": (
-        of("landing-B5", "ratio", rule="mean < 1e9"),
-        "B5.ratio has another rule than claims.yaml",
+        of("landing-B6", "near_truth", rule="mean < 1e9"),
+        "B6.near_truth has another rule than claims.yaml",
     ),
-    "a fact for a finding": (of("landing-B5", kind="fact"), "B5 has another kind than claims.yaml"),
+    "a fact for a finding": (of("landing-B6", kind="fact"), "B6 has another kind than claims.yaml"),
     "a check that decides no more": (
-        of("landing-B5", "ratio", role="beside"),
-        "B5.ratio has another role than claims.yaml",
+        of("landing-B6", "near_truth", role="beside"),
+        "B6.near_truth has another role than claims.yaml",
     ),
     "a verdict against its checks": (
-        of("landing-B5", verdict="contradicted"),
-        "B5 is contradicted, by its checks supported",
+        of("landing-B6", verdict="contradicted"),
+        "B6 is contradicted, by its checks supported",
     ),
     "a p value against its verdict": (
-        of("landing-B5", "ratio", p_support="0.04"),
-        "B5 is supported, by its checks inconclusive",
+        of("landing-B6", "near_truth", p_support="0.04"),
+        "B6 is supported, by its checks inconclusive",
     ),
     "another check that decides": (
-        of("landing-B5", deciding="plateau"),
-        "B5 is decided by 'plateau', by its checks ",
+        of("landing-B6", deciding="at_truth"),
+        "B6 is decided by 'at_truth', by its checks ",
     ),
-    "numbers of another check": (of("landing-B5", estimate="-9.5"), "another estimate than "),
+    "numbers of another check": (of("landing-B6", estimate="-9.5"), "another estimate than "),
 }
 
 
