@@ -70,6 +70,7 @@ class Writer:
                 "started": "2026-01-02T03:04:05+00:00",
                 "finished": "2026-01-02T03:04:06+00:00",
                 "members": "1",
+                "registered": "",
             }
             self.tables["runs"].append(tuple(run[c] for c in COLUMNS["runs"]))
             if run["status"] != "ok":

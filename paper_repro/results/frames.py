@@ -50,7 +50,8 @@ class Results:
     """The rows of one results folder (results/<tier>).
 
     `metrics` holds final rows, `curves` thinned training curves, with the same columns; `runs` one
-    row per run, `costs` and `cells` one per cell. Texts are never NaN: what is absent is "".
+    row per run, `costs` and `cells` one per cell, `registrations` one per claim of every digest
+    that `runs` names. Texts are never NaN: what is absent is "".
     """
 
     root: Path
@@ -59,6 +60,7 @@ class Results:
     cells: pd.DataFrame
     runs: pd.DataFrame
     costs: pd.DataFrame
+    registrations: pd.DataFrame
     choices: dict[str, set[str]] = field(default_factory=dict, init=False)  # by `selection`
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False)
     inside: dict[tuple[str, str, str], frozenset[str]] = field(default_factory=dict, init=False)
@@ -199,7 +201,9 @@ def load(root: Path) -> Results:
 
 def _joined(root: Path, table: str) -> pd.DataFrame:
     frames = [_read(part / NAMES[table], COLUMNS[table]) for part in parts(root)]
-    return pd.concat(frames, ignore_index=True)
+    joined = pd.concat(frames, ignore_index=True)
+    # Every study's folder lists what its runs carry, and two may carry the same.
+    return joined.drop_duplicates(ignore_index=True) if table == "registrations" else joined
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
