@@ -150,9 +150,11 @@ class Results:
     def at(self, tier: str) -> Results:
         """The rows of one tier."""
         frames = {name: getattr(self, name) for name in NAMES}
-        if all((frame["tier"] == tier).all() for frame in frames.values()):
+        tiered = {name: frame for name, frame in frames.items() if "tier" in frame}
+        if all((frame["tier"] == tier).all() for frame in tiered.values()):
             return self
-        return Results(self.root, **{n: f[f["tier"] == tier] for n, f in frames.items()})
+        kept = {name: frame[frame["tier"] == tier] for name, frame in tiered.items()}
+        return Results(self.root, **{**frames, **kept})
 
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
