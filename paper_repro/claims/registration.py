@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_repro import grid, registry
+from paper_repro.claims import check as language
 from paper_repro.errors import UserError
 from paper_repro.record import Registered
 from paper_repro.results import csvfile
@@ -102,35 +103,16 @@ def _hashes(study: str, folder: Path, *content: bytes) -> dict[str, str]:
 def expanded(path: Path, study: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The claims of a claims.yaml: id, and the checks with all defaults written out."""
     for claim in read_yaml(path)["claims"]:
-        own = {"id", "statement", "source", "by", "figure", "checks"}
-        defaults = {key: value for key, value in claim.items() if key not in own}
-        checks = []
-        for check in claim["checks"]:
-            for change in _each(check.get("each")):
-                rest = {key: value for key, value in check.items() if key != "each"}
-                whole = _over(_over(defaults, rest), change)
-                checks.append({"statistic": "every", "decides": True, **whole})
-        yield claim["id"], checks
-
-
-def _each(each: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    changes: list[Mapping[str, Any]] = [] if each else [{}]
-    for name, what in (each or {}).items():
-        changes += [what] if isinstance(what, dict) else [{"select": {name: one}} for one in what]
-    return changes
-
-
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    found = {**below, **above}
-    for key in {"select", "versus"} & below.keys() & above.keys():
-        both = {**below[key], **above[key]}
-        found[key] = {name: value for name, value in both.items() if value is not None}
-    return found
+        yield claim["id"], [{"statistic": "every", **one} for one in language.expanded(claim)]
 
 
 def _in_family(check: Mapping[str, Any]) -> bool:
     """Whether a check rests its claim on a finding."""
-    return check.get("kind") == "finding" and check["decides"] and not check.get("precondition")
+    return (
+        check.get("kind") == "finding"
+        and check.get("decides", True)
+        and not check.get("precondition")
+    )
 
 
 def _stated(check: Mapping[str, Any]) -> dict[str, Any]:
