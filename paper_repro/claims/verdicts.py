@@ -178,6 +178,7 @@ def _rows(results: Results, judged: Judged) -> Iterable[dict[str, Any]]:
     ]
     runs = sorted({run for one in judged.evidence for run in one.runs})
     at = [row["check"] for row in checks].index(decision.deciding)
+    deciding = checks[at]
     said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
     deciding = checks[at]
     shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n")
