@@ -161,7 +161,7 @@ def _each(each: Mapping[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    both = {key: merged(below[key], above[key]) for key in MERGED if key in below and key in above}
+    both = {key: {**below[key], **above[key]} for key in MERGED if key in below and key in above}
     return {**below, **above, **both}
 
 

@@ -68,10 +68,11 @@ def gather(results: Results, check: Check, tier: str) -> Evidence:
     if not tier or tier not in _tiers(results, check):
         return Evidence(check, nothing)
     rows = results.at(tier)
-    if (check.kind == FACT or check.precondition) and not check.sample:
-        fact = facts.judge(rows, check, tier)
-        runs, moved = _settle(rows, check, fact.runs)
-        return Evidence(check, nothing, fact, fact.of, moved, runs=runs)
+    asked = check.kind == FACT or check.precondition
+    if asked and not check.sample:
+        found_fact = facts.judge(rows, check, tier)
+        runs, moved = _settle(rows, check, found_fact.runs)
+        return Evidence(check, nothing, found_fact, found_fact.of, moved, runs=runs)
     found = _sampled(rows, check) if check.sample else table(rows, check)
     excepted = found["excepted"].fillna("") if "excepted" in found else pd.Series("", found.index)
     notes = _excepted(found, excepted)
@@ -85,7 +86,7 @@ def gather(results: Results, check: Check, tier: str) -> Evidence:
         notes.append(f"missing or diverged: {some(lost, 'runs')}")
     of = next((str(one) for one in kept.get("of", ()) if one), "")
     every = len(found) > 0 and kept.empty
-    fact = facts.sampled(check, kept) if check.kind == FACT or check.precondition else None
+    fact = facts.sampled(check, kept) if asked else None
     return Evidence(
         check, kept, fact, of, "; ".join(filter(None, [wanting, moved])), tuple(notes), runs, every
     )

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paper_repro import grid
 from paper_repro.claims.check import Check
 from paper_repro.claims.filters import matches, passes
 from paper_repro.errors import UserError
 from paper_repro.results.frames import Results
+from paper_repro.results.row_names import experiment
 
 FREE = {"kind", "progress", "step", "split", "metric", "seed"}  # of a row, not of its cell
 
@@ -41,7 +43,11 @@ def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.Data
     frame = results.settings(check.study, filters["experiment"])
     inside = results.coordinates(check.study, filters["experiment"], filters["metric"])
     free = {*FREE, "experiment", *inside}
-    asked = {name: w for name, w in filters.items() if name in frame and name not in free}
+    asked = {
+        name: wanted
+        for name, wanted in filters.items()
+        if name not in free and (name in frame or name in _settings(check.study, filters))
+    }
     estimator = asked.pop("estimator", None)
     passed = matches(frame, asked, check.where)
     if estimator is not None:  # a cell without its own estimator measures several, as may others
@@ -52,6 +58,14 @@ def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.Data
     return frame.loc[passed, [name for name in frame if name not in inside]]
 
 
+def _settings(study: str, filters: Mapping[str, Any]) -> set[str]:
+    """Settings that cells of an experiment have at any tier: of one that none has here, only ""."""
+    if study not in grid.folders() or filters["experiment"] not in grid.experiments(study):
+        return set()
+    known = experiment(study, filters["experiment"])
+    return set(known.settings) - known.written
+
+
 def units(results: Results, check: Check) -> list[Unit]:
     """The planned units, in the order of the plan. UserError for a column of units that cells do
     not have and whose values the check does not name."""
@@ -60,13 +74,15 @@ def units(results: Results, check: Check) -> list[Unit]:
     theirs = cells(results, check, check.other) if paired else own.iloc[:0]
     if paired and len(theirs) and bool((theirs["steps"] == 0).all()):
         paired = paired and "experiment" not in (check.versus or {})  # one number for all seeds
+    every = _seeds(results, check.study, own["cell"])
     found = []
     for values in _points(check, own):
         mine = _of(own, values)
         partner = _of(theirs, values)
-        seeds = _seeds(results, check.study, mine["cell"])
+        # a unit that the check names and the tier does not plan is missing at every seed
+        seeds = _seeds(results, check.study, mine["cell"]) if len(mine) else every
         if paired and len(partner):
-            seeds &= _seeds(results, check.study, partner["cell"])
+            seeds = seeds & _seeds(results, check.study, partner["cell"])
         sides = (tuple(mine["cell"]), tuple(partner["cell"]))
         runs = {
             seed: " ".join(f"{cell}:{seed}" for cell in dict.fromkeys(itertools.chain(*sides)))
@@ -109,8 +125,10 @@ def _points(check: Check, own: pd.DataFrame) -> list[dict[str, Any]]:
                 f"{check.where}: units: {column!r} is measured inside a cell: name its values, "
                 f"units: {{{column}: [...]}}"
             )
-    points = own[list(check.units)].drop_duplicates().to_dict("records")
-    return [dict(point) for point in points] if check.units else [{}]
+    if not check.units:
+        return [{}]
+    points = own[list(check.units)].drop_duplicates().itertuples(index=False, name=None)
+    return [dict(zip(check.units, point, strict=True)) for point in points]
 
 
 def _of(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:

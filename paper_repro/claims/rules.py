@@ -57,7 +57,8 @@ def check_rule(check: Check) -> None:
             "mean, all, at_least or count"
         )
     elif check.statistic == "count":
-        forms, allowed = {*REGIONS}, {*REGIONS, "share"}
+        forms = {*REGIONS} - {"outside"}
+        allowed = {*forms, "share"}
         if "share" not in rule:
             raise UserError(f"{where}: 'count' needs rule key 'share'")
     else:
@@ -140,15 +141,16 @@ def _check_pair(check: Check) -> None:
             raise UserError(f"{where}: versus.{others[0]}: reported stands alone")
         return
     mine = {"kind": "curve" if check.span else "final", **check.select}
-    theirs = {**mine, **check.other}
-    if not any(_apart(column, mine[column], theirs.get(column, "")) for column in mine):
+    theirs = {"kind": mine["kind"], **check.other}
+    columns = mine.keys() & theirs.keys()
+    if not any(_apart(column, mine[column], theirs[column]) for column in columns):
         raise UserError(
             f"{where}: versus: rows of select are on that side too; some column of both must tell "
             "them apart, or they are compared with themselves"
         )
     shared = [*check.columns, *(() if "experiment" in versus else SHARED)]
     for column in shared:
-        if column in versus and column in mine and _apart(column, mine[column], theirs[column]):
+        if column in versus and column in columns and _apart(column, mine[column], theirs[column]):
             raise UserError(
                 f"{where}: versus.{column}: partners share their {column}, so rows of "
                 f"{quoted(mine[column])} and {quoted(theirs[column])} are never paired"

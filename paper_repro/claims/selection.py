@@ -132,15 +132,15 @@ def _tuned(results: Results, check: Check, experiment: str) -> set[str]:
     """The chosen cells. Where a candidate lacks a score though none of its runs diverged none is
     chosen: what is missing might have been the best."""
     tuned = dict(check.tuned or {})
-    key = ("tuned", check.study, experiment, repr(tuned))
-    if key not in results.answers:
+    key = repr((check.study, experiment, tuned))
+    if key not in results.choices:
         names = {name: tuned[name] for name in ("over", "metric", "best")}
         found = chosen(results, check.study, experiment, filters=tuned["select"], **names)
         lost = _diverged(results, check.study)
         out = {run.rpartition(":")[0] for run in lost}  # a diverged candidate is out of the race
         open_ = [any(run.rpartition(":")[0] not in out for run in runs) for runs in found["lost"]]
-        results.answers[key] = frozenset(found["cell"][~np.array(open_, bool)]) - {""}
-    return set(results.answers[key])
+        results.choices[key] = set(found["cell"][~np.array(open_, bool)]) - {""}
+    return results.choices[key]
 
 
 def _diverged(results: Results, study: str) -> set[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from paper_repro.claims import planned
 from paper_repro.claims.check import Check
 from paper_repro.claims.selection import values
 from paper_repro.claims.whole_curves import whole
@@ -27,7 +28,8 @@ def open_runs(results: Results, check: Check, runs: set[str]) -> tuple[list[str]
     moved, unknown = list[str](), list[str]()
     for filters in [check.select] * (side != "versus") + [check.other] * (side != "select"):
         change = _changes(results, check, filters, rule)
-        mine = {run for run in runs if run.rpartition(":")[0] in _cells(results, check, filters)}
+        planned_cells = set(planned.cells(results, check, filters)["cell"])
+        mine = {run for run in runs if run.rpartition(":")[0] in planned_cells}
         for run in sorted(mine):
             if run not in change or np.isnan(change[run]):
                 unknown.append(run)
@@ -56,8 +58,3 @@ def _changes(
         before, after = value[~late].mean(), value[late].mean()
         found[f"{cell}:{seed}"] = float(abs(after - before) / abs(before)) if before else np.nan
     return found
-
-
-def _cells(results: Results, check: Check, filters: Mapping[str, Any]) -> set[str]:
-    rows = results.runs[results.runs["study"] == check.study]
-    return set(rows.loc[rows["experiment"] == filters["experiment"], "cell"])

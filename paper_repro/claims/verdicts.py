@@ -127,17 +127,17 @@ def outcome(evidence: Evidence, rules: Rules) -> Outcome:
         note = _joined(*evidence.notes, evidence.open) or "nothing of it is planned at this tier"
         return Outcome(math.nan, math.nan, math.nan, 1.0, 1.0, 0, note)
     table = evidence.table
-    given = {"alpha": rules.alpha, "margins": rules.margins, "test": rules.test}
+    given = (None, rules.alpha, rules.margins, rules.test)
     match check.statistic:
         case "mean":
-            found = combine.mean(_shared(table), Border.of(check.rule), **given)
+            found = combine.mean(_shared(table), Border.of(check.rule), *given)
         case "all":
-            found = combine.all_units(table, Border.of(check.rule), **given)
+            found = combine.all_units(table, Border.of(check.rule), *given)
         case "at_least":
             border = Border.of(check.rule)
-            found = combine.at_least(table, border, check.rule["at_least"], **given)
+            found = combine.at_least(table, border, check.rule["at_least"], *given)
         case _:
-            found = combine.count(table, check.rule, rules.alpha)
+            found = combine.count(table, check.rule, alpha=rules.alpha)
     if evidence.open:
         found = replace(found, support=1.0, refute=1.0)
     note = _joined(found.note, *evidence.notes, evidence.open)
@@ -176,10 +176,11 @@ def _rows(results: Results, judged: Judged) -> Iterable[dict[str, Any]]:
         _check_row(claim, one, found, judged.tier, m)
         for one, found in zip(judged.evidence, judged.outcomes, strict=True)
     ]
-    deciding = checks[at]
     runs = sorted({run for one in judged.evidence for run in one.runs})
     at = [row["check"] for row in checks].index(decision.deciding)
+    deciding = checks[at]
     said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
+    deciding = checks[at]
     shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n")
     power_ = ("detects", "detects_holm", "seeds_needed")
     yield {

@@ -1,7 +1,9 @@
 """Whether a training curve has all its points: a lost one would move a mean or hide an extreme.
 
-When a run records is known from its parameters: every so many steps (`training.loop.Schedule`), at
-its `marks`, or at every multiple of a setting called ..._every.
+When a run records is known from its parameters: the loop every so many steps and at the end
+(`training.loop.Schedule`), an evaluation at the run's `marks`, of which the last may be a final
+row, or from the start at every multiple of a setting called ..._every. Which of these a curve
+follows shows in the seeds of its cell taken together.
 """
 
 from __future__ import annotations
@@ -18,30 +20,26 @@ from paper_repro.results.places import MOST
 
 def whole(results: Results, study: str, rows: pd.DataFrame) -> pd.Series:
     """Per row of `rows` (of curves) whether its curve has every point it should have."""
-    found = pd.Series(False, index=rows.index)
-    schedules: dict[tuple[str, int], list[frozenset[int]]] = {}
-    for (_, cell, *_), part in rows.groupby(SERIES, dropna=False, sort=False):
-        key = (cell, int(part["steps"].iloc[0]))
-        if key not in schedules:
-            schedules[key] = [*_schedules(results.parameters(study, cell), key[1])]
-        found[part.index] = frozenset(part["step"]) in schedules[key]
-    return found
+    points = rows.groupby(SERIES, dropna=False)["step"].transform("nunique")
+    wanted = pd.Series(-1, index=rows.index)
+    alike = [name for name in SERIES if name != "seed"]
+    for (_, cell, *_), seeds in rows.groupby(alike, dropna=False, sort=False):
+        recorded = frozenset(seeds["step"])
+        if recorded in _schedules(results.parameters(study, cell), int(seeds["steps"].iloc[0])):
+            wanted[seeds.index] = len(recorded)
+    return points == wanted
 
 
 def _schedules(params: Mapping[str, Any], steps: int) -> Iterator[frozenset[int]]:
     """The steps at which a run may record: each of the sets is that of some of its curves."""
     points = max(1, min(params.get("curve_points", MOST), MOST))
-    marks = {round(mark * steps) for mark in params.get("marks") or ()}
-    some = [{*_multiples(max(1, -(-steps // points)), steps), steps}, marks]
-    some += [
-        {*_multiples(value, steps), steps}
-        for name, value in params.items()
-        if name.endswith("_every") and value
-    ]
-    for recorded in filter(None, some):  # the start may be a point, and the end may be none
-        for taken in (recorded | {0}, recorded):
-            yield frozenset(taken | {steps})
-            yield frozenset(taken - {steps})
+    yield frozenset({*_multiples(max(1, -(-steps // points)), steps), steps})
+    if marks := {round(mark * steps) for mark in params.get("marks") or ()}:
+        yield frozenset(marks - {steps})
+        yield frozenset(marks | {steps})
+    for name, value in params.items():
+        if name.endswith("_every") and value:
+            yield frozenset({0, *_multiples(value, steps), steps})
 
 
 def _multiples(every: int, steps: int) -> range:

@@ -59,8 +59,9 @@ class Results:
     cells: pd.DataFrame
     runs: pd.DataFrame
     costs: pd.DataFrame
-    choices: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)  # by `selection`
+    choices: dict[str, set[str]] = field(default_factory=dict, init=False)  # by `selection`
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False)
+    inside: dict[tuple[str, str, str], frozenset[str]] = field(default_factory=dict, init=False)
 
     @_remembered
     def frame(
@@ -132,14 +133,17 @@ class Results:
         return self._join(study, cells[wanted].reset_index(drop=True))
 
     def coordinates(self, study: str, experiment: str, metric: str) -> frozenset[str]:
-        """The coordinates that any row of a metric bears."""
-        key = ("coordinates", study, experiment, metric)
-        if key not in self.answers:
-            rows = pd.concat([self.metrics, self.curves])
-            of_metric = (rows["study"] == study) & (rows["experiment"] == experiment)
-            places = rows.loc[of_metric & (rows["metric"] == metric), "at"].unique()
-            self.answers[key] = frozenset(name for at in places for name in _coordinates(at))
-        return self.answers[key]  # type: ignore[no-any-return]
+        """The coordinates that any row of a metric bears or, of one without rows, any row."""
+        key = (study, experiment, metric)
+        if key not in self.inside:
+            rows = pd.concat(
+                [f[["study", "experiment", "metric", "at"]] for f in (self.metrics, self.curves)]
+            )
+            rows = rows[(rows["study"] == study) & (rows["experiment"] == experiment)]
+            of_metric = rows[rows["metric"] == metric]
+            places = (of_metric if len(of_metric) else rows)["at"].unique()
+            self.inside[key] = frozenset(name for at in places for name in _coordinates(at))
+        return self.inside[key]
 
     def at(self, tier: str) -> Results:
         """The rows of one tier."""
