@@ -29,7 +29,7 @@ from paper_repro.claims.borders import (
     words,
 )
 from paper_repro.claims.borders import verdict as alone
-from paper_repro.claims.check import FINDING, Claim
+from paper_repro.claims.check import FACT, FINDING, Claim
 from paper_repro.claims.evidence import Evidence, gather, some, tier_of
 from paper_repro.claims.family import Decision, Part, decide
 from paper_repro.claims.wording import describe
@@ -123,7 +123,7 @@ def outcome(evidence: Evidence, rules: Rules) -> Outcome:
     check = evidence.check
     if fact := evidence.fact:
         return Outcome(fact.estimate, math.nan, math.nan, 1.0, 1.0, fact.n, _notes(fact, evidence))
-    if evidence.table.empty:
+    if evidence.table.empty or check.kind == FACT or check.precondition:
         note = _joined(*evidence.notes, evidence.open) or "nothing of it is planned at this tier"
         return Outcome(math.nan, math.nan, math.nan, 1.0, 1.0, 0, note)
     table = evidence.table
@@ -244,7 +244,7 @@ def _words(evidence: Evidence, found: Outcome, verdict: str) -> str:
         off = f"{check.select['metric']} {found.estimate:.3g}"
         said = {SUPPORTED: "comparable", CONTRADICTED: f"not comparable: {off}"}
         return said.get(verdict, "")
-    if evidence.fact:
+    if check.kind == FACT:
         return {SUPPORTED: "holds", CONTRADICTED: "fails"}.get(verdict, "")
     if check.statistic == "count":
         return f"{found.note.partition(';')[0]}" if verdict != NOT_RUN else ""
