@@ -25,6 +25,7 @@ def train(args: argparse.Namespace) -> None:
         raise UserError("--out: is the folder of one cell, but several are named")
     cells = grid.find(args.study, args.tier, args.cell, args.seeds or None)
     guarded.import_torch()
+    from paper_repro.claims import registration
     from paper_repro.data import search
     from paper_repro.training.run import train_cell
 
@@ -39,6 +40,7 @@ def train(args: argparse.Namespace) -> None:
                 threads=args.threads,
                 sources=grid.sources(cell),
                 log=args.log,
+                register=registration.of_all_studies,
             )
 
 
@@ -165,7 +167,7 @@ def list_(args: argparse.Namespace) -> None:
 
 
 def plan(args: argparse.Namespace) -> None:
-    """Print the cells of a tier with their runs and steps, before anything trains."""
+    """Print the cells of a tier with their runs and steps, and the verdicts that there are."""
     from paper_repro.catalogue import cell_lines, plan_lines
 
     lines = cell_lines if args.cells else plan_lines

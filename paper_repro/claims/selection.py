@@ -190,7 +190,7 @@ def _once(rows: pd.DataFrame, on: list[str], check: Check) -> None:
         unit = twice["unit"].iloc[0]
         raise UserError(
             f"{check.where}: several rows for {unit or 'one seed'} "
-            f"({' '.join(dict.fromkeys(twice['cell'].head(2)))}); add columns to select or units"
+            f"({' '.join(list(dict.fromkeys(twice['cell']))[:2])}); add columns to select or units"
         )
 
 

@@ -50,7 +50,8 @@ class Results:
     """The rows of one results folder (results/<tier>).
 
     `metrics` holds final rows, `curves` thinned training curves, with the same columns; `runs` one
-    row per run, `costs` and `cells` one per cell. Texts are never NaN: what is absent is "".
+    row per run, `costs` and `cells` one per cell, `registrations` one per claim of every digest
+    that `runs` names. Texts are never NaN: what is absent is "".
     """
 
     root: Path
@@ -59,6 +60,7 @@ class Results:
     cells: pd.DataFrame
     runs: pd.DataFrame
     costs: pd.DataFrame
+    registrations: pd.DataFrame
     choices: dict[str, set[str]] = field(default_factory=dict, init=False)  # by `selection`
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False)
     inside: dict[tuple[str, str, str], frozenset[str]] = field(default_factory=dict, init=False)
@@ -148,9 +150,11 @@ class Results:
     def at(self, tier: str) -> Results:
         """The rows of one tier."""
         frames = {name: getattr(self, name) for name in NAMES}
-        if all((frame["tier"] == tier).all() for frame in frames.values()):
+        tiered = {name: frame for name, frame in frames.items() if "tier" in frame}
+        if all((frame["tier"] == tier).all() for frame in tiered.values()):
             return self
-        return Results(self.root, **{n: f[f["tier"] == tier] for n, f in frames.items()})
+        kept = {name: frame[frame["tier"] == tier] for name, frame in tiered.items()}
+        return Results(self.root, **{**frames, **kept})
 
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
@@ -199,7 +203,9 @@ def load(root: Path) -> Results:
 
 def _joined(root: Path, table: str) -> pd.DataFrame:
     frames = [_read(part / NAMES[table], COLUMNS[table]) for part in parts(root)]
-    return pd.concat(frames, ignore_index=True)
+    joined = pd.concat(frames, ignore_index=True)
+    # Every study's folder lists what its runs carry, and two may carry the same.
+    return joined.drop_duplicates(ignore_index=True) if table == "registrations" else joined
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
