@@ -170,11 +170,11 @@ def sign_tests(
 
 
 def varies(values: Array, margin: float = 0.0) -> NDArray[np.bool_]:
-    """Whether values (..., seeds) differ by more than rounding, of themselves or of a margin."""
-    largest = np.maximum(np.abs(values).max(-1), margin)
+    """Whether values (..., seeds) differ by more than rounding, of themselves or of a margin; not
+    said of infinite ones."""
     with np.errstate(invalid="ignore"):
         spread = values.max(-1) - values.min(-1)
-        return np.asarray(np.isfinite(largest) & (spread > ROUNDING * largest))
+        return np.asarray(spread > ROUNDING * np.maximum(np.abs(values).max(-1), margin))
 
 
 def verdict(outcome: Outcome, alpha: float = ALPHA) -> str:

@@ -41,6 +41,8 @@ class Unit:
 def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
     """The planned cells that pass the filters as far as these are of cells, settings as columns."""
     frame = results.settings(check.study, filters["experiment"])
+    if frame.empty:
+        return frame
     inside = results.coordinates(check.study, filters["experiment"], filters["metric"])
     free = {*FREE, "experiment", *inside}
     asked = {
@@ -119,6 +121,8 @@ def _points(check: Check, own: pd.DataFrame) -> list[dict[str, Any]]:
             dict(zip(check.units, point, strict=True))
             for point in itertools.product(*check.units.values())
         ]
+    if own.empty:
+        return []
     for column in check.units:
         if column not in own:
             raise UserError(

@@ -43,6 +43,7 @@ CLAIM_COLUMNS = (
     *("words", "deciding", "registered", "detects", "detects_holm", "seeds_needed", "tier", "runs"),
     "note",
 )
+Collected = Sequence[tuple[Claim, str, tuple[Evidence, ...]]]
 HOLDS = {SUPPORTED: True, CONTRADICTED: False}
 
 
@@ -67,25 +68,29 @@ class Judged:
     decision: Decision
 
 
-def judge_study(study: str, root: Path, out: Path) -> None:
-    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`.
-    UserError if that holds something else than verdicts."""
+def judge_study(study: str, root: Path, out: Path) -> Collected:
+    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`; what
+    they rest on. UserError if that file holds something else than verdicts."""
     overwriting.check_csv(out, CLAIM_COLUMNS)
-    found = evaluate(load(root), study, registry.STUDIES / study)
+    results, folder = load(root), registry.STUDIES / study
+    claims = collected(results, study, folder)
+    found = _frame(results, claims, folder)
     records = [[_text(row[name]) for name in CLAIM_COLUMNS] for row in found.to_dict("records")]
     atomic.write_text(out, csv_text(CLAIM_COLUMNS, records))
+    return claims
 
 
 def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
     """One row per claim, without a `check`, followed by one per check. `folder` holds claims.yaml
     and, if a check compares with it, reported.csv."""
+    return _frame(results, collected(results, study, folder), folder)
+
+
+def _frame(results: Results, claims: Collected, folder: Path) -> pd.DataFrame:
     rows = []
-    for one in judge(collected(results, study, folder)):
+    for one in judge(claims):
         rows += _rows(one, _registered(results, one, folder))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
-
-
-Collected = Sequence[tuple[Claim, str, tuple[Evidence, ...]]]
 
 
 def collected(results: Results, study: str, folder: Path) -> Collected:

@@ -73,6 +73,10 @@ def test_at_least_two_of_three_is_refuted_by_the_second_that_fails():
     one, two = planned({"a": A, "b": B, "c": C}), planned({"a": A, "b": C, "c": C})
     assert verdict(combine.at_least(one, ABOVE, 2)) != CONTRADICTED
     assert verdict(combine.at_least(two, ABOVE, 2)) == CONTRADICTED
+    clearest = [-5.0, -5.2, -5.1, -5.3]
+    assert alone(clearest).refute < alone(C).refute
+    found = combine.at_least(planned({"a": A, "b": C, "c": clearest}), ABOVE, 2)
+    assert (verdict(found), found.unit) == (CONTRADICTED, "b")
 
 
 def test_more_units_than_are_planned_cannot_be_asked_for():

@@ -231,16 +231,13 @@ def test_a_ratio_that_does_not_change_with_k_contradicts_the_exponents(tmp_path)
     assert verdicts["landing-B10"] == CONTRADICTED
 
 
-@pytest.mark.parametrize(
-    ("worse", "expected"), [(2, SUPPORTED), (3, INCONCLUSIVE), (20, CONTRADICTED)]
-)
+@pytest.mark.parametrize(("worse", "expected"), [(2, SUPPORTED), (3, CONTRADICTED)])
 def test_two_cells_of_table_1_may_be_worse_and_no_third(tmp_path, worse, expected):
-    """Three worse cells refute 18 of 20 only by the third largest p times 18."""
     cells = [c for c in grid.expand(STUDY, "paper") if c.experiment == "table1"]
     bad = {c.id for c in [c for c in cells if c.params["estimator"] == "path"][:worse]}
 
     def shifted(row, cell, seed):
-        shift = 0.5 + 0.1 * noise(seed) if cell.id in bad else 0.0
+        shift = 0.8 + 0.02 * noise(seed) if cell.id in bad else 0.0
         return replace(row, value=row.value + shift)
 
     verdicts = judge(tmp_path, shifted, only={"table1"})
@@ -338,8 +335,8 @@ def test_published_rows_give_the_verdicts_of_an_independent_computation():
     wanted = (rows["experiment"] == "table1") & (rows["metric"] == "nll")
     wanted &= (rows["split"] == "test") & rows["at"].str.contains("binarisation=fixed")
     nll = rows[wanted].assign(pair=rows["cell"].str.rpartition("-")[0])
-    wide = nll.pivot(index=["pair", "seed"], columns="estimator", values="value")
-    gain = (wide["path"] - wide["total"]).unstack("seed")
+    wide = nll.pivot_table(index="pair", columns=["estimator", "seed"], values="value")
+    gain = wide["path"] - wide["total"]
     assert gain.shape == (20, 3)
     each = 2 * stats.ttest_1samp(gain, 0.1, axis=1, alternative="less").pvalue
     assert found.loc["landing-B11.mean", "estimate"] == pytest.approx(gain.to_numpy().mean())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -36,7 +38,7 @@ def gamma_over_error(results: Results, check: Check) -> pd.DataFrame:
     # a curve that is not there has no progress: it stays, as a gap
     inside = ~(joined["progress"] < check.select["progress"]["min"])
     runs = joined[inside].groupby(["unit", "seed", "run"], sort=False)["value"]
-    return runs.agg(lambda values: values.mean(skipna=False)).reset_index()
+    return runs.agg(lambda points: points.mean(skipna=False)).reset_index().assign(of="log ratio")
 
 
 def below_best(results: Results, check: Check) -> pd.DataFrame:
@@ -45,14 +47,16 @@ def below_best(results: Results, check: Check) -> pd.DataFrame:
     makes it harder for the large space to be no worse."""
     rows = table(results, check.but(units=("dim",)))
     rows["dim"] = rows["unit"].str.removeprefix("dim=").astype(float)
-    scores, runs = (rows.pivot(index="seed", columns="dim", values=v) for v in ("value", "run"))
+    of = {dim: part.set_index("seed") for dim, part in rows.groupby("dim")}
     found = []
-    for dim in check.units["dim"]:
-        smaller = scores.columns[scores.columns < dim]
-        if dim not in scores or smaller.empty:
+    for dim in check.units["dim"] if isinstance(check.units, Mapping) else ():
+        smaller = [one for one in of if one < dim]
+        if dim not in of or not smaller:
             continue
-        value = scores[dim] - scores[smaller].max(axis=1, skipna=False)
-        used = runs[[*smaller, dim]].agg(" ".join, axis=1)
-        found.append(pd.DataFrame({"unit": f"dim={dim}", "value": value, "run": used}))
-    columns = ["unit", "seed", "value", "run"]
-    return pd.concat(found).reset_index()[columns] if found else pd.DataFrame(columns=columns)
+        best = pd.concat([of[one]["value"] for one in smaller], axis=1).max(axis=1, skipna=False)
+        made = of[dim].assign(unit=f"dim={dim}", value=of[dim]["value"] - best)
+        for one in smaller:
+            made["run"] = made["run"] + " " + of[one]["run"]
+        found.append(made.reset_index())
+    columns = ["unit", "seed", "value", "run", "of"]
+    return pd.concat(found)[columns] if found else pd.DataFrame(columns=columns)

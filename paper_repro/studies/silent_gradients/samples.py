@@ -14,4 +14,4 @@ def log_value(results: Results, check: Check) -> pd.DataFrame:
     """The logarithm of a metric that is a ratio already; what is not positive is a gap."""
     found = table(results, check)
     value = found["value"].where(found["value"] > 0)
-    return found.assign(value=np.log(value))
+    return found.assign(value=np.log(value), of="log ratio")

@@ -3,7 +3,7 @@
 Rezende and Viola, "Taming VAEs" (arXiv 1810.00597). A function takes the results and a check of
 claims.yaml, and returns columns unit, seed, value and run (`claims.selection.table`), where NaN is
 a gap; some also `excepted`, the rule by which a unit does not count, or `low` and `high`, between
-which a value lies. RMS errors are per pixel, KLs in nats per image. "The end" of a run is the mean
+which a value lies; `of` is the unit of the value. RMS errors are per pixel, KLs in nats per image. "The end" of a run is the mean
 over its last 5 %, on training batches, at a sampled z.
 """
 
@@ -19,6 +19,7 @@ from paper_repro.results.frames import Results
 KEYS = ["unit", "seed"]
 END = {"min": 0.95}
 SETS = range(20)  # of random data for the spectral link, those without an eigen-gap among them
+LOG = "log ratio"
 BETA = "objective_options.beta"
 BETAS = 2001  # between the smallest and the largest beta that was trained
 # What the images themselves score, which no reconstruction needs to beat, by constraint.
@@ -38,7 +39,7 @@ def weakest_split(results: Results, check: Check) -> pd.DataFrame:
 def excess(results: Results, check: Check) -> pd.DataFrame:
     """ln(RMS error / kappa) of numbers of `relative_mse`, squared error over kappa^2."""
     found = table(results, check)
-    return found.assign(value=0.5 * np.log(found["value"]))
+    return found.assign(value=0.5 * np.log(found["value"]), of=LOG)
 
 
 def reachable_excess(results: Results, check: Check) -> pd.DataFrame:
@@ -77,14 +78,14 @@ def peak_after_crossing(results: Results, check: Check) -> pd.DataFrame:
     before = own["value"].where(own["step"] < own["crossing"])
     split = own.assign(after=after, before=before).groupby(KEYS, as_index=False)
     peaks = split.agg({"after": "max", "before": "max", "run": "first"})
-    return peaks.assign(value=np.log(peaks["after"] / peaks["before"]))
+    return peaks.assign(value=np.log(peaks["after"] / peaks["before"]), of=LOG)
 
 
 def peak_over_end(results: Results, check: Check) -> pd.DataFrame:
     """C8: ln of the largest value of a curve over its end."""
     peak = table(results, check.but(span="highest"))
     end = table(results, check.but(span="mean", select={"progress": END}))
-    return peak.assign(value=np.log(peak["value"] / _beside(end, peak)))
+    return peak.assign(value=np.log(peak["value"] / _beside(end, peak)), of=LOG)
 
 
 def bracket(results: Results, check: Check) -> pd.DataFrame:
@@ -126,7 +127,7 @@ def best_beta(results: Results, check: Check) -> pd.DataFrame:
         best = _smallest_worst(off) if complete else np.nan
         runs = " ".join(dict.fromkeys(" ".join([*mine["run"], *theirs["run"]]).split()))
         rows.append(("", seed, np.log(best / same), runs))
-    return pd.DataFrame(rows, columns=[*KEYS, "value", "run"])
+    return pd.DataFrame(rows, columns=[*KEYS, "value", "run"]).assign(of=LOG)
 
 
 def _smallest_worst(off: pd.DataFrame) -> float:
@@ -180,7 +181,7 @@ def above_curve(results: Results, check: Check) -> pd.DataFrame:
         elif curve is not None:
             used = " ".join(curve["run"])
         rows.append((run.unit, run.seed, low, high, f"{run.run} {used}".strip()))
-    return pd.DataFrame(rows, columns=[*KEYS, "low", "high", "run"])
+    return pd.DataFrame(rows, columns=[*KEYS, "low", "high", "run"]).assign(of="nats/image")
 
 
 def convex_bounds(
