@@ -102,6 +102,25 @@ def claims(args: argparse.Namespace) -> None:
     from paper_repro.claims.verdicts import judge_study
 
     judge_study(args.study, args.results, args.out)
+    if args.robustness:
+        from paper_repro.claims.robustness import judge_again
+
+        judge_again(args.study, args.results, args.robustness)
+
+
+def robustness(args: argparse.Namespace) -> None:
+    """Join the studies' verdicts by other rules into one table."""
+    from paper_repro.drawing.robustness import render
+
+    render(args.files, args.out)
+
+
+def power(args: argparse.Namespace) -> None:
+    """Print how many seeds each finding needs, by the spread in published rows or in a pilot's."""
+    from paper_repro.claims.power_report import lines
+
+    for line in lines(args.study or grid.study_names(), args.results):
+        print(line)
 
 
 def join(args: argparse.Namespace) -> None:
@@ -221,6 +240,15 @@ def parser() -> arguments.Parser:
         sub.add_argument("--results", type=reads, required=True, help="folder of the tables")
         sub.add_argument("--out", type=kind, required=True, help="where to write")
         sub.add_argument("--study", type=study, required=True)
+        if function is claims:
+            again = "verdicts by other rules, a CSV file to write"
+            sub.add_argument("--robustness", type=arguments.file_to_write, help=again)
+    sub = command(robustness)
+    sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a CSV file")
+    sub.add_argument("files", type=arguments.file, nargs="+")
+    sub = command(power)
+    sub.add_argument("study", type=study, nargs="*", help="studies (default: all)")
+    sub.add_argument("--results", type=reads, default="results/published", help="rows to go by")
     sub = command(manifest)
     sub.add_argument("--figures", type=reads, required=True, help="figures/<tier>")
     sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a JSON file")

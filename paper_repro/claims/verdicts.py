@@ -1,68 +1,70 @@
 """Verdicts: every claim of a study judged by machine from its rows.
 
-A study's claims.yaml fixes beforehand what decides each claim:
-
-- `id`, `statement`, `source`, `by` (whose claim: paper or ours), `figure` (one or more to look at);
-- `checks`, each with a `name`, the rows it looks at (`select`, `versus`, `pairing`, `units`,
-  `span`: see `selection.sample`), a `statistic` (`checks.FUNCTIONS`) and a `rule`: one region
-  (`below`, `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or
-  `at_most` so many `of` a fixed number, `seeds` (the fewest that may decide) and `x` (abscissa of
-  a slope; setting of which a minimax takes the best one for all units, as if tuned once);
-  where the pairing is reach, which values are `better` (lower or higher);
-- a check may be `tuned`: {`over` a parameter, by `metric`, on the rows of `select`, `best` lowest
-  or highest}; of cells that differ in that parameter alone, only the one best on validation data
-  counts (`tuning.chosen`);
-- `given` excepts runs by a rule: those count for which another selection's number, at the same
-  units and seed, passes a filter; `crossing` splits training curves where a run first gets below a
-  number, for `progress: before` and `after`; `along` compares with a curve through the other
-  side's runs, by interpolation at one's own x (`selection.sample`);
-- a check with `supports_only: true` compares bounds: what it does not support it leaves open;
-- of a claim whose check with `condition: true` is not supported nothing is decided: without it the
-  others mean nothing;
-- of two sides the `pairing` is always said, and some column of both tells their rows apart;
-- some cell of the grid has what a check selects, at one tier or another, and a row at its
-  `progress` or `step`; one of runs longer than any tier's says `beyond_tiers: true`;
-- a count of more values or units than its `of` decides nothing;
-- a check with `decides: false` is reported with its verdict and does not count for the claim's;
-- `coordinates`: the names under which rows carry coordinates, so that a typo is found.
-
-A check is supported, contradicted, inconclusive, or not run. p values are adjusted by Holm within
-the study before a verdict that rests on one counts.
+A claim's checks (`check`) are joined with the rows (`evidence`), which gives each check two p
+values (`combine`, `borders`) or, of a fact, whether it holds (`facts`), and the claims of a study
+their verdicts (`family`). docs/verdicts.md explains what these mean.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from paper_repro import atomic, registry
+from paper_repro.claims import combine, power
 from paper_repro.claims import names as claim_names
-from paper_repro.claims.checks import (
+from paper_repro.claims.borders import (
+    ALPHA,
     CONTRADICTED,
-    FUNCTIONS,
     INCONCLUSIVE,
     NOT_RUN,
     SUPPORTED,
-    Finding,
+    Border,
+    Outcome,
+    words,
 )
-from paper_repro.claims.selection import Sample, sample
-from paper_repro.claims.statistics import ALPHA, holm
+from paper_repro.claims.borders import verdict as alone
+from paper_repro.claims.check import FINDING, Claim
+from paper_repro.claims.evidence import Evidence, gather, some, tier_of
+from paper_repro.claims.family import Decision, Part, decide
 from paper_repro.claims.wording import describe
 from paper_repro.results import overwriting
 from paper_repro.results.files import csv_text
 from paper_repro.results.frames import Results, load
 
 CLAIM_COLUMNS = (
-    *("study", "claim", "statement", "source", "rule", "estimate", "ci_low", "ci_high"),
-    *("p_value", "n", "verdict", "figure", "runs", "p_holm", "by", "tier", "note"),
+    *("study", "claim", "check", "statement", "source", "by", "figure", "kind", "role", "rule"),
+    *("unit", "estimate", "ci_low", "ci_high", "n", "p_support", "p_refute", "p_holm", "verdict"),
+    *("words", "deciding", "registered", "detects", "detects_holm", "seeds_needed", "tier", "runs"),
+    "note",
 )
-SHOWN = 4  # cells, gaps and checks that a row names before it only counts them
+HOLDS = {SUPPORTED: True, CONTRADICTED: False}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What could defensibly be chosen otherwise; the defaults are the rules of this suite."""
+
+    alpha: float = ALPHA
+    holm: bool = True
+    margins: float = 1.0  # factor on every margin
+    test: str = "t"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its evidence at one tier, the outcome of each check, and the decision."""
+
+    claim: Claim
+    tier: str
+    evidence: tuple[Evidence, ...]
+    outcomes: tuple[Outcome, ...]
+    decision: Decision
 
 
 def judge_study(study: str, root: Path, out: Path) -> None:
@@ -75,148 +77,211 @@ def judge_study(study: str, root: Path, out: Path) -> None:
 
 
 def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
-    """One row per claim and, where a claim has several checks, one per check (``B11.mean``)
-    before it. `folder` holds claims.yaml and, if a check compares with it, reported.csv."""
-    claims = claim_names.read(folder / "claims.yaml", study)["claims"]
-    pairs = [(claim, check) for claim in claims for check in claim["checks"]]
-    judged = [_judge(results, study, check, folder / "reported.csv") for _, check in pairs]
-    adjusted = holm([finding.p for finding, _ in judged])
-    decided = [
-        (_after_holm(finding, p), p, used)
-        for (finding, used), p in zip(judged, adjusted, strict=True)
-    ]
-    rows: list[dict[str, Any]] = []
-    for claim in claims:
-        parts = [part for (owner, _), part in zip(pairs, decided, strict=True) if owner is claim]
-        alone = len(parts) == 1
-        for check, (finding, p, used) in zip(claim["checks"], parts, strict=True):
-            name = claim["id"] if alone else f"{claim['id']}.{check['name']}"
-            numbers = {"rule": describe(check), "p_holm": p, **_columns(finding)}
-            rows.append(_row(study, claim, name, numbers, [used]))
-        if not alone:
-            found = {
-                check["name"]: finding.verdict
-                for check, (finding, _, _) in zip(claim["checks"], parts, strict=True)
-            }
-            verdicts = _deciding(claim, found)
-            whole: dict[str, Any] = {
-                "rule": f"all of {', '.join(verdicts)}",
-                "verdict": combined(claim, found),
-                "note": _summary(verdicts),
-            }
-            whole["n"] = max(finding.n for finding, _, _ in parts)
-            rows.append(_row(study, claim, claim["id"], whole, [used for _, _, used in parts]))
+    """One row per claim, without a `check`, followed by one per check. `folder` holds claims.yaml
+    and, if a check compares with it, reported.csv."""
+    rows = [row for one in judge(collected(results, study, folder)) for row in _rows(results, one)]
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
-def combined(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> str:
-    """Verdict of a claim of several checks from theirs, by name."""
-    return combine(list(_deciding(claim, verdicts).values()), _conditions(claim, verdicts))
+Collected = Sequence[tuple[Claim, str, tuple[Evidence, ...]]]
 
 
-def _deciding(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> dict[str, str]:
-    return {c["name"]: verdicts[c["name"]] for c in claim["checks"] if c.get("decides", True)}
+def collected(results: Results, study: str, folder: Path) -> Collected:
+    """The claims of a study, each with its tier and the evidence on every check."""
+    found = []
+    for claim in claim_names.read(folder / "claims.yaml", study):
+        tier = tier_of(results, claim)
+        evidence = tuple(gather(results, check, tier) for check in claim.checks)
+        found.append((claim, tier, evidence))
+    return found
 
 
-def combine(verdicts: list[str], conditions: Sequence[str] = ()) -> str:
-    """Verdict of a claim from those of its checks, of which `conditions` must be supported."""
-    if len(set(verdicts)) == 1 and (not conditions or verdicts[0] != CONTRADICTED):
-        return verdicts[0]
-    if CONTRADICTED in verdicts and all(verdict == SUPPORTED for verdict in conditions):
-        return CONTRADICTED
-    return INCONCLUSIVE
-
-
-def _conditions(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> list[str]:
-    named = [check["name"] for check in claim["checks"] if check.get("condition")]
-    return [verdicts[name] for name in named]
-
-
-def _summary(verdicts: Mapping[str, str]) -> str:
-    """The verdict of each check, or, of many, how many have which: "5 of 9 supported, 4 ..."."""
-    if len(verdicts) <= SHOWN:
-        return "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
-    found = Counter(verdicts.values())
-    kinds = (CONTRADICTED, INCONCLUSIVE, NOT_RUN)
-    others = [f"{found[kind]} {kind}" for kind in kinds if found[kind]]
-    return ", ".join([f"{found[SUPPORTED]} of {len(verdicts)} {SUPPORTED}", *others])
-
-
-def _judge(
-    results: Results, study: str, check: Mapping[str, Any], reported: Path
-) -> tuple[Finding, Sample]:
-    used = sample(results, study, check, reported)
-    if used.rows.empty:
-        note = "" if used.gaps or used.left_out else _absent(results, study, check["select"])
-        finding = Finding(NOT_RUN, note=note)
-    else:
-        finding = FUNCTIONS[check["statistic"]](used, check["rule"])
-    if check.get("supports_only") and finding.verdict == CONTRADICTED:
-        note = _joined(finding.note, "bounds overlap, which decides nothing")
-        finding = replace(finding, verdict=INCONCLUSIVE, p=math.nan, note=note)
-    if used.left_out:
-        left = _some(used.left_out, "units")
-        finding = replace(finding, note=_joined(finding.note, f"excluded by rule: {left}"))
-    if used.gaps:
-        gaps = _some(used.gaps, "runs")
-        finding = replace(finding, note=_joined(finding.note, f"missing or diverged: {gaps}"))
-    return finding, used
-
-
-def _absent(results: Results, study: str, select: Mapping[str, Any]) -> str:
-    """Why a selection is empty: where its experiment has run, a metric that no row has is named."""
-    experiment, metric = select["experiment"], select["metric"]
-    if len(results.frame(study, experiment)) and not len(results.frame(study, experiment, metric)):
-        return f"{experiment} has run, but no row of it has metric {metric}"
-    return "no such rows at this tier"
-
-
-def _after_holm(finding: Finding, p: float) -> Finding:
-    """A decision that rests on a p value must survive its adjustment."""
-    decided = finding.verdict in (SUPPORTED, CONTRADICTED)
-    if decided and not math.isnan(p) and p >= ALPHA:
-        note = f"{finding.verdict} alone, not after Holm's correction"
-        return replace(finding, verdict=INCONCLUSIVE, note=_joined(finding.note, note))
-    return finding
-
-
-def _columns(finding: Finding) -> dict[str, Any]:
-    return {
-        "estimate": finding.estimate,
-        "ci_low": finding.low,
-        "ci_high": finding.high,
-        "p_value": finding.p,
-        "n": finding.n,
-        "verdict": finding.verdict,
-        "note": finding.note,
+def judge(claims: Collected, rules: Rules | None = None) -> list[Judged]:
+    """The verdicts of the claims of a study by some rules."""
+    rules = rules or Rules()
+    outcomes = {
+        claim.id: tuple(outcome(one, rules) for one in evidence) for claim, _, evidence in claims
     }
+    parts = {
+        claim.id: [
+            _part(one, found) for one, found in zip(evidence, outcomes[claim.id], strict=True)
+        ]
+        for claim, _, evidence in claims
+    }
+    if rules.holm:
+        decisions = decide(parts, rules.alpha)
+    else:  # each claim by itself
+        decisions = {name: decide({name: one}, rules.alpha)[name] for name, one in parts.items()}
+    return [
+        Judged(claim, tier, evidence, outcomes[claim.id], decisions[claim.id])
+        for claim, tier, evidence in claims
+    ]
 
 
-def _row(
-    study: str,
-    claim: Mapping[str, Any],
-    name: str,
-    found: Mapping[str, Any],
-    used: Sequence[Sample],
+def outcome(evidence: Evidence, rules: Rules) -> Outcome:
+    """What the rows say by the rule of the check; p = 1 both ways where nothing is decided."""
+    check = evidence.check
+    if fact := evidence.fact:
+        return Outcome(fact.estimate, math.nan, math.nan, 1.0, 1.0, fact.n, _notes(fact, evidence))
+    if evidence.table.empty:
+        note = _joined(*evidence.notes, evidence.open) or "nothing of it is planned at this tier"
+        return Outcome(math.nan, math.nan, math.nan, 1.0, 1.0, 0, note)
+    table = evidence.table
+    given = (None, rules.alpha, rules.margins, rules.test)
+    match check.statistic:
+        case "mean":
+            found = combine.mean(_shared(table), Border.of(check.rule), *given)
+        case "all":
+            found = combine.all_units(table, Border.of(check.rule), *given)
+        case "at_least":
+            border = Border.of(check.rule)
+            found = combine.at_least(table, border, check.rule["at_least"], *given)
+        case _:
+            found = combine.count(table, check.rule, alpha=rules.alpha)
+    if evidence.open:
+        found = replace(found, support=1.0, refute=1.0)
+    note = _joined(found.note, *evidence.notes, evidence.open)
+    return replace(found, note=note)
+
+
+def _shared(table: pd.DataFrame) -> pd.DataFrame:
+    """The seeds that are planned for every unit: only of these is there a mean over units."""
+    planned = table.groupby("seed")["unit"].nunique()
+    return table[table["seed"].isin(planned[planned == table["unit"].nunique()].index)]
+
+
+def _part(evidence: Evidence, found: Outcome) -> Part:
+    check, holds = evidence.check, None
+    if evidence.fact and not evidence.open:
+        holds = HOLDS.get(evidence.fact.verdict)
+    return Part(
+        check.name, check.kind, check.role, found.support, found.refute, holds, evidence.ran
+    )
+
+
+def check_verdict(evidence: Evidence, found: Outcome, alpha: float = ALPHA) -> str:
+    """The verdict of a check by itself, before it is one of many."""
+    if not evidence.ran:
+        return NOT_RUN
+    if evidence.fact:
+        return INCONCLUSIVE if evidence.open else evidence.fact.verdict
+    return alone(found, alpha)
+
+
+def _rows(results: Results, judged: Judged) -> Iterable[dict[str, Any]]:
+    """The rows of claims.csv of a claim: its own, then its checks'."""
+    claim, decision = judged.claim, judged.decision
+    m = max(1, decision.m)
+    checks = [
+        _check_row(claim, one, found, judged.tier, m)
+        for one, found in zip(judged.evidence, judged.outcomes, strict=True)
+    ]
+    runs = sorted({run for one in judged.evidence for run in one.runs})
+    at = [row["check"] for row in checks].index(decision.deciding)
+    deciding = checks[at]
+    said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
+    deciding = checks[at]
+    shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n")
+    power_ = ("detects", "detects_holm", "seeds_needed")
+    yield {
+        **_stated(claim),
+        **{name: deciding[name] for name in (*shown, *power_)},
+        "check": "",
+        "kind": claim.kind,
+        "role": "",
+        "p_support": decision.support,
+        "p_refute": decision.refute,
+        "p_holm": decision.p_holm,
+        "verdict": decision.verdict,
+        "words": said,
+        "deciding": decision.deciding,
+        "registered": _registered(results, claim, judged),
+        "tier": judged.tier if decision.verdict != NOT_RUN else "",
+        "runs": _counted(runs),
+        "note": _joined(decision.note, deciding["note"]),
+    }
+    yield from checks
+
+
+def _check_row(
+    claim: Claim, evidence: Evidence, found: Outcome, tier: str, m: int
 ) -> dict[str, Any]:
-    """A row of claims.csv; `runs` lists the cells behind it as ``cell:runs``."""
-    counts: dict[str, int] = {}
-    for cell, runs in (pair for part in used for pair in part.cells):
-        counts[cell] = max(runs, counts.get(cell, 0))
+    check, verdict = evidence.check, check_verdict(evidence, found)
+    finding = check.kind == FINDING and not check.precondition
     return {
-        **dict.fromkeys(CLAIM_COLUMNS, math.nan),
-        "study": study,
-        "claim": name,
-        **{key: claim[key] for key in ("statement", "source", "by", "figure")},
-        **found,
-        "runs": _some([f"{cell}:{runs}" for cell, runs in counts.items()], "cells"),
-        "tier": " ".join(sorted({tier for part in used for tier in part.tiers})),
+        **_stated(claim),
+        "check": check.name,
+        "kind": check.kind,
+        "role": check.role,
+        "rule": describe(check),
+        "unit": "share of seeds" if check.statistic == "count" else evidence.of,
+        "estimate": found.estimate,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "n": found.n,
+        "p_support": found.support if finding and evidence.ran else math.nan,
+        "p_refute": found.refute if finding and evidence.ran else math.nan,
+        "p_holm": math.nan,
+        "verdict": verdict,
+        "words": _words(evidence, found, verdict),
+        "deciding": "",
+        "registered": "",
+        **_power(evidence, found, verdict, m),
+        "tier": tier if evidence.ran else "",
+        "runs": _counted(evidence.runs),
+        "note": _joined(f"decides: {found.unit}" if found.unit else "", found.note),
     }
 
 
-def _some(names: Sequence[str], what: str) -> str:
-    more = f" +{len(names) - SHOWN} {what}" if len(names) > SHOWN else ""
-    return " ".join(names[:SHOWN]) + more
+def _stated(claim: Claim) -> dict[str, str]:
+    keys = ("statement", "source", "by", "figure")
+    return {"study": claim.study, "claim": claim.id, **{key: getattr(claim, key) for key in keys}}
+
+
+def _words(evidence: Evidence, found: Outcome, verdict: str) -> str:
+    check = evidence.check
+    if check.precondition:
+        off = f"{check.select['metric']} {found.estimate:.3g}"
+        said = {SUPPORTED: "comparable", CONTRADICTED: f"not comparable: {off}"}
+        return said.get(verdict, "")
+    if evidence.fact:
+        return {SUPPORTED: "holds", CONTRADICTED: "fails"}.get(verdict, "")
+    if check.statistic == "count":
+        return f"{found.note.partition(';')[0]}" if verdict != NOT_RUN else ""
+    return words(found, Border.of(check.rule), verdict)
+
+
+def _power(evidence: Evidence, found: Outcome, verdict: str, m: int) -> dict[str, float]:
+    """The smallest effects that the seeds and their spread would show, and the seeds that an open
+    finding would need; NaN where there is no spread to go by."""
+    names = ("detects", "detects_holm", "seeds_needed")
+    sd = power.spread(found)
+    tested = evidence.check.statistic in ("mean", "all", "at_least") and not evidence.fact
+    if not tested or not (sd > 0 and math.isfinite(sd)):
+        return dict.fromkeys(names, math.nan)
+    seen = [power.detectable(found.n, alpha) * sd for alpha in (ALPHA, ALPHA / m)]
+    seeds = math.nan
+    if verdict == INCONCLUSIVE:
+        distance = power.distance(found, Border.of(evidence.check.rule))
+        seeds = power.seeds_needed(distance / sd, ALPHA / m) or math.inf
+    return dict(zip(names, (*seen, seeds), strict=True))
+
+
+def _registered(results: Results, claim: Claim, judged: Judged) -> str:
+    return ""
+
+
+def _notes(fact: Any, evidence: Evidence) -> str:
+    return _joined(fact.note, *evidence.notes, evidence.open)
+
+
+def _counted(runs: Sequence[str]) -> str:
+    """Runs as ``cell:number``, the first few cells."""
+    counts: dict[str, int] = {}
+    for run in runs:
+        cell = run.rpartition(":")[0]
+        counts[cell] = counts.get(cell, 0) + 1
+    return some([f"{cell}:{many}" for cell, many in counts.items()], "cells")
 
 
 def _joined(*notes: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -61,8 +61,9 @@ class Results:
     runs: pd.DataFrame
     costs: pd.DataFrame
     registrations: pd.DataFrame
-    choices: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)  # by `selection`
+    choices: dict[str, set[str]] = field(default_factory=dict, init=False)  # by `selection`
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False)
+    inside: dict[tuple[str, str, str], frozenset[str]] = field(default_factory=dict, init=False)
 
     @_remembered
     def frame(
@@ -121,6 +122,37 @@ class Results:
         wanted = (runs["study"] == study) & (runs["experiment"] == experiment)
         found = runs[wanted & (runs["status"] != FINISHED)].reset_index(drop=True)
         return self._join(study, found)
+
+    def parameters(self, study: str, cell: str) -> dict[str, Any]:
+        """The parameters of a cell."""
+        return self._params.get((study, cell), {})
+
+    @_remembered
+    def settings(self, study: str, experiment: str) -> pd.DataFrame:
+        """The planned cells of an experiment, one row each, with their parameters as columns."""
+        cells = self.cells
+        wanted = (cells["study"] == study) & (cells["experiment"] == experiment)
+        return self._join(study, cells[wanted].reset_index(drop=True))
+
+    def coordinates(self, study: str, experiment: str, metric: str) -> frozenset[str]:
+        """The coordinates that any row of a metric bears or, of one without rows, any row."""
+        key = (study, experiment, metric)
+        if key not in self.inside:
+            rows = pd.concat(
+                [f[["study", "experiment", "metric", "at"]] for f in (self.metrics, self.curves)]
+            )
+            rows = rows[(rows["study"] == study) & (rows["experiment"] == experiment)]
+            of_metric = rows[rows["metric"] == metric]
+            places = (of_metric if len(of_metric) else rows)["at"].unique()
+            self.inside[key] = frozenset(name for at in places for name in _coordinates(at))
+        return self.inside[key]
+
+    def at(self, tier: str) -> Results:
+        """The rows of one tier."""
+        frames = {name: getattr(self, name) for name in NAMES if "tier" in COLUMNS[name]}
+        if all((frame["tier"] == tier).all() for frame in frames.values()):
+            return self
+        return replace(self, **{n: f[f["tier"] == tier] for n, f in frames.items()})
 
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""

@@ -28,6 +28,7 @@ from paper_repro.workflow import (
     minutes,
     outdated,
     require_data,
+    samples,
     sources,
     tables,
     training_jobs,

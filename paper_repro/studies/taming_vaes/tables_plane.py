@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paper_repro.claims.filters import pick
-from paper_repro.claims.interpolation import height
 from paper_repro.data.names import shown
 from paper_repro.drawing.labels import METRICS, NOT_RUN
 from paper_repro.drawing.study_rows import RUN, Setting, of
 from paper_repro.drawing.tables import NONE, Entry, Table, estimate
 from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
+from paper_repro.studies.taming_vaes.interpolation import height
 from paper_repro.studies.taming_vaes.plane_rows import LOOKS, METHODS
 
 TOLERANCE = 0.05  # of the error reached, as in claim C5

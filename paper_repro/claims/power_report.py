@@ -1,0 +1,129 @@
+"""How many seeds a finding needs: from rows there are, published or of a pilot.
+
+With the spread over seeds that was measured, the smallest effect that so many seeds would show in
+four of five repetitions, and the seeds after which the margin, or the effect that was seen, would
+be shown. An effect smaller than the margin must be within reach, or the margin decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from paper_repro import grid, registry
+from paper_repro.claims import power
+from paper_repro.claims.borders import ALPHA, Border
+from paper_repro.claims.check import FINDING, Check, family_size
+from paper_repro.claims.verdicts import Judged, collected, judge
+from paper_repro.errors import UserError
+from paper_repro.results.frames import load
+from paper_repro.results.row_names import experiment
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a finding's check would take; `sd` is the spread over seeds of the unit that decides."""
+
+    check: Check
+    m: int
+    of: str
+    n: int
+    sd: float
+    margin: float
+    distance: float  # from the estimate to the border it must clear
+
+    def detects(self, n: int | None = None, m: int = 1) -> float:
+        """The smallest effect that `n` seeds (those there are) find with 80 % power at 0.05/m."""
+        return power.detectable(self.n if n is None else n, ALPHA / m) * self.sd
+
+    def seeds(self, effect: float) -> int | None:
+        """The seeds that find an effect among the m claims of the study."""
+        return power.seeds_needed(effect / self.sd, ALPHA / self.m) if effect > 0 else None
+
+
+def needs(study: str, root: Path) -> list[Need]:
+    """The findings that decide claims of a study and have a spread, from the rows under `root`."""
+    folder = registry.STUDIES / study
+    judged = judge(collected(load(root), study, folder))
+    m = max(1, family_size([one.claim for one in judged]))
+    return [need for one in judged for need in _needs(one, m)]
+
+
+def _needs(one: Judged, m: int) -> Iterator[Need]:
+    for evidence, found in zip(one.evidence, one.outcomes, strict=True):
+        check = evidence.check
+        tested = check.kind == FINDING and check.role == "decides" and check.statistic != "count"
+        sd = power.spread(found)
+        if tested and sd > 0 and math.isfinite(sd):
+            border = Border.of(check.rule)
+            away = power.distance(found, border)
+            yield Need(check, m, evidence.of, found.n, sd, border.margin, away)
+
+
+def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
+    """The findings of studies and the seeds they need, as the command prints them."""
+    for study in studies:
+        found = needs(study, _part(root, study))
+        m = found[0].m if found else 0
+        yield f"{study}: {len(found)} checks of findings have a spread; {m} claims rest on findings"
+        if not found:
+            continue
+        yield (
+            f"  {'check':<44} {'seeds':>5} {'sd':>9} {'finds':>9} {'of m':>9} {'margin':>9} "
+            f"{'for it':>6} {'as seen':>7}  unit"
+        )
+        for need in found:
+            name = f"{need.check.claim}.{need.check.name}"
+            yield (
+                f"  {name:<44} {need.n:>5} {need.sd:>9.3g} {need.detects():>9.3g} "
+                f"{need.detects(m=m):>9.3g} {_or_none(need.margin):>9} "
+                f"{_count(need.seeds(need.margin)):>6} {_count(need.seeds(need.distance)):>7}  "
+                f"{need.of}"
+            )
+    yield (
+        "seeds, sd: those there are and their spread. finds: the smallest effect found in four of "
+        "five repetitions at 0.05, and at 0.05 over the m claims. for it, as seen: the seeds after "
+        "which an effect as large as the margin, or as that seen, would be found among the m claims"
+    )
+
+
+def warnings(study: str, tier: str, root: Path) -> list[str]:
+    """One line per finding whose margin is below what the seeds of a tier could find, judging by
+    the spread of the rows under `root`."""
+    found = []
+    for need in needs(study, _part(root, study)):
+        n = _seeds(need.check, tier)
+        if n and need.margin and (least := need.detects(n)) > need.margin:
+            name = f"{need.check.claim}.{need.check.name}"
+            many = _count(need.seeds(need.margin))
+            found.append(
+                f"{name}: {n} seeds find effects from {least:.3g} {need.of} on; its margin is "
+                f"{need.margin:g} ({many} seeds would find it)"
+            )
+    return found
+
+
+def _seeds(check: Check, tier: str) -> int:
+    """The seeds that a tier plans for a check; 0 where it plans none of it."""
+    cells = experiment(check.study, check.select["experiment"]).check_cells(
+        check.select, check.where, check.beyond_tiers
+    )
+    return min((len(c["seed"]) for c in cells if c["tier"] == [tier]), default=0)
+
+
+def _part(root: Path, study: str) -> Path:
+    """The folder that holds a study's tables."""
+    if study not in grid.folders():
+        raise UserError(f"{study}: no such study")
+    inside = root / "studies" / study
+    return inside if (inside / "runs.csv").is_file() else root
+
+
+def _count(seeds: int | None) -> str:
+    return "many" if seeds is None else str(seeds)
+
+
+def _or_none(margin: float) -> str:
+    return f"{margin:.3g}" if margin else "-"
