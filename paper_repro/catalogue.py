@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 
 from paper_repro import grid, registry
 from paper_repro.cell import Cell
 from paper_repro.data.names import DATASETS
+from paper_repro.errors import UserError
 from paper_repro.schemas import read_yaml
 
 PARTS = ("estimators", "objectives", "latents", "likelihoods", "models")
@@ -40,9 +42,33 @@ def cell_lines(study: str | None, tier: str) -> Iterator[str]:
 
 
 def plan_lines(study: str | None, tier: str) -> Iterator[str]:
-    """Cells, runs and training steps of a tier by experiment, before anything trains."""
+    """Cells, runs and training steps of a tier by experiment, before anything trains, and what is
+    known so far: the verdicts of this tier or, where it has none, those that are shipped."""
     for_all = [study] if study else grid.study_names()
     yield from summary((cell for name in for_all for cell in grid.expand(name, tier)), tier)
+    for root in (Path("results", tier), registry.PACKAGE.parent / "results/published"):
+        if (root / "claims.csv").is_file():
+            yield from verdict_lines(root / "claims.csv", for_all)
+            return
+
+
+def verdict_lines(claims: Path, studies: Iterable[str]) -> Iterator[str]:
+    """The claims of `studies` in a claims.csv, each with the check that decides it."""
+    from paper_repro.claims import judged  # pandas, for which the workflow does not wait
+    from paper_repro.report import shown
+
+    try:
+        rows = judged.read(claims, studies).to_dict("records")
+    except UserError as error:  # of other claims than today's, say; the plan holds without
+        yield f"no verdicts: {error}"
+        return
+    yield f"verdicts of {claims}, with the check that decides:"
+    for study in studies:
+        own = [row for row in rows if row["study"] == study]
+        for row in own:
+            if not row["check"]:
+                said = shown.decided(row, shown.checks_of(row, own))
+                yield f"  {row['claim']:<16} {shown.word(row):<12} {said}"
 
 
 def summary(cells: Iterable[Cell], tier: str) -> Iterator[str]:

@@ -167,7 +167,7 @@ def list_(args: argparse.Namespace) -> None:
 
 
 def plan(args: argparse.Namespace) -> None:
-    """Print the cells of a tier with their runs and steps, before anything trains."""
+    """Print the cells of a tier with their runs and steps, and the verdicts that there are."""
     from paper_repro.catalogue import cell_lines, plan_lines
 
     lines = cell_lines if args.cells else plan_lines

@@ -16,6 +16,7 @@ from paper_repro.results.staged import write_results
 
 STUDY = "sticking_the_landing"
 TIER = "smoke"
+STEPS = 1400
 Lost = dict[tuple[str, int], str]  # (cell, seed) of a run without numbers -> its status
 Values = Iterator[tuple[str, str, str, int, float, str]]  # metric, at, estimator, step, value, kind
 
@@ -29,8 +30,9 @@ class Writer:
 
     def cell(self, experiment: str, cell: str, params: dict, seeds: int, values) -> None:
         """One cell; ``values(seed, rng)`` yields its rows."""
+        planned = {"steps": STEPS, **params}
         self.tables["cells"].append(
-            (STUDY, experiment, cell, TIER, experiment, json.dumps(params, sort_keys=True))
+            (STUDY, experiment, cell, TIER, experiment, json.dumps(planned, sort_keys=True))
         )
         cost = {
             "study": STUDY,
@@ -57,7 +59,7 @@ class Writer:
                 "tier": TIER,
                 "device": "cpu",
                 "device_name": "a cpu",
-                "steps": "100",
+                "steps": str(STEPS),
                 "seconds": "1.5",
                 "steps_per_second": "66.7",
                 "torch": "2.11.0",
@@ -138,6 +140,7 @@ def _fits(writer: Writer, seeds: int) -> None:
             "score": score,
             "c": c,
             "dim": 100,
+            "lr": 0.01,
         }
         name = "-".join(filter(None, ["gaussian_fit", estimator, score, f"c{c}", optimizer]))
         floor = 1e-6 if estimator == "path" else 0.5

@@ -137,7 +137,7 @@ def _check_pair(check: Check) -> None:
             f"{where}: pairing: means of raw ratios are not taken; 'log_ratio', margins in logs"
         )
     if "reported" in versus:
-        if others := sorted(versus.keys() - {"reported"}):
+        if others := sorted(k for k, v in versus.items() if k != "reported" and v is not None):
             raise UserError(f"{where}: versus.{others[0]}: reported stands alone")
         return
     mine = {"kind": "curve" if check.span else "final", **check.select}

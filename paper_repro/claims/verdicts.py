@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from paper_repro import atomic, registry
-from paper_repro.claims import combine, power
+from paper_repro.claims import combine, power, registration
 from paper_repro.claims import names as claim_names
 from paper_repro.claims.borders import (
     ALPHA,
@@ -29,7 +29,7 @@ from paper_repro.claims.borders import (
     words,
 )
 from paper_repro.claims.borders import verdict as alone
-from paper_repro.claims.check import FINDING, Claim
+from paper_repro.claims.check import FACT, FINDING, Claim
 from paper_repro.claims.evidence import Evidence, gather, some, tier_of
 from paper_repro.claims.family import Decision, Part, decide
 from paper_repro.claims.wording import describe
@@ -79,7 +79,9 @@ def judge_study(study: str, root: Path, out: Path) -> None:
 def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
     """One row per claim, without a `check`, followed by one per check. `folder` holds claims.yaml
     and, if a check compares with it, reported.csv."""
-    rows = [row for one in judge(collected(results, study, folder)) for row in _rows(results, one)]
+    rows = []
+    for one in judge(collected(results, study, folder)):
+        rows += _rows(one, _registered(results, one, folder))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
@@ -123,7 +125,7 @@ def outcome(evidence: Evidence, rules: Rules) -> Outcome:
     check = evidence.check
     if fact := evidence.fact:
         return Outcome(fact.estimate, math.nan, math.nan, 1.0, 1.0, fact.n, _notes(fact, evidence))
-    if evidence.table.empty:
+    if evidence.table.empty or check.kind == FACT or check.precondition:
         note = _joined(*evidence.notes, evidence.open) or "nothing of it is planned at this tier"
         return Outcome(math.nan, math.nan, math.nan, 1.0, 1.0, 0, note)
     table = evidence.table
@@ -168,7 +170,7 @@ def check_verdict(evidence: Evidence, found: Outcome, alpha: float = ALPHA) -> s
     return alone(found, alpha)
 
 
-def _rows(results: Results, judged: Judged) -> Iterable[dict[str, Any]]:
+def _rows(judged: Judged, registered: str) -> Iterable[dict[str, Any]]:
     """The rows of claims.csv of a claim: its own, then its checks'."""
     claim, decision = judged.claim, judged.decision
     m = max(1, decision.m)
@@ -195,7 +197,7 @@ def _rows(results: Results, judged: Judged) -> Iterable[dict[str, Any]]:
         "verdict": decision.verdict,
         "words": said,
         "deciding": decision.deciding,
-        "registered": _registered(results, claim, judged),
+        "registered": registered,
         "tier": judged.tier if decision.verdict != NOT_RUN else "",
         "runs": _counted(runs),
         "note": _joined(decision.note, deciding["note"]),
@@ -244,7 +246,7 @@ def _words(evidence: Evidence, found: Outcome, verdict: str) -> str:
         off = f"{check.select['metric']} {found.estimate:.3g}"
         said = {SUPPORTED: "comparable", CONTRADICTED: f"not comparable: {off}"}
         return said.get(verdict, "")
-    if evidence.fact:
+    if check.kind == FACT:
         return {SUPPORTED: "holds", CONTRADICTED: "fails"}.get(verdict, "")
     if check.statistic == "count":
         return f"{found.note.partition(';')[0]}" if verdict != NOT_RUN else ""
@@ -267,8 +269,18 @@ def _power(evidence: Evidence, found: Outcome, verdict: str, m: int) -> dict[str
     return dict(zip(names, (*seen, seeds), strict=True))
 
 
-def _registered(results: Results, claim: Claim, judged: Judged) -> str:
-    return ""
+def _registered(results: Results, judged: Judged, folder: Path) -> str:
+    """Whether the claim's rules stood before the runs that decide it; "" where none has run."""
+    runs = {
+        (run.rpartition(":")[0], int(run.rpartition(":")[2]))
+        for one in judged.evidence
+        if one.check.role != "beside"
+        for run in one.runs
+    }
+    if not runs:
+        return ""
+    claim = judged.claim
+    return registration.standing(results, claim.study, claim.id, runs, folder)
 
 
 def _notes(fact: Any, evidence: Evidence) -> str:

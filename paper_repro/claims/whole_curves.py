@@ -23,7 +23,8 @@ def whole(results: Results, study: str, rows: pd.DataFrame) -> pd.Series:
     points = rows.groupby(SERIES, dropna=False)["step"].transform("nunique")
     wanted = pd.Series(-1, index=rows.index)
     alike = [name for name in SERIES if name != "seed"]
-    for (_, cell, *_), seeds in rows.groupby(alike, dropna=False, sort=False):
+    for _, seeds in rows.groupby(alike, dropna=False, sort=False):
+        cell = str(seeds["cell"].to_numpy()[0])
         recorded = frozenset(seeds["step"])
         if recorded in _schedules(results.parameters(study, cell), int(seeds["steps"].iloc[0])):
             wanted[seeds.index] = len(recorded)

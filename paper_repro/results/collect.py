@@ -102,9 +102,9 @@ def concatenate(files: Sequence[Path], out: Path) -> None:
             raise UserError(f"{path}: its columns differ from those of {files[0]}")
         columns = head
         for line, row in enumerate(rest, start=2):
-            key = row[:2] if columns[:2] == ("study", "claim") else row
+            key = row[:3] if columns[:3] == ("study", "claim", "check") else row
             if key in places:
-                what = " ".join(key) if len(key) < len(row) else "the line"
+                what = " ".join(filter(None, key)) if len(key) < len(row) else "the line"
                 raise UserError(f"{path}, line {line}: {what} is in {places[key]} too")
             places[key] = f"{path}, line {line},"
         records += rest
