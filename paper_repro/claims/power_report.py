@@ -99,9 +99,10 @@ def warnings(study: str, tier: str, root: Path) -> list[str]:
         if n and need.margin and (least := need.detects(n)) > need.margin:
             name = f"{need.check.claim}.{need.check.name}"
             many = _count(need.seeds(need.margin))
+            of = f"{least:.3g} {need.unit}".strip()
             found.append(
-                f"{name}: {n} seeds find effects from {least:.3g}{need.unit and ' '}{need.unit} on; its margin is "
-                f"{need.margin:g} ({many} seeds would find it)"
+                f"{name}: {n} seeds find effects from {of} on; its margin is {need.margin:g} "
+                f"({many} seeds would find it)"
             )
     return found
 
