@@ -101,11 +101,11 @@ def claims(args: argparse.Namespace) -> None:
     """Give every claim of a study its verdict."""
     from paper_repro.claims.verdicts import judge_study
 
-    judge_study(args.study, args.results, args.out)
+    judged = judge_study(args.study, args.results, args.out)
     if args.robustness:
-        from paper_repro.claims.robustness import judge_again
+        from paper_repro.claims.robustness import table, write
 
-        judge_again(args.study, args.results, args.robustness)
+        write(table(args.study, judged), args.robustness)
 
 
 def robustness(args: argparse.Namespace) -> None:

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from paper_repro import atomic, registry
+from paper_repro import atomic
 from paper_repro.claims.borders import CONTRADICTED, SUPPORTED
 from paper_repro.claims.check import FINDING
 from paper_repro.claims.evidence import Evidence
-from paper_repro.claims.verdicts import Collected, Judged, Rules, collected, judge
+from paper_repro.claims.verdicts import Collected, Judged, Rules, judge
 from paper_repro.results import overwriting
 from paper_repro.results.files import csv_text
-from paper_repro.results.frames import Results, load
 
 COLUMNS = ("study", "claim", "rule", "verdict", "agrees")
 OTHERS = {
@@ -37,10 +36,9 @@ STATED, HELD = "as stated", "first held"
 FEWEST_OF_SIGN_TEST = 6  # seeds below which it decides nothing at 5 %
 
 
-def table(results: Results, study: str, folder: Path | None = None) -> pd.DataFrame:
+def table(study: str, claims: Collected) -> pd.DataFrame:
     """One row per finding and rule: the verdict by it and whether that is the verdict; of the rule
     HELD the verdict column holds the number of seeds from which on it held."""
-    claims = collected(results, study, folder or registry.STUDIES / study)
     main = {one.claim.id: one for one in judge(claims)}
     rows = [(study, n, STATED, o.decision.verdict, "yes") for n, o in main.items() if _seeds(o)]
     rows += [
@@ -116,13 +114,7 @@ def _seeds(one: Judged) -> set[int]:
     }
 
 
-def judge_again(study: str, root: Path, out: Path) -> None:
-    """Write `table` of the rows under `root` to the CSV file `out`. UserError if that holds
-    something else."""
-    overwriting.check_csv(out, COLUMNS)
-    write(table(load(root), study), out)
-
-
 def write(rows: pd.DataFrame, out: Path) -> None:
-    """`table`'s rows as a CSV file."""
+    """Write `table`'s rows to the CSV file `out`. UserError if that holds something else."""
+    overwriting.check_csv(out, COLUMNS)
     atomic.write_text(out, csv_text(COLUMNS, rows.to_numpy(str).tolist()))

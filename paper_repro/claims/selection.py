@@ -7,7 +7,7 @@ never skipped: survivors alone prove nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,8 @@ def table(results: Results, check: Check) -> pd.DataFrame:
     ]
     base = pd.DataFrame(plan, columns=["unit", "seed", "run", "cells", "others"])
     base["seed"] = base["seed"].astype(int)
-    own = values(results, check, check.select)
+    meant = {unit.name for unit in units}
+    own = values(results, check, check.select, meant)
     _once(own, ["unit", "seed"], check)
     joined = base.merge(own, on=["unit", "seed"], how="left", validate="one_to_one")
     if check.versus is None:
@@ -56,7 +57,7 @@ def table(results: Results, check: Check) -> pd.DataFrame:
         joined = joined.merge(other, on="unit", how="left", suffixes=("", "_other"))
         pair(joined, check, unit_of(own, check))
     else:
-        other = values(results, check, check.other)
+        other = values(results, check, check.other, meant)
         untrained = len(other) > 0 and bool((other["steps"] == 0).all())
         by_data = untrained and "experiment" in check.versus
         on = ["unit"] if by_data else ["unit", "seed"]
@@ -84,8 +85,10 @@ def table(results: Results, check: Check) -> pd.DataFrame:
     return joined.drop(columns=["cells", "others"]).reset_index(drop=True)
 
 
-def values(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
-    """The rows of one side, with `unit` (the name of their unit) and of units that are planned.
+def values(
+    results: Results, check: Check, filters: Mapping[str, Any], meant: Collection[str] = ()
+) -> pd.DataFrame:
+    """The rows of one side, with `unit` (the name of their unit), of units that are `meant`.
 
     Rows of finished runs alone; of a `span`, one per complete curve, NaN for an incomplete one; of
     cells that were `tuned`, those of the chosen one, or none where a candidate lacks a score.
@@ -108,10 +111,7 @@ def values(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.Dat
         picked = _tuned(results, check, experiment)
         rows = rows[rows["cell"].isin(picked)]
     rows = rows.assign(unit=planned.labels(rows, check.columns), of=rows["unit"])
-    if check.columns:
-        meant = {unit.name for unit in planned.units(results, check.but(versus=None))}
-        rows = rows[rows["unit"].isin(meant)]
-    return rows
+    return rows[rows["unit"].isin(meant)] if check.columns else rows
 
 
 def curves(results: Results, check: Check) -> pd.DataFrame:
@@ -119,7 +119,7 @@ def curves(results: Results, check: Check) -> pd.DataFrame:
     value; a curve that is incomplete or not there is one row of NaN."""
     units = planned.units(results, check.but(versus=None))
     one = check.but(span="", select={"kind": "curve"})
-    rows = values(results, one, one.select)
+    rows = values(results, one, one.select, {unit.name for unit in units})
     complete = whole(results, check.study, rows)
     rows = rows[complete[rows.index]]
     plan = [(unit.name, seed, unit.runs[seed]) for unit in units for seed in unit.seeds]

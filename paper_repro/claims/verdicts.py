@@ -31,7 +31,7 @@ from paper_repro.claims.borders import (
 from paper_repro.claims.borders import verdict as alone
 from paper_repro.claims.check import FACT, FINDING, Claim
 from paper_repro.claims.evidence import Evidence, gather, some, tier_of
-from paper_repro.claims.family import Decision, Part, decide
+from paper_repro.claims.family import PRECONDITION, Decision, Part, decide
 from paper_repro.claims.wording import describe
 from paper_repro.results import overwriting
 from paper_repro.results.files import csv_text
@@ -43,6 +43,7 @@ CLAIM_COLUMNS = (
     *("words", "deciding", "registered", "detects", "detects_holm", "seeds_needed", "tier", "runs"),
     "note",
 )
+Collected = Sequence[tuple[Claim, str, tuple[Evidence, ...]]]
 HOLDS = {SUPPORTED: True, CONTRADICTED: False}
 
 
@@ -67,25 +68,29 @@ class Judged:
     decision: Decision
 
 
-def judge_study(study: str, root: Path, out: Path) -> None:
-    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`.
-    UserError if that holds something else than verdicts."""
+def judge_study(study: str, root: Path, out: Path) -> Collected:
+    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`; what
+    they rest on. UserError if that file holds something else than verdicts."""
     overwriting.check_csv(out, CLAIM_COLUMNS)
-    found = evaluate(load(root), study, registry.STUDIES / study)
+    results, folder = load(root), registry.STUDIES / study
+    claims = collected(results, study, folder)
+    found = _frame(results, claims, folder)
     records = [[_text(row[name]) for name in CLAIM_COLUMNS] for row in found.to_dict("records")]
     atomic.write_text(out, csv_text(CLAIM_COLUMNS, records))
+    return claims
 
 
 def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
     """One row per claim, without a `check`, followed by one per check. `folder` holds claims.yaml
     and, if a check compares with it, reported.csv."""
+    return _frame(results, collected(results, study, folder), folder)
+
+
+def _frame(results: Results, claims: Collected, folder: Path) -> pd.DataFrame:
     rows = []
-    for one in judge(collected(results, study, folder)):
+    for one in judge(claims):
         rows += _rows(one, _registered(results, one, folder))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
-
-
-Collected = Sequence[tuple[Claim, str, tuple[Evidence, ...]]]
 
 
 def collected(results: Results, study: str, folder: Path) -> Collected:
@@ -180,8 +185,10 @@ def _rows(judged: Judged, registered: str) -> Iterable[dict[str, Any]]:
     ]
     runs = sorted({run for one in judged.evidence for run in one.runs})
     at = [row["check"] for row in checks].index(decision.deciding)
-    said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
     deciding = checks[at]
+    said = deciding["words"]  # of what does not compare, whatever the claim's verdict
+    if deciding["role"] != PRECONDITION:
+        said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
     shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n")
     power_ = ("detects", "detects_holm", "seeds_needed")
     yield {

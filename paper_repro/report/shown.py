@@ -16,6 +16,7 @@ Row = Mapping[str, str]
 ABSENT = "\N{EN DASH}"
 SYMBOLS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "not run": ABSENT}
 OF_FACTS = {"supported": "holds", "contradicted": "fails"}
+DETAILS = ("decides: ", "excepted by rule")  # parts of a note that leave nothing undecided
 WITHOUT_SEED = "without seed "  # as rules of tables/robustness.csv begin that leave a seed out
 
 
@@ -64,12 +65,17 @@ def decided(row: Row, checks: Sequence[Row]) -> str:
 
 def words(row: Row, checks: Sequence[Row]) -> str:
     """The verdict of a claim in words: those of the check that decides it, of a fact its rule;
-    where that check is clear by itself and the claim is not, why."""
+    where nothing could be decided, or a clear check does not make a clear claim, why."""
     by = decider(row, checks)
+    if by["role"] == "precondition":
+        return by["words"] or row["note"].partition("; ")[0]
     if row["verdict"] == "inconclusive" and by["verdict"] in OF_FACTS:
         return row["note"].partition("; ")[0]
-    held = by["kind"] == "fact" and by["role"] != "precondition"
-    return by["rule"].rpartition(": ")[2] if held else row["words"]
+    if row["verdict"] == "inconclusive" and by["p_support"] == by["p_refute"] == "1":
+        parts = (part for part in by["note"].split("; ") if not part.startswith(DETAILS))
+        if why := next(parts, "").partition(":")[0]:  # the runs are named in the note
+            return why
+    return by["rule"].rpartition(": ")[2] if by["kind"] == "fact" else row["words"]
 
 
 def checks_of(row: Row, rows: Iterable[Row]) -> list[Row]:

@@ -63,6 +63,22 @@ def test_a_fact_shows_its_rule_and_a_withheld_verdict_its_reason() -> None:
     assert shown.words(withheld, [{**check, "verdict": "inconclusive"}]) == "a gain"
 
 
+def test_what_cannot_be_decided_says_why_and_not_what_its_interval_seems_to_say() -> None:
+    whole = row(verdict="inconclusive", deciding="drop")
+    gap = {
+        "check": "drop",
+        "p_support": "1",
+        "p_refute": "1",
+        "note": "decides: k=1; not settled: a:0",
+    }
+    check = row(**gap, verdict="inconclusive")
+    assert shown.words(whole, [check]) == "not settled"
+    assert shown.words(whole, [{**check, "note": "decides: k=1"}]) == "a gain"
+    assert shown.words(whole, [{**check, "p_refute": "0.4"}]) == "a gain"
+    apart = {"role": "precondition", "verdict": "contradicted", "words": "not comparable: sse 1.6"}
+    assert shown.words(whole, [{**check, **apart}]) == "not comparable: sse 1.6"
+
+
 def test_a_claim_that_no_run_answers_says_why() -> None:
     unrun = row(verdict="not run", estimate="", words="", deciding="drop", note="no such rows")
     assert shown.decided(unrun, [row(check="drop")]) == "no such rows"
