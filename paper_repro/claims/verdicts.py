@@ -87,7 +87,7 @@ def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
 
 
 def _frame(results: Results, claims: Collected, folder: Path) -> pd.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for one in judge(claims):
         rows += _rows(one, _registered(results, one, folder))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
