@@ -28,7 +28,7 @@ class Need:
 
     check: Check
     m: int
-    of: str
+    unit: str
     n: int
     sd: float
     margin: float
@@ -59,7 +59,8 @@ def _needs(one: Judged, m: int) -> Iterator[Need]:
         if tested and sd > 0 and math.isfinite(sd):
             border = Border.of(check.rule)
             away = power.distance(found, border)
-            yield Need(check, m, evidence.of, found.n, sd, border.margin, away)
+            unit = "" if evidence.of == "1" else evidence.of
+            yield Need(check, m, unit, found.n, sd, border.margin, away)
 
 
 def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
@@ -79,8 +80,8 @@ def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
             yield (
                 f"  {name:<44} {need.n:>5} {need.sd:>9.3g} {need.detects():>9.3g} "
                 f"{need.detects(m=m):>9.3g} {_or_none(need.margin):>9} "
-                f"{_count(need.seeds(need.margin)):>6} {_count(need.seeds(need.distance)):>7}  "
-                f"{need.of}"
+                f"{_count(need.seeds(need.margin)) if need.margin else '-':>6} "
+                f"{_count(need.seeds(need.distance)):>7}  {need.unit}"
             )
     yield (
         "seeds, sd: those there are and their spread. finds: the smallest effect found in four of "
@@ -98,9 +99,10 @@ def warnings(study: str, tier: str, root: Path) -> list[str]:
         if n and need.margin and (least := need.detects(n)) > need.margin:
             name = f"{need.check.claim}.{need.check.name}"
             many = _count(need.seeds(need.margin))
+            of = f"{least:.3g} {need.unit}".strip()
             found.append(
-                f"{name}: {n} seeds find effects from {least:.3g} {need.of} on; its margin is "
-                f"{need.margin:g} ({many} seeds would find it)"
+                f"{name}: {n} seeds find effects from {of} on; its margin is {need.margin:g} "
+                f"({many} seeds would find it)"
             )
     return found
 

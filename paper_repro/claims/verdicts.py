@@ -31,7 +31,7 @@ from paper_repro.claims.borders import (
 from paper_repro.claims.borders import verdict as alone
 from paper_repro.claims.check import FACT, FINDING, Claim
 from paper_repro.claims.evidence import Evidence, gather, some, tier_of
-from paper_repro.claims.family import Decision, Part, decide
+from paper_repro.claims.family import PRECONDITION, Decision, Part, decide
 from paper_repro.claims.wording import describe
 from paper_repro.results import overwriting
 from paper_repro.results.files import csv_text
@@ -185,8 +185,10 @@ def _rows(judged: Judged, registered: str) -> Iterable[dict[str, Any]]:
     ]
     runs = sorted({run for one in judged.evidence for run in one.runs})
     at = [row["check"] for row in checks].index(decision.deciding)
-    said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
     deciding = checks[at]
+    said = deciding["words"]  # of what does not compare, whatever the claim's verdict
+    if deciding["role"] != PRECONDITION:
+        said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
     shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n")
     power_ = ("detects", "detects_holm", "seeds_needed")
     yield {

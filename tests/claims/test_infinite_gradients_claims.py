@@ -51,7 +51,8 @@ def rows(cell: Cell, seed: int) -> Iterator[Row]:
         jitter = noise(cell.id, seed, row.step, row.metric)
         if row.metric == "mmd" and small:  # margins are on the scale of CelebA's
             row = replace(row, value=20 * row.value)
-        if row.metric == "grad_z":  # rank correlations differ from seed to seed
+        # else the rank correlations of all seeds were alike, which decides nothing
+        if row.metric == "grad_z" and row.step < cell.params["steps"] / 2:
             row = replace(row, value=row.value * math.exp(0.2 * jitter))
         yield row
         if row.metric == "gamma" and row.kind == "curve" and kind(cell) == "learned":
@@ -135,7 +136,7 @@ def deciding(verdicts: pd.DataFrame, verdict: str) -> set[str]:
 CELEBA = {"A1.trained_celeba", "A6.mmd", "A6.reconstruction", "A7.start", "A7.end", "A7.rising"}
 COUNTED = {"A8.active", "A8.rank", "A11.fewer_100", "A13.one_dim"}
 REAL = {"A12.dims"}  # MNIST itself
-NO_SMALL = {"A1.trained_miniature", "A9.told_apart", "A9.active_plateau"}
+SEVERAL = {"A9.no_worse", "A9.active_plateau", "A13.learned", "A13.one_dim"}  # latent spaces
 LARGE_OR_FAST = {"A10.fast", "A10.closed_form", "A11.error_10", "A11.error_100", "A11.fewer_100"}
 
 
@@ -144,10 +145,10 @@ def test_true_rows_support_every_claim_at_the_largest_tier(tmp_path):
     every = set.union(*(deciding(verdicts, one) for one in set(verdicts["verdict"])))
     assert deciding(verdicts, SUPPORTED) == every
     claims = verdicts[(verdicts["check"] == "") & (verdicts["kind"] == "finding")]["verdict"]
-    held = {"A6", "A7", "A8", "A10", "A11", "A13"}
+    held = {"A6", "A7", "A8", "A10", "A11", "A12", "A13"}
     assert set(claims.index[claims == SUPPORTED]) == held
-    # closed forms are not among these rows, and three seeds of a GPU's hours decide little alone
-    assert set(claims.index[claims == INCONCLUSIVE]) == {"A1", "A9", "A12"}
+    # closed forms are not among these rows; three seeds of whole numbers do not show a plateau
+    assert set(claims.index[claims == INCONCLUSIVE]) == {"A1", "A9"}
     assert verdicts.loc["A8.active", "n"] == 10
 
 
@@ -156,7 +157,7 @@ def test_small_tiers_contradict_nothing_and_never_stand_for_celeba(tmp_path, tie
     verdicts = judge(tmp_path, tier=tier, families=FAMILIES + OTHERS)
     assert not deciding(verdicts, CONTRADICTED)
     left_out = {
-        "smoke": CELEBA | REAL | LARGE_OR_FAST | {"A13.learned", "A13.one_dim"},
+        "smoke": CELEBA | REAL | LARGE_OR_FAST | SEVERAL,
         "quick": CELEBA | REAL,
         "reduced": set(),
     }
@@ -212,9 +213,9 @@ FIRST: dict[str, Turned] = {
     ),
 }
 SECOND: dict[str, Turned] = {
-    "an MMD that is hardly lower": (
+    "an MMD that is higher": (
         lambda r, c: r.metric == "mmd" and kind(c) == "learned",
-        lambda v: 2.9 * v,
+        lambda v: 4 * v,
         {"A6.mmd"},
     ),
     "gradients that end apart": (
@@ -250,14 +251,13 @@ def test_rows_that_say_the_opposite_contradict_a_claim(tmp_path, turned):
 
 
 def test_outliers_and_dimensions_that_say_the_opposite_contradict(tmp_path):
-    """One small latent space is better; a doubled latent space is used; two dimensions code the
+    """One small latent space is better; all of a doubled one is used; two dimensions code the
     curve; PCA tells outliers apart; 25 dimensions are informative."""
 
     def change(row: Row, cell: Cell, seed: int) -> Row:
-        at, wobble = cell.experiment, 0.001 * noise(cell.id, seed)
-        dim = cell.params.get("dim")
-        if at == "screening" and row.metric == "auroc" and dim == 20:
-            return replace(row, value=1 - abs(wobble))
+        at, dim = cell.experiment, cell.params.get("dim")
+        if at == "screening" and row.metric == "auroc" and dim != 20:
+            return replace(row, value=row.value - 0.04)
         if at == "screening" and row.metric == "informative_units" and dim == 128:
             return replace(row, value=2 * row.value)
         if at == "curve" and row.metric == "informative_units":
@@ -364,10 +364,10 @@ def test_published_facts_hold(published):
 
 # One number of each fact, moved to where the theorem does not allow it.
 MOVED = {
-    "A2": ("linear_vae", "trained_slope_ratio", "beta=1.0", 0.9),
-    "A3": ("beta_threshold", "log_gamma", "beta=1,", -5.0),  # which the rule once left out
-    "A4": ("labyrinth", "labyrinth_preferred", "penalty=sqrt", 1.0),
-    "A5": ("landscape", "local_minima", "gamma=0.001", 1.0),
+    "A2": ("linear_vae", "trained_slope_ratio", "beta=1", 0.9),
+    "A3": ("beta_threshold", "log_gamma", "beta=1,ratio=0.2", -5.0),  # which the rule once left out
+    "A4": ("labyrinth", "labyrinth_preferred", "penalty=sqrt,constant=1,eps=0.001", 1.0),
+    "A5": ("landscape", "local_minima", "slice=b,gamma=0.001", 1.0),
     "A14": ("closed_forms", "lemma2_gap", "h=log,gamma=1e-07", 0.1),
 }
 
@@ -376,10 +376,9 @@ def test_one_wrong_number_contradicts_a_published_fact_and_a_lost_one_leaves_it_
     metrics, moved, lost = published.metrics, published.metrics.copy(), set()
     for experiment, metric, at, value in MOVED.values():
         asked = (metrics["experiment"] == experiment) & (metrics["metric"] == metric)
-        place = metrics.index[asked & metrics["at"].str.startswith(at)]
-        place = place if len(place) else metrics.index[asked & metrics["at"].str.contains(at)]
-        moved.loc[place[0], "value"] = value
-        lost.add(place[0])
+        place = metrics.index[asked & (metrics["at"] == at)][0]
+        moved.loc[place, "value"] = value
+        lost.add(place)
     wrong = by_name(replace(published, metrics=moved))["verdict"]
     assert set(wrong[list(FACTS)]) == {CONTRADICTED}
     fewer = by_name(replace(published, metrics=metrics.drop(index=sorted(lost))))["verdict"]
