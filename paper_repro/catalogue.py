@@ -49,6 +49,7 @@ def plan_lines(study: str | None, tier: str) -> Iterator[str]:
     for root in (Path("results", tier), registry.PACKAGE.parent / "results/published"):
         if (root / "claims.csv").is_file():
             yield from verdict_lines(root / "claims.csv", for_all)
+            yield from _out_of_reach(for_all, tier, root)
             return
 
 
@@ -69,6 +70,20 @@ def verdict_lines(claims: Path, studies: Iterable[str]) -> Iterator[str]:
             if not row["check"]:
                 said = shown.decided(row, shown.checks_of(row, own))
                 yield f"  {row['claim']:<16} {shown.word(row):<12} {said}"
+
+
+def _out_of_reach(studies: Iterable[str], tier: str, root: Path) -> Iterator[str]:
+    """The findings whose margin is smaller than what the tier's seeds would show."""
+    from paper_repro.claims import power_report
+
+    head = f"warning: by the spread over seeds in {root}, these margins are below what tier {tier} "
+    head += "would show in four of five repetitions (`python -m paper_repro power` has them all):"
+    for study in studies:
+        for line in power_report.warnings(study, tier, root):
+            if head:
+                yield head
+                head = ""
+            yield f"  {line}"
 
 
 def summary(cells: Iterable[Cell], tier: str) -> Iterator[str]:

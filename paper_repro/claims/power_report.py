@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paper_repro import grid, registry
-from paper_repro.claims import power
+from paper_repro.claims import combine, power
 from paper_repro.claims.borders import ALPHA, Border
 from paper_repro.claims.check import FINDING, Check, family_size
 from paper_repro.claims.verdicts import Judged, collected, judge
@@ -24,15 +24,16 @@ from paper_repro.results.row_names import experiment
 
 @dataclass(frozen=True)
 class Need:
-    """What a finding's check would take; `sd` is the spread over seeds of the unit that decides."""
+    """What a finding's check would take; `sd` is the spread over seeds of the unit that decides,
+    NaN of a count."""
 
     check: Check
     m: int
-    of: str
+    unit: str
     n: int
     sd: float
     margin: float
-    distance: float  # from the estimate to the border it must clear
+    as_seen: int | None  # the seeds that would find what was seen among the m claims
 
     def detects(self, n: int | None = None, m: int = 1) -> float:
         """The smallest effect that `n` seeds (those there are) find with 80 % power at 0.05/m."""
@@ -44,7 +45,7 @@ class Need:
 
 
 def needs(study: str, root: Path) -> list[Need]:
-    """The findings that decide claims of a study and have a spread, from the rows under `root`."""
+    """The findings that decide claims of a study and have two seeds, from the rows under `root`."""
     folder = registry.STUDIES / study
     judged = judge(collected(load(root), study, folder))
     m = max(1, family_size([one.claim for one in judged]))
@@ -54,12 +55,14 @@ def needs(study: str, root: Path) -> list[Need]:
 def _needs(one: Judged, m: int) -> Iterator[Need]:
     for evidence, found in zip(one.evidence, one.outcomes, strict=True):
         check = evidence.check
-        tested = check.kind == FINDING and check.role == "decides" and check.statistic != "count"
-        sd = power.spread(found)
-        if tested and sd > 0 and math.isfinite(sd):
-            border = Border.of(check.rule)
-            away = power.distance(found, border)
-            yield Need(check, m, evidence.of, found.n, sd, border.margin, away)
+        counted = check.statistic == "count"
+        tested = check.kind == FINDING and check.role == "decides" and found.n > 1
+        sd = math.nan if counted else power.spread(found)
+        if tested and (counted or (sd > 0 and math.isfinite(sd))):
+            border = combine.count_border(check.rule) if counted else Border.of(check.rule)
+            needed = power.seeds_as_seen(found, border, counted, ALPHA / m)
+            unit = "share of seeds" if counted else evidence.of.removeprefix("1")
+            yield Need(check, m, unit, found.n, sd, border.margin, needed)
 
 
 def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
@@ -67,7 +70,7 @@ def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
     for study in studies:
         found = needs(study, _part(root, study))
         m = found[0].m if found else 0
-        yield f"{study}: {len(found)} checks of findings have a spread; {m} claims rest on findings"
+        yield f"{study}: {len(found)} checks of findings have numbers; {m} claims rest on findings"
         if not found:
             continue
         yield (
@@ -77,10 +80,10 @@ def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
         for need in found:
             name = f"{need.check.claim}.{need.check.name}"
             yield (
-                f"  {name:<44} {need.n:>5} {need.sd:>9.3g} {need.detects():>9.3g} "
-                f"{need.detects(m=m):>9.3g} {_or_none(need.margin):>9} "
-                f"{_count(need.seeds(need.margin)):>6} {_count(need.seeds(need.distance)):>7}  "
-                f"{need.of}"
+                f"  {name:<44} {need.n:>5} {_or_none(need.sd):>9} {_or_none(need.detects()):>9} "
+                f"{_or_none(need.detects(m=m)):>9} {_or_none(need.margin):>9} "
+                f"{_count(need.seeds(need.margin)) if need.margin else '-':>6} "
+                f"{_count(need.as_seen):>7}  {need.unit}"
             )
     yield (
         "seeds, sd: those there are and their spread. finds: the smallest effect found in four of "
@@ -98,9 +101,10 @@ def warnings(study: str, tier: str, root: Path) -> list[str]:
         if n and need.margin and (least := need.detects(n)) > need.margin:
             name = f"{need.check.claim}.{need.check.name}"
             many = _count(need.seeds(need.margin))
+            of = f"{least:.3g} {need.unit}".strip()
             found.append(
-                f"{name}: {n} seeds find effects from {least:.3g} {need.of} on; its margin is "
-                f"{need.margin:g} ({many} seeds would find it)"
+                f"{name}: {n} seeds find effects from {of} on; its margin is {need.margin:g} "
+                f"({many} seeds would find it)"
             )
     return found
 
@@ -125,5 +129,5 @@ def _count(seeds: int | None) -> str:
     return "many" if seeds is None else str(seeds)
 
 
-def _or_none(margin: float) -> str:
-    return f"{margin:.3g}" if margin else "-"
+def _or_none(number: float) -> str:
+    return f"{number:.3g}" if number and not math.isnan(number) else "-"

@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_repro import grid, registry
-from paper_repro.claims import check as language
+from paper_repro.claims.check import Check, family_size, read
 from paper_repro.errors import UserError
 from paper_repro.record import Registered
 from paper_repro.results import csvfile
-from paper_repro.schemas import read_yaml
 from paper_repro.training import identity
 
 if TYPE_CHECKING:
@@ -90,75 +89,54 @@ def standing(
 
 @cache  # by content: a run that starts an hour later in the same job sees what was edited since
 def _hashes(study: str, folder: Path, *content: bytes) -> dict[str, str]:
-    claims = list(expanded(folder / CLAIMS, study))
-    family = sum(any(map(_in_family, checks)) for _, checks in claims)
+    claims = read(folder / CLAIMS, study)
+    samples = _definitions(folder / SAMPLES, content[1])
     found = {}
-    for claim, checks in claims:
-        said = sorted(_json([_stated(check), *_named(check, folder)]) for check in checks)
-        text = _json([RULES_VERSION, family, said])
-        found[claim] = hashlib.sha256(text.encode()).hexdigest()
+    for claim in claims:
+        said = []
+        for check in claim.checks:
+            code = _code(samples, check.sample, folder) if check.sample else ""
+            source = (check.versus or {}).get("reported")
+            numbers = _reported(folder / REPORTED, content[2], source) if source else []
+            said.append(_json([_stated(check), code, numbers]))
+        text = _json([RULES_VERSION, family_size(claims), sorted(said)])
+        found[claim.id] = hashlib.sha256(text.encode()).hexdigest()
     return found
 
 
-def expanded(path: Path, study: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The claims of a claims.yaml: id, and the checks with all defaults written out."""
-    for claim in read_yaml(path)["claims"]:
-        yield claim["id"], [{"statistic": "every", **one} for one in language.expanded(claim)]
-
-
-def _in_family(check: Mapping[str, Any]) -> bool:
-    """Whether a check rests its claim on a finding."""
-    return (
-        check.get("kind") == "finding"
-        and check.get("decides", True)
-        and not check.get("precondition")
-    )
-
-
-def _stated(check: Mapping[str, Any]) -> dict[str, Any]:
-    """What a check says. A key that is not set is left out: a new one that nobody uses moves no
-    hash."""
-    stated = {key: value for key, value in check.items() if key not in PROSE}
+def _stated(check: Check) -> dict[str, Any]:
+    """What a check says, whether of its own or by a default. A key that is not set is left out: a
+    new one that nobody uses moves no hash."""
+    stated = {key: value for key, value in vars(check).items() if key not in PROSE}
     return {k: v for k, v in stated.items() if v not in EMPTY and v is not False}
 
 
-def _named(check: Mapping[str, Any], folder: Path) -> Iterator[Any]:
-    """What a check names outside of claims.yaml: published numbers, the code of a sample."""
-    if source := (check.get("versus") or {}).get("reported"):
-        yield _reported(folder / REPORTED, source)
-    if sample := check.get("sample"):
-        yield _code(folder / SAMPLES, sample)
-
-
-def _reported(path: Path, source: str) -> list[dict[str, str]]:
+def _reported(path: Path, content: bytes, source: str) -> list[dict[str, str]]:
     """The rows of a source (`claims.reported`), without the words on where they stand."""
-    head, *records = csvfile.read(path)
+    head, *records = csvfile.parse(content, path)
     rows = [dict(zip(head, record, strict=True)) for record in records]
     own = [row for row in rows if f"{row['id']}-".startswith(f"{source}-")]
     return [{k: v for k, v in row.items() if k not in ("source", "sourced")} for row in own]
 
 
-def _code(path: Path, name: str) -> list[Any]:
-    """A function and what it uses of its module, as `identity.said` has code: without comments,
-    docstrings and types. What it imports is the engine's, which RULES_VERSION stands for."""
-    defined = _definitions(path)
+def _code(defined: Mapping[str, list[ast.stmt]], name: str, folder: Path) -> str:
+    """SHA-256 of a sample and what it uses of its module, as `identity.said` has code: without
+    comments, docstrings and types. What it imports is the engine's, as RULES_VERSION says."""
     if name not in defined:
-        raise UserError(f"{path}: no function {name}, which {CLAIMS} names")
+        raise UserError(f"{folder / SAMPLES}: no function {name}, which {CLAIMS} names")
     found: dict[str, Any] = {}
     todo = [name]
     while todo:
         if (one := todo.pop()) not in found and one in defined:
             found[one] = [identity.said(node) for node in defined[one]]
             todo += _names(found[one])
-    return sorted(found.items())
+    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
 
 
-def _definitions(path: Path) -> dict[str, list[ast.stmt]]:
+def _definitions(path: Path, content: bytes) -> dict[str, list[ast.stmt]]:
     """The statements of a module that give a name its meaning, by name."""
     try:
-        body = ast.parse(path.read_bytes(), filename=str(path)).body
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        body = ast.parse(content, filename=str(path)).body
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: {error}") from None
     found: dict[str, list[ast.stmt]] = {}

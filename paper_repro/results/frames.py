@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -149,12 +149,10 @@ class Results:
 
     def at(self, tier: str) -> Results:
         """The rows of one tier."""
-        frames = {name: getattr(self, name) for name in NAMES}
-        tiered = {name: frame for name, frame in frames.items() if "tier" in frame}
-        if all((frame["tier"] == tier).all() for frame in tiered.values()):
+        frames = {name: getattr(self, name) for name in NAMES if "tier" in COLUMNS[name]}
+        if all((frame["tier"] == tier).all() for frame in frames.values()):
             return self
-        kept = {name: frame[frame["tier"] == tier] for name, frame in tiered.items()}
-        return Results(self.root, **{**frames, **kept})
+        return replace(self, **{n: f[f["tier"] == tier] for n, f in frames.items()})
 
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""

@@ -111,7 +111,7 @@ def but(claim: dict[str, Any], *path: str, value: Any) -> dict[str, Any]:
     ids=".".join,
 )
 def test_prose_and_names_move_no_hash(tmp_path: Path, path: tuple[str, ...]) -> None:
-    assert of(tmp_path, but(PLAIN, *path, value="other")) == of(tmp_path, PLAIN)
+    assert of(tmp_path, but(PLAIN, *path, value="paper")) == of(tmp_path, PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,10 @@ def test_a_default_written_out_and_a_check_of_each_by_hand_are_the_same_rules(
     (check,) = PLAIN["checks"]
     own = {key: PLAIN[key] for key in ("kind", "select", "statistic", "units")}
     plain = {key: value for key, value in PLAIN.items() if key not in own}
-    by_hand = {**plain, "checks": [{**own, **check, "decides": True, "precondition": False}]}
+    by_hand = {**plain, "checks": [{**own, **check}]}
     assert of(tmp_path, by_hand) == of(tmp_path, PLAIN)
     shape = {**PLAIN, "checks": [{**check, "each": {"kappa": [1, 0.5]}}]}
-    two = [
-        {**check, "name": f"less_{k}", "select": {**PLAIN["select"], "kappa": k}}
-        for k in (0.5, 1.0)
-    ]
+    two = [{**check, "name": f"less{n}", "select": {"kappa": k}} for n, k in enumerate((0.5, 1.0))]
     assert of(tmp_path, {**PLAIN, "checks": two}) == of(tmp_path, shape)
     assert of(tmp_path, {**PLAIN, "checks": two[:1]}) != of(tmp_path, shape)
 
@@ -247,14 +244,14 @@ def test_all_studies_are_registered_and_one_that_is_being_edited_stops_no_run(
     for name in shipped:  # a user's own folder of studies
         shutil.copytree(registry.STUDIES / name, tmp_path / name)
     monkeypatch.setattr(registry, "STUDIES", tmp_path)
-    study(tmp_path / "mine")
-    shutil.copy(tmp_path / "conformance/grid.yaml", tmp_path / "mine/grid.yaml")
+    study(tmp_path / "made")
+    shutil.copy(tmp_path / "conformance/grid.yaml", tmp_path / "made/grid.yaml")
     whole = registration.of_all_studies()
     assert whole.items() >= shipped.items()
-    assert set(whole["mine"]) == {"made-A1", "made-A2", "made-A3"}
-    (tmp_path / "mine/claims.yaml").write_text("claims: [\n")
+    assert set(whole["made"]) == {"made-A1", "made-A2", "made-A3"}
+    (tmp_path / "made/claims.yaml").write_text("claims: [\n")
     assert registration.of_all_studies() == shipped
-    assert "does not record the claims of mine" in capsys.readouterr().err
+    assert "does not record the claims of made" in capsys.readouterr().err
 
 
 def test_a_claim_stood_before_its_runs_only_if_all_of_them_carry_its_present_hash(

@@ -231,11 +231,8 @@ def test_a_ratio_that_does_not_change_with_k_contradicts_the_exponents(tmp_path)
     assert verdicts["landing-B10"] == CONTRADICTED
 
 
-@pytest.mark.parametrize(
-    ("worse", "expected"), [(2, SUPPORTED), (3, INCONCLUSIVE), (20, CONTRADICTED)]
-)
+@pytest.mark.parametrize(("worse", "expected"), [(2, SUPPORTED), (3, CONTRADICTED)])
 def test_two_cells_of_table_1_may_be_worse_and_no_third(tmp_path, worse, expected):
-    """Three worse cells refute 18 of 20 only by the third largest p times 18."""
     cells = [c for c in grid.expand(STUDY, "paper") if c.experiment == "table1"]
     bad = {c.id for c in [c for c in cells if c.params["estimator"] == "path"][:worse]}
 

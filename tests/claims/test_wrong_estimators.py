@@ -8,6 +8,7 @@ part in its place, the same claim holds.
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,7 +137,7 @@ def replaced(rows: Measured) -> Results:
     for at, seed, row in rows:
         cell = f"estimators-{PROBLEMS[at]}"
         metrics.loc[place[cell, seed, row.metric, row.at, row.estimator], "value"] = row.value
-    return Results(found.root, metrics, found.curves, found.cells, found.runs, found.costs)
+    return replace(found, metrics=metrics)
 
 
 def verdict_of(case: Case, rows: Measured) -> str:

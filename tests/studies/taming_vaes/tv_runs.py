@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ MINE = (
     *("same_error_elbo", "same_error_geco", "marginal_elbo", "marginal_geco"),
 )
 PIXELS = 784
+POINTS = 20
 SCALES = {"cifar10": 0.24, "color_mnist": 0.2, "celeba_half_64": 0.26}  # others: 0.3
 FLOORS = {"cifar10": 0.07}  # others: 0.03
 SETS = ("mnist", "fashion_mnist", "cifar10", "color_mnist", "celeba_half_64", "digits", "patches")
@@ -39,7 +41,7 @@ def rate(dataset: str, error: float) -> float:
 
 
 def multiplier(dataset: str, error: float) -> float:
-    """GECO's lambda there: minus the slope of the rate over the squared error summed over pixels."""
+    """GECO's lambda there: minus the slope of the rate over the summed squared error."""
     slope = 72 * max(math.log(SCALES.get(dataset, 0.3) / error), 0.01) ** 0.2
     return slope / (2 * PIXELS * error**2)
 
@@ -116,8 +118,8 @@ def rows(cell: Cell, seed: int) -> Iterator[Row]:
 def _curves(cell: Cell, seed: int, error: float, kl: float, lagrange: float) -> Iterator[Row]:
     """20 points on an error that falls, a KL that rises, and a lambda that peaks at 0.3."""
     p, steps = cell.params, cell.params["steps"]
-    for point in range(1, 21):
-        t = point / 20
+    for point in range(1, POINTS + 1):
+        t = point / POINTS
         where = {"split": "train", "step": round(t * steps), "kind": "curve"}
         here = error * (1 + 3 * max(0.0, 0.22 - t) - 0.04 * (0.22 < t < 0.7))
         yield Row("rate", kl * min(1.0, 3 * t), "nats/image", **where)
@@ -139,8 +141,12 @@ def _curves(cell: Cell, seed: int, error: float, kl: float, lagrange: float) -> 
 
 @functools.cache
 def cells(tier: str, seeds: int = 3) -> tuple[Cell, ...]:
-    """Cells of the grid that these rows are for."""
-    return tuple(c for c in grid.expand(STUDY, tier, max_seeds=seeds) if c.experiment in MINE)
+    """Cells of the grid that these rows are for, with as few points a curve as `_curves` makes."""
+    return tuple(
+        replace(c, params={**c.params, "curve_points": POINTS})
+        for c in grid.expand(STUDY, tier, max_seeds=seeds)
+        if c.experiment in MINE
+    )
 
 
 def bound_cells(tier: str) -> list[Cell]:
