@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from paper_repro.claims.robustness import HELD, STATED
+
 Row = Mapping[str, str]
 
 ABSENT = "\N{EN DASH}"
@@ -143,9 +145,10 @@ def power(row: Row) -> str:
     return f"{said}."
 
 
-def robustness(verdict: str, others: Mapping[str, str]) -> str:
-    """How many `others`, verdicts by the name of another defensible rule, agree with a `verdict`:
-    ``supported under 11 of 12 other rules; hangs on seed 2``."""
+def robustness(verdict: str, by_rule: Mapping[str, str]) -> str:
+    """How far a `verdict` hangs on its rules, from the verdicts `by_rule` (`claims.robustness`):
+    ``supported under 11 of 12 other rules; hangs on seed 2; held from 3 seeds on``."""
+    others = {rule: found for rule, found in by_rule.items() if rule not in (STATED, HELD)}
     if not others:
         return ""
     astray = [rule for rule, found in others.items() if found != verdict]
@@ -157,4 +160,4 @@ def robustness(verdict: str, others: Mapping[str, str]) -> str:
         said += f"; hangs on {which}"
     if rules := [rule for rule in astray if not rule.startswith(WITHOUT_SEED)]:
         said += f"; not under: {', '.join(rules)}"
-    return said
+    return said + (f"; held from {by_rule[HELD]} seeds on" if HELD in by_rule else "")

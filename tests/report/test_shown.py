@@ -130,3 +130,8 @@ def test_robustness_counts_the_rules_that_agree_and_names_those_that_do_not() ->
     lost = {f"without seed {seed}": "inconclusive" for seed in range(3)}
     assert shown.robustness("supported", lost).endswith("0 of 3 other rules; hangs on every seed")
     assert shown.robustness("supported", {}) == ""
+    told = {"as stated": "supported", "first held": "3"}
+    assert shown.robustness("supported", told) == ""
+    assert shown.robustness("supported", {**told, **agreeing}) == (
+        "supported under 2 of 2 other rules; held from 3 seeds on"
+    )
