@@ -53,7 +53,8 @@ def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.Data
     estimator = asked.pop("estimator", None)
     passed = matches(frame, asked, check.where)
     if estimator is not None:  # a cell without its own estimator measures several, as may others
-        own = passes(frame["estimator"], estimator) | (frame["estimator"] == "")
+        trains = frame["estimator"] if "estimator" in frame else pd.Series("", frame.index)
+        own = passes(trains, estimator) | (trains == "")
         compared = [results.parameters(check.study, c).get("compare") or [] for c in frame["cell"]]
         wanted = set(estimator if isinstance(estimator, list) else [estimator])
         passed &= own | np.array([not wanted.isdisjoint(names) for names in compared], bool)

@@ -112,3 +112,17 @@ def count_seeds_needed(
     a tenth of `MOST`."""
     sizes = range(2, MOST // 10 + 1)
     return next((n for n in sizes if count_power(n, truth, share, alpha) >= power), None)
+
+
+def seeds_as_seen(found: Outcome, border: Border, counted: bool, alpha: float) -> int | None:
+    """The seeds after which what was seen would be found: a share of seeds where they are
+    `counted`, else the distance of the estimate from its border. None where no number would do."""
+    if counted:
+        truth, share = found.estimate, border.number
+        if math.isnan(truth) or truth == share:
+            return None
+        if truth < share:  # as many would refute it
+            truth, share = 1 - truth, 1 - share
+        return count_seeds_needed(truth, share, alpha)
+    sd = spread(found)
+    return seeds_needed(distance(found, border) / sd, alpha) if sd > 0 else None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from paper_repro import grid, registry
 from paper_repro.claims import check as claim_check
-from paper_repro.claims import power
+from paper_repro.claims import combine, power
 from paper_repro.claims.borders import ALPHA, Border, Outcome
 from paper_repro.claims.check import FINDING, Check, family_size
 from paper_repro.claims.verdicts import Judged, collected, judge
@@ -25,7 +25,8 @@ from paper_repro.results.row_names import experiment
 
 @dataclass(frozen=True)
 class Need:
-    """What a finding's check would take; `sd` is the spread over seeds of the unit that decides."""
+    """What a finding's check would take; `sd` is the spread over seeds of the unit that decides,
+    NaN of a count."""
 
     check: Check
     m: int
@@ -33,7 +34,7 @@ class Need:
     n: int
     sd: float
     margin: float
-    distance: float  # from the estimate to the border it must clear
+    as_seen: int | None  # the seeds that would find what was seen among the m claims
 
     def detects(self, n: int | None = None, m: int = 1) -> float:
         """The smallest effect that `n` seeds (those there are) find with 80 % power at 0.05/m."""
@@ -45,7 +46,7 @@ class Need:
 
 
 def needs(study: str, root: Path) -> list[Need]:
-    """The findings that decide claims of a study and have a spread, from the rows under `root`."""
+    """The findings that decide claims of a study and have two seeds, from the rows under `root`."""
     folder = registry.STUDIES / study
     judged = judge(collected(load(root), study, folder))
     m = max(1, family_size([one.claim for one in judged]))
@@ -55,13 +56,14 @@ def needs(study: str, root: Path) -> list[Need]:
 def _needs(one: Judged, m: int) -> Iterator[Need]:
     for evidence, found in zip(one.evidence, one.outcomes, strict=True):
         check = evidence.check
-        tested = check.kind == FINDING and check.role == "decides" and check.statistic != "count"
-        sd = power.spread(found)
-        if tested and sd > 0 and math.isfinite(sd):
-            border = Border.of(check.rule)
-            away = power.distance(found, border)
-            unit = "" if evidence.of == "1" else evidence.of
-            yield Need(check, m, unit, found.n, sd, border.margin, away)
+        counted = check.statistic == "count"
+        tested = check.kind == FINDING and check.role == "decides" and found.n > 1
+        sd = math.nan if counted else power.spread(found)
+        if tested and (counted or (sd > 0 and math.isfinite(sd))):
+            border = combine.count_border(check.rule) if counted else Border.of(check.rule)
+            needed = power.seeds_as_seen(found, border, counted, ALPHA / m)
+            unit = "share of seeds" if counted else evidence.of.removeprefix("1")
+            yield Need(check, m, unit, found.n, sd, border.margin, needed)
 
 
 def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
@@ -69,7 +71,7 @@ def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
     for study in studies:
         found = needs(study, _part(root, study))
         m = found[0].m if found else 0
-        yield f"{study}: {len(found)} checks of findings have a spread; {m} claims rest on findings"
+        yield f"{study}: {len(found)} checks of findings have numbers; {m} claims rest on findings"
         if not found:
             continue
         yield (
@@ -79,10 +81,10 @@ def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
         for need in found:
             name = f"{need.check.claim}.{need.check.name}"
             yield (
-                f"  {name:<44} {need.n:>5} {need.sd:>9.3g} {need.detects():>9.3g} "
-                f"{need.detects(m=m):>9.3g} {_or_none(need.margin):>9} "
+                f"  {name:<44} {need.n:>5} {_or_none(need.sd):>9} {_or_none(need.detects()):>9} "
+                f"{_or_none(need.detects(m=m)):>9} {_or_none(need.margin):>9} "
                 f"{_count(need.seeds(need.margin)) if need.margin else '-':>6} "
-                f"{_count(need.seeds(need.distance)):>7}  {need.unit}"
+                f"{_count(need.as_seen):>7}  {need.unit}"
             )
     yield (
         "seeds, sd: those there are and their spread. finds: the smallest effect found in four of "
@@ -105,7 +107,7 @@ def warnings(rows: Iterable[Mapping[str, str]], study: str, tier: str) -> Iterat
         outcome = Outcome(*numbers, support=1.0, refute=1.0, n=int(row["n"]))
         border, sd, n = Border.of(check.rule), power.spread(outcome), _seeds(check, tier)
         unit = "" if row["unit"] == "1" else row["unit"]
-        need = Need(check, m, unit, outcome.n, sd, border.margin, power.distance(outcome, border))
+        need = Need(check, m, unit, outcome.n, sd, border.margin, None)
         if n and sd > 0 and need.margin and (least := need.detects(n)) > need.margin:
             shown = f"{least:.3g} {unit}".strip()
             yield (
@@ -134,5 +136,5 @@ def _count(seeds: int | None) -> str:
     return "many" if seeds is None else str(seeds)
 
 
-def _or_none(margin: float) -> str:
-    return f"{margin:.3g}" if margin else "-"
+def _or_none(number: float) -> str:
+    return f"{number:.3g}" if number and not math.isnan(number) else "-"

@@ -7,6 +7,7 @@ never skipped: survivors alone prove nothing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -70,19 +71,28 @@ def table(results: Results, check: Check) -> pd.DataFrame:
         joined["value_other"] = joined["value_other"].where(same)
         pair(joined, check, unit_of(pd.concat([own, other]), check))
     joined["value"] = joined["value"].where(np.isfinite(joined["value"]))
-    for column in ("cell", "cell_other"):  # of a tuned setting, only the chosen cell's run is used
-        if column in joined and check.tuned:
-            used = joined[column].notna()
-            text = joined[column].astype(str) + ":" + joined["seed"].astype(str)
-            joined.loc[used, "run"] = (
-                text[used] if column == "cell" else joined.loc[used, "run"] + " " + text[used]
-            )
     lost = _diverged(results, check.study)
-    joined["diverged"] = [
-        bool(np.isnan(value) and any(run in lost for run in runs.split()))
-        for value, runs in zip(joined["value"], joined["run"], strict=True)
-    ]
+    if check.tuned:
+        joined = _of_candidates(joined, lost)
+    else:
+        joined["diverged"] = [any(run in lost for run in runs.split()) for runs in joined["run"]]
+    joined["diverged"] &= joined["value"].isna()
     return joined.drop(columns=["cells", "others"]).reset_index(drop=True)
+
+
+def _of_candidates(joined: pd.DataFrame, lost: set[str]) -> pd.DataFrame:
+    """With the runs of the cells that tuning chose, or of all candidates where none was, and with
+    `diverged` where that is because every candidate diverged."""
+    out = {run.rpartition(":")[0] for run in lost}
+    runs, failed = [], []
+    for row in joined.to_dict("records"):
+        sides = [(row["cell"], row["cells"]), (row.get("cell_other"), row["others"])]
+        used = [[one] if isinstance(one, str) else [*candidates] for one, candidates in sides]
+        cells = dict.fromkeys(itertools.chain(*used))
+        runs.append(" ".join(f"{cell}:{row['seed']}" for cell in cells))
+        open_ = [candidates for one, candidates in sides if not isinstance(one, str)]
+        failed.append(any(candidates and out.issuperset(candidates) for candidates in open_))
+    return joined.assign(run=runs, diverged=np.array(failed, bool))
 
 
 def values(

@@ -87,7 +87,7 @@ def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
 
 
 def _frame(results: Results, claims: Collected, folder: Path) -> pd.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for one in judge(claims):
         rows += _rows(one, _registered(results, one, folder))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
@@ -263,15 +263,17 @@ def _power(evidence: Evidence, found: Outcome, verdict: str, m: int) -> dict[str
     """The smallest effects that the seeds and their spread would show, and the seeds that an open
     finding would need; NaN where there is no spread to go by."""
     names = ("detects", "detects_holm", "seeds_needed")
-    sd = power.spread(found)
-    tested = evidence.check.statistic in ("mean", "all", "at_least") and not evidence.fact
-    if not tested or not (sd > 0 and math.isfinite(sd)):
+    check, sd = evidence.check, power.spread(found)
+    if evidence.fact or check.kind == FACT or found.n < 2:
         return dict.fromkeys(names, math.nan)
-    seen = [power.detectable(found.n, alpha) * sd for alpha in (ALPHA, ALPHA / m)]
+    counted = check.statistic == "count"
+    seen = [math.nan, math.nan]
+    if sd > 0 and math.isfinite(sd) and not counted:
+        seen = [power.detectable(found.n, alpha) * sd for alpha in (ALPHA, ALPHA / m)]
     seeds = math.nan
     if verdict == INCONCLUSIVE:
-        distance = power.distance(found, Border.of(evidence.check.rule))
-        seeds = power.seeds_needed(distance / sd, ALPHA / m) or math.inf
+        border = combine.count_border(check.rule) if counted else Border.of(check.rule)
+        seeds = power.seeds_as_seen(found, border, counted, ALPHA / m) or math.inf
     return dict(zip(names, (*seen, seeds), strict=True))
 
 

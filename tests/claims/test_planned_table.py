@@ -12,6 +12,7 @@ from paper_repro.claims.borders import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPP
 from paper_repro.claims.check import read
 from paper_repro.claims.selection import table
 from paper_repro.errors import UserError
+from paper_repro.results.files import NAMES
 from paper_repro.results.frames import Results
 from paper_repro.rows import Row
 from tests.results.made_runs import (
@@ -247,8 +248,7 @@ def test_a_coordinate_that_no_row_has_is_an_error(tmp_path):
 
 def joined(*parts):
     """One results folder of several, as published ones are made of tiers."""
-    names = ("metrics", "curves", "cells", "runs", "costs")
-    tables = {name: pd.concat([getattr(part, name) for part in parts]) for name in names}
+    tables = {name: pd.concat([getattr(part, name) for part in parts]) for name in NAMES}
     return Results(parts[0].root, **tables)
 
 

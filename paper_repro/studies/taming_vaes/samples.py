@@ -3,20 +3,23 @@
 Rezende and Viola, "Taming VAEs" (arXiv 1810.00597). A function takes the results and a check of
 claims.yaml, and returns columns unit, seed, value and run (`claims.selection.table`), where NaN is
 a gap; some also `excepted`, the rule by which a unit does not count, or `low` and `high`, between
-which a value lies; `of` is the unit of the value. RMS errors are per pixel, KLs in nats per image. "The end" of a run is the mean
-over its last 5 %, on training batches, at a sampled z.
+which a value lies; `of` is the unit of the value. RMS errors are per pixel, KLs in nats per image.
+"The end" of a run is the mean over its last 5 %, on training batches, at a sampled z.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from paper_repro.claims.check import Check
 from paper_repro.claims.selection import curves, table
 from paper_repro.results.frames import Results
 
+Numbers = NDArray[np.float64]
 KEYS = ["unit", "seed"]
+PLANE = [*KEYS, "run", "rate", "error"]
 END = {"min": 0.95}
 SETS = range(20)  # of random data for the spectral link, those without an eigen-gap among them
 LOG = "log ratio"
@@ -57,8 +60,7 @@ def _with_floor(results: Results, check: Check, found: pd.DataFrame) -> pd.DataF
     an error of kappa or more, its mean over seeds; without that number the unit is a gap."""
     select = {"experiment": "floor", "metric": "excess", "split": "train", "progress": None}
     floors = table(results, check.but(select=select, versus=None, pairing="", span=""))
-    lowest = floors.groupby("unit")["value"].agg(lambda values: values.mean(skipna=False))
-    lowest = lowest.reindex(found["unit"]).to_numpy(float)
+    lowest = _mean_of_unit(floors, found)
     kappa = check.select["kappa"]
     rule = f"its network ends at or above kappa = {kappa:g} with beta near 0"
     return found.assign(
@@ -148,8 +150,7 @@ def possible(results: Results, check: Check) -> pd.DataFrame:
     name = next(name for name in LIMITS if check.select.get(name))
     select = {"metric": LIMITS[name], "z": None}
     limits = table(results, check.but(select=select, versus=None, pairing=""))
-    limit = limits.groupby("unit")["value"].agg(lambda values: values.mean(skipna=False))
-    limit = limit.reindex(found["unit"]).to_numpy(float)
+    limit = _mean_of_unit(limits, found)
     wanted = check.select[name]
     rule = f"its images themselves score less than {wanted:g}"
     return found.assign(
@@ -169,23 +170,20 @@ def above_curve(results: Results, check: Check) -> pd.DataFrame:
     points["unit"] = points["unit"].str.rsplit(", kappa=", n=1).str[0]
     grouped = {key: curve.sort_values("error") for key, curve in points.groupby(KEYS)}
     rows = []
-    for run in runs.itertuples(index=False):
-        low, high, used = np.nan, np.nan, ""
-        curve = grouped.get((run.unit, run.seed))
-        if curve is not None and np.isfinite(run.error) and not curve.isna().any(axis=None):
-            place = int(np.searchsorted(curve["error"], run.error))
-            near = curve.iloc[max(place - 1, 0) : place + 1]
-            points_near = near[["error", "rate", "multiplier"]].to_numpy(float).T
-            below, above = convex_bounds(run.error, *points_near)
-            low, high, used = run.rate - above, run.rate - below, " ".join(near["run"])
-        elif curve is not None:
-            used = " ".join(curve["run"])
-        rows.append((run.unit, run.seed, low, high, f"{run.run} {used}".strip()))
+    for unit, seed, used, rate, error in zip(*(runs[name] for name in PLANE), strict=True):
+        low, high, near = np.nan, np.nan, grouped.get((unit, seed), points.iloc[:0])
+        if len(near) and np.isfinite([rate, error]).all() and not near.isna().any(axis=None):
+            place = int(np.searchsorted(near["error"], error))
+            near = near.iloc[max(place - 1, 0) : place + 1]
+            known = near[["error", "rate", "multiplier"]].to_numpy(float).T
+            below, above = convex_bounds(float(error), *known)
+            low, high = rate - above, rate - below
+        rows.append((unit, seed, low, high, " ".join([used, *near["run"]])))
     return pd.DataFrame(rows, columns=[*KEYS, "low", "high", "run"]).assign(of="nats/image")
 
 
 def convex_bounds(
-    x: float, error: np.ndarray, rate: np.ndarray, multiplier: np.ndarray
+    x: float, error: Numbers, rate: Numbers, multiplier: Numbers
 ) -> tuple[float, float]:
     """Bounds at a summed squared error x of a convex, falling curve of which neighbouring points
     are known, by rising error, and minus the slope there: of GECO, its KL and lambda = -dKL/dC.
@@ -209,16 +207,20 @@ def _plane(results: Results, check: Check) -> pd.DataFrame:
     )
     pixels = total.assign(value=total["value"] / _beside(each, total))
     mse = _metric(results, check, "mse")
-    return found.assign(error=_beside(mse, found) * _beside(pixels, found))[
-        [*KEYS, "run", "rate", "error"]
-    ]
+    return found.assign(error=_beside(mse, found) * _beside(pixels, found))[PLANE]
 
 
 def _metric(results: Results, check: Check, metric: str) -> pd.DataFrame:
     return table(results, check.but(select={"metric": metric}))
 
 
-def _beside(found: pd.DataFrame, base: pd.DataFrame) -> np.ndarray:
+def _beside(found: pd.DataFrame, base: pd.DataFrame) -> Numbers:
     """The values of `found` in the order of the units and seeds of `base`."""
     merged = base[KEYS].merge(found[[*KEYS, "value"]], on=KEYS, how="left", validate="one_to_one")
     return merged["value"].to_numpy(float)
+
+
+def _mean_of_unit(found: pd.DataFrame, base: pd.DataFrame) -> Numbers:
+    """The mean over seeds of `found`, NaN with a gap, for the unit of every row of `base`."""
+    means = found.groupby("unit")["value"].agg(lambda values: values.mean(skipna=False))
+    return np.asarray(means.reindex(base["unit"]), np.float64)

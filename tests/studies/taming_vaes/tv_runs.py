@@ -41,7 +41,7 @@ def rate(dataset: str, error: float) -> float:
 
 
 def multiplier(dataset: str, error: float) -> float:
-    """GECO's lambda there: minus the slope of the rate over the squared error summed over pixels."""
+    """GECO's lambda there: minus the slope of the rate over the summed squared error."""
     slope = 72 * max(math.log(SCALES.get(dataset, 0.3) / error), 0.01) ** 0.2
     return slope / (2 * PIXELS * error**2)
 
