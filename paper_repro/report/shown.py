@@ -25,7 +25,8 @@ WITHOUT_SEED = "without seed "  # as rules of tables/robustness.csv begin that l
 
 def word(row: Row) -> str:
     """The verdict of a claim or check in its own words."""
-    return OF_FACTS.get(row["verdict"], row["verdict"]) if row["kind"] == "fact" else row["verdict"]
+    verdict = str(row["verdict"])
+    return OF_FACTS.get(verdict, verdict) if row["kind"] == "fact" else verdict
 
 
 def badge(row: Row) -> str:
