@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from paper_repro import grid, registry
 from paper_repro.claims import check as claim_check
@@ -93,7 +94,7 @@ def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
     )
 
 
-def warnings(rows: Iterable[Mapping[str, str]], study: str, tier: str) -> Iterator[str]:
+def warnings(rows: Iterable[Mapping[Any, Any]], study: str, tier: str) -> Iterator[str]:
     """One line per finding whose margin is below what the seeds of a tier could find, judging by
     the spread behind the intervals in `rows` of a claims.csv."""
     found = {(row["claim"], row["check"]): row for row in rows if row["study"] == study}
@@ -103,8 +104,8 @@ def warnings(rows: Iterable[Mapping[str, str]], study: str, tier: str) -> Iterat
         row = found[check.claim, check.name]
         if check.kind != FINDING or check.statistic == "count" or not row["ci_low"]:
             continue
-        numbers = [float(row[name]) for name in ("estimate", "ci_low", "ci_high")]
-        outcome = Outcome(*numbers, support=1.0, refute=1.0, n=int(row["n"]))
+        mean, low, high = (float(row[name]) for name in ("estimate", "ci_low", "ci_high"))
+        outcome = Outcome(mean, low, high, support=1.0, refute=1.0, n=int(row["n"]))
         border, sd, n = Border.of(check.rule), power.spread(outcome), _seeds(check, tier)
         unit = "" if row["unit"] == "1" else row["unit"]
         need = Need(check, m, unit, outcome.n, sd, border.margin, None)

@@ -100,6 +100,7 @@ def test_that_rules_were_fixed_before_the_runs_is_said_of_those_alone_whose_runs
     )
     proven = shown.registration([before, before, unrun])
     assert proven.startswith("Every rule and margin was fixed before the runs")
+    assert "no record: the runs of all 2" in shown.registration([unknown, unknown, unrun])
     for others in ([after], [unknown], [after, unknown]):
         said = shown.registration([before, *others])
         assert "Every" not in said
