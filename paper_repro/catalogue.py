@@ -48,14 +48,14 @@ def plan_lines(study: str | None, tier: str) -> Iterator[str]:
     yield from summary((cell for name in for_all for cell in grid.expand(name, tier)), tier)
     for root in (Path("results", tier), registry.PACKAGE.parent / "results/published"):
         if (root / "claims.csv").is_file():
-            yield from verdict_lines(root / "claims.csv", for_all)
-            yield from _out_of_reach(for_all, tier, root)
+            yield from known_lines(root / "claims.csv", for_all, tier)
             return
 
 
-def verdict_lines(claims: Path, studies: Iterable[str]) -> Iterator[str]:
-    """The claims of `studies` in a claims.csv, each with the check that decides it."""
-    from paper_repro.claims import judged  # pandas, for which the workflow does not wait
+def known_lines(claims: Path, studies: list[str], tier: str) -> Iterator[str]:
+    """What a claims.csv says of `studies`: the claims, each with the check that decides it, and a
+    warning of every margin that is smaller than what the seeds of `tier` would show."""
+    from paper_repro.claims import judged, power_report  # pandas: the workflow does not wait for it
     from paper_repro.report import shown
 
     try:
@@ -64,26 +64,18 @@ def verdict_lines(claims: Path, studies: Iterable[str]) -> Iterator[str]:
         yield f"no verdicts: {error}"
         return
     yield f"verdicts of {claims}, with the check that decides:"
-    for study in studies:
-        own = [row for row in rows if row["study"] == study]
-        for row in own:
-            if not row["check"]:
-                said = shown.decided(row, shown.checks_of(row, own))
-                yield f"  {row['claim']:<16} {shown.word(row):<12} {said}"
-
-
-def _out_of_reach(studies: Iterable[str], tier: str, root: Path) -> Iterator[str]:
-    """The findings whose margin is smaller than what the tier's seeds would show."""
-    from paper_repro.claims import power_report
-
-    head = f"warning: by the spread over seeds in {root}, these margins are below what tier {tier} "
-    head += "would show in four of five repetitions (`python -m paper_repro power` has them all):"
-    for study in studies:
-        for line in power_report.warnings(study, tier, root):
-            if head:
-                yield head
-                head = ""
-            yield f"  {line}"
+    for row in rows:
+        if row["study"] in studies and not row["check"]:
+            said = shown.decided(row, shown.checks_of(row, rows))
+            yield f"  {row['claim']:<16} {shown.word(row):<12} {said}"
+    warnings = [line for study in studies for line in power_report.warnings(rows, study, tier)]
+    if warnings:
+        yield (
+            f"warning: by the spread over seeds behind these verdicts, tier {tier} would not show, "
+            "in four of five repetitions, an effect as large as these margins "
+            "(python -m paper_repro power has the seeds that would):"
+        )
+    yield from (f"  {line}" for line in warnings)
 
 
 def summary(cells: Iterable[Cell], tier: str) -> Iterator[str]:

@@ -70,9 +70,15 @@ def decisions(claims: Sequence[Claim], rows: Rows) -> dict[str, Decision]:
 
 
 def _part(check: Check, row: Row) -> Part:
-    holds = {SUPPORTED: True, CONTRADICTED: False}.get(row["verdict"])
-    p = [float(row[column] or 1.0) for column in ("p_support", "p_refute")]
-    return Part(check.name, check.kind, check.role, *p, holds=holds, run=row["verdict"] != NOT_RUN)
+    return Part(
+        check.name,
+        check.kind,
+        check.role,
+        support=float(row["p_support"] or 1.0),
+        refute=float(row["p_refute"] or 1.0),
+        holds={SUPPORTED: True, CONTRADICTED: False}.get(row["verdict"]),
+        run=row["verdict"] != NOT_RUN,
+    )
 
 
 def _fault(row: Row) -> str:
@@ -111,8 +117,8 @@ def _other_words(claims: Sequence[Claim], rows: Rows) -> Iterator[str]:
         if (key in stated) != (key in rows):
             yield f"{_name(key)} is {'not there' if key in stated else 'stated nowhere'}"
             continue
-        for column, words in stated[key].items():
-            if rows[key][column] != " ".join(words.split()):
+        for column, text in stated[key].items():
+            if rows[key][column] != " ".join(text.split()):
                 yield f"{_name(key)} has another {column} than claims.yaml"
 
 

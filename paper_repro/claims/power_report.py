@@ -8,13 +8,15 @@ be shown. An effect smaller than the margin must be within reach, or the margin 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from paper_repro import grid, registry
+from paper_repro.claims import check as claim_check
 from paper_repro.claims import combine, power
-from paper_repro.claims.borders import ALPHA, Border
+from paper_repro.claims.borders import ALPHA, Border, Outcome
 from paper_repro.claims.check import FINDING, Check, family_size
 from paper_repro.claims.verdicts import Judged, collected, judge
 from paper_repro.errors import UserError
@@ -92,21 +94,27 @@ def lines(studies: Iterable[str], root: Path) -> Iterator[str]:
     )
 
 
-def warnings(study: str, tier: str, root: Path) -> list[str]:
+def warnings(rows: Iterable[Mapping[Any, Any]], study: str, tier: str) -> Iterator[str]:
     """One line per finding whose margin is below what the seeds of a tier could find, judging by
-    the spread of the rows under `root`."""
-    found = []
-    for need in needs(study, _part(root, study)):
-        n = _seeds(need.check, tier)
-        if n and need.margin and (least := need.detects(n)) > need.margin:
-            name = f"{need.check.claim}.{need.check.name}"
-            many = _count(need.seeds(need.margin))
-            of = f"{least:.3g} {need.unit}".strip()
-            found.append(
-                f"{name}: {n} seeds find effects from {of} on; its margin is {need.margin:g} "
-                f"({many} seeds would find it)"
+    the spread behind the intervals in `rows` of a claims.csv."""
+    found = {(row["claim"], row["check"]): row for row in rows if row["study"] == study}
+    claims = claim_check.read(registry.STUDIES / study / "claims.yaml", study)
+    m = max(1, family_size(claims))
+    for check in (check for claim in claims for check in claim.required):
+        row = found[check.claim, check.name]
+        if check.kind != FINDING or check.statistic == "count" or not row["ci_low"]:
+            continue
+        mean, low, high = (float(row[name]) for name in ("estimate", "ci_low", "ci_high"))
+        outcome = Outcome(mean, low, high, support=1.0, refute=1.0, n=int(row["n"]))
+        border, sd, n = Border.of(check.rule), power.spread(outcome), _seeds(check, tier)
+        unit = "" if row["unit"] == "1" else row["unit"]
+        need = Need(check, m, unit, outcome.n, sd, border.margin, None)
+        if n and sd > 0 and need.margin and (least := need.detects(n)) > need.margin:
+            shown = f"{least:.3g} {unit}".strip()
+            yield (
+                f"{check.claim}.{check.name}: {n} seeds find effects from {shown} on; its margin "
+                f"is {need.margin:g} ({_count(need.seeds(need.margin))} seeds would find it)"
             )
-    return found
 
 
 def _seeds(check: Check, tier: str) -> int:

@@ -112,7 +112,7 @@ def claims(results: Results, rows: DataFrame, other_rules: DataFrame) -> list[Cl
     for row in records:
         if row["check"] == "":
             others = other_rules[other_rules["claim"] == row["claim"]]
-            verdicts = dict(zip(others["rule"], others["verdict"], strict=True))
+            verdicts = dict(zip(map(str, others["rule"]), map(str, others["verdict"]), strict=True))
             found.append(_claim(results, row, shown.checks_of(row, records), verdicts))
     return found
 
@@ -146,7 +146,7 @@ def _claim(
         figures=row["figure"].split(),
         checks=_checks(checks),
         runs={
-            cell: list(zip(found["seed"], found["run_id"], strict=True))
+            str(cell): list(zip(found["seed"], found["run_id"], strict=True))
             for cell, found in runs.groupby("cell", sort=False)
         },
         more=more,

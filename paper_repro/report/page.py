@@ -18,7 +18,7 @@ from pandas import DataFrame
 from PIL import Image
 
 from paper_repro import atomic, grid
-from paper_repro.claims import judged
+from paper_repro.claims import judged, robustness
 from paper_repro.drawing.draw import CAPTIONS, MANIFEST, captions_of, manifest_of
 from paper_repro.errors import UserError
 from paper_repro.registry import STUDIES, drawing
@@ -29,7 +29,6 @@ from paper_repro.schemas import read_yaml
 
 WIDTH = 825  # pixels on the page of a figure as wide as the text column
 ROBUSTNESS = "robustness.csv"
-OTHER_RULES = ("study", "claim", "rule", "verdict", "agrees")  # its columns
 
 
 def build(root: Path, figures: Path, out: Path) -> None:
@@ -70,8 +69,8 @@ def build(root: Path, figures: Path, out: Path) -> None:
 def _other_rules(path: Path) -> DataFrame:
     """The verdicts under other rules; without rows where nobody has asked for them."""
     if not path.is_file():
-        return DataFrame(columns=OTHER_RULES)
-    head, *rows = csvfile.read(path, OTHER_RULES)
+        return DataFrame(columns=robustness.COLUMNS)
+    head, *rows = csvfile.read(path, robustness.COLUMNS)
     return DataFrame(rows, columns=list(head), dtype=str)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -70,7 +71,7 @@ def _check_row(where: str, verdict: str, tier: str) -> None:
             raise UserError(f"{where}: a verdict at tier {word!r}; {' and '.join(RANK)} count")
 
 
-def _check_whole(rows: list[Row], claims: Path) -> None:
+def _check_whole(rows: Sequence[Row], claims: Path) -> None:
     """UserError unless each claim of each study has one row."""
     found = [(row["study"], row["claim"]) for row in rows]
     stated = [
@@ -86,13 +87,13 @@ def _check_whole(rows: list[Row], claims: Path) -> None:
             raise UserError(f"{claims}: claim {'/'.join(key)} {fault}; judge the claims again")
 
 
-def _section(study: str, rows: list[Row]) -> str:
+def _section(study: str, rows: Sequence[Row]) -> str:
     tally = shown.tally(row for row in rows if not row["check"])
     head = f"<details><summary><code>{study}</code>: {tally}</summary>"
     return f"{head}\n\n{_table(rows)}\n\n</details>"
 
 
-def _table(rows: list[Row]) -> str:
+def _table(rows: Sequence[Row]) -> str:
     lines = ["| | claim | by | verdict | decided by | rule fixed | tier |", f"|{' --- |' * 7}"]
     for row in (row for row in rows if not row["check"]):
         checks = shown.checks_of(row, rows)

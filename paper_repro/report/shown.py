@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-Row = Mapping[str, str]
+from paper_repro.claims.robustness import HELD, STATED
+
+Row = Mapping[Any, Any]  # a text by the name of its column, as pandas types it
 
 ABSENT = "\N{EN DASH}"
 SYMBOLS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "not run": ABSENT}
@@ -22,7 +25,8 @@ WITHOUT_SEED = "without seed "  # as rules of tables/robustness.csv begin that l
 
 def word(row: Row) -> str:
     """The verdict of a claim or check in its own words."""
-    return OF_FACTS.get(row["verdict"], row["verdict"]) if row["kind"] == "fact" else row["verdict"]
+    verdict = str(row["verdict"])
+    return OF_FACTS.get(verdict, verdict) if row["kind"] == "fact" else verdict
 
 
 def badge(row: Row) -> str:
@@ -117,15 +121,16 @@ def registration(claims: Iterable[Row]) -> str:
         return (
             "Every rule and margin was fixed before the runs that it judges; they carry its hash."
         )
-    said = [
-        f"Fixed before the runs that they judge, on record, are the rules of {found['before']} "
-    ]
-    said += [f"of {known} claims"]
+    if found["unknown"] == known:
+        return (
+            f"When the rules were fixed is on no record: the runs of all {known} claims have none."
+        )
+    said = f"Fixed before the runs, on record, are the rules of {found['before']} of {known} claims"
     if found["after"]:
-        said.append(f"; {found['after']} are judged by a rule that changed after their runs")
+        said += f"; {found['after']} are judged by a rule that changed after their runs"
     if found["unknown"]:
-        said.append(f"; the runs of {found['unknown']} carry no record of the rules of their time")
-    return "".join(said) + "."
+        said += f"; the runs of {found['unknown']} carry no record of the rules of their time"
+    return f"{said}."
 
 
 def power(row: Row) -> str:
@@ -143,9 +148,10 @@ def power(row: Row) -> str:
     return f"{said}."
 
 
-def robustness(verdict: str, others: Mapping[str, str]) -> str:
-    """How many `others`, verdicts by the name of another defensible rule, agree with a `verdict`:
-    ``supported under 11 of 12 other rules; hangs on seed 2``."""
+def robustness(verdict: str, by_rule: Mapping[str, str]) -> str:
+    """How far a `verdict` hangs on its rules, from the verdicts `by_rule` (`claims.robustness`):
+    ``supported under 11 of 12 other rules; hangs on seed 2; held from 3 seeds on``."""
+    others = {rule: found for rule, found in by_rule.items() if rule not in (STATED, HELD)}
     if not others:
         return ""
     astray = [rule for rule, found in others.items() if found != verdict]
@@ -157,4 +163,4 @@ def robustness(verdict: str, others: Mapping[str, str]) -> str:
         said += f"; hangs on {which}"
     if rules := [rule for rule in astray if not rule.startswith(WITHOUT_SEED)]:
         said += f"; not under: {', '.join(rules)}"
-    return said
+    return said + (f"; held from {by_rule[HELD]} seeds on" if HELD in by_rule else "")

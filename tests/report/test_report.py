@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from paper_repro import catalogue
 from paper_repro.claims.verdicts import CLAIM_COLUMNS, judge_study
 from paper_repro.cli import main
 from paper_repro.drawing import draw
@@ -140,6 +141,24 @@ def test_a_claim_shows_what_decides_it_and_what_hangs_on_its_rules(page: Page, r
             assert f"{row['deciding']}: {decided}" in page.text
     assert "under 1 of 2 other rules; hangs on every seed" in page.text
     assert shown.registration(row for row in rows if row["check"] == "") in page.text
+
+
+def test_the_plan_shows_what_decides_and_warns_of_margins_out_of_reach(
+    root: Path, tmp_path: Path
+) -> None:
+    found = list(catalogue.known_lines(root / "claims.csv", [STUDY], "reduced"))
+    rows = claims(root)
+    for row in (row for row in rows if row["check"] == ""):
+        line = next(line for line in found if line.split()[:1] == [row["claim"]])
+        assert shown.word(row) in line
+        assert shown.decided(row, shown.checks_of(row, rows)) in line
+    (mean,) = (line for line in found if "landing-B11.mean:" in line)
+    assert "its margin is 0.1 (" in mean
+    assert not any("landing-B5.ratio" in line for line in found)  # a number, which has no margin
+    lines = (root / "claims.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "claims.csv").write_text("".join(lines[:-1]), encoding="utf-8")
+    (said,) = catalogue.known_lines(tmp_path / "claims.csv", [STUDY], "reduced")
+    assert "judge the claims again" in said
 
 
 def test_badges_count_as_many_verdicts_as_claims_csv(raw: str, root: Path) -> None:

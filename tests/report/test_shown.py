@@ -100,6 +100,7 @@ def test_that_rules_were_fixed_before_the_runs_is_said_of_those_alone_whose_runs
     )
     proven = shown.registration([before, before, unrun])
     assert proven.startswith("Every rule and margin was fixed before the runs")
+    assert "no record: the runs of all 2" in shown.registration([unknown, unknown, unrun])
     for others in ([after], [unknown], [after, unknown]):
         said = shown.registration([before, *others])
         assert "Every" not in said
@@ -130,3 +131,8 @@ def test_robustness_counts_the_rules_that_agree_and_names_those_that_do_not() ->
     lost = {f"without seed {seed}": "inconclusive" for seed in range(3)}
     assert shown.robustness("supported", lost).endswith("0 of 3 other rules; hangs on every seed")
     assert shown.robustness("supported", {}) == ""
+    told = {"as stated": "supported", "first held": "3"}
+    assert shown.robustness("supported", told) == ""
+    assert shown.robustness("supported", {**told, **agreeing}) == (
+        "supported under 2 of 2 other rules; held from 3 seeds on"
+    )

@@ -223,4 +223,4 @@ def _beside(found: pd.DataFrame, base: pd.DataFrame) -> Numbers:
 def _mean_of_unit(found: pd.DataFrame, base: pd.DataFrame) -> Numbers:
     """The mean over seeds of `found`, NaN with a gap, for the unit of every row of `base`."""
     means = found.groupby("unit")["value"].agg(lambda values: values.mean(skipna=False))
-    return means.reindex(base["unit"]).to_numpy(float)
+    return np.asarray(means.reindex(base["unit"]), np.float64)
