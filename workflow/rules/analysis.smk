@@ -151,9 +151,8 @@ rule render_robustness:
         files=[f"{RESULTS}/studies/{study}/robustness.csv" for study in STUDIES],
         code=sources("drawing/robustness.py"),
     output:
-        shipped(
-            [f"{RESULTS}/tables/robustness.{kind}" for kind in ("csv", "md", "tex")],
-        ),
+        table=shipped(f"{RESULTS}/tables/robustness.csv"),
+        shown=shipped([f"{RESULTS}/tables/robustness.{kind}" for kind in ("md", "tex")]),
     log:
         f"logs/{TIER}/robustness.log",
     localrule: True
@@ -162,7 +161,7 @@ rule render_robustness:
     params:
         content=content(sources("drawing/robustness.py")),
     shell:
-        '"$PYTHON" -m paper_repro robustness --out {output[0]:q} {input.files:q} 2> {log:q}'
+        '"$PYTHON" -m paper_repro robustness --out {output.table:q} {input.files:q} 2> {log:q}'
 
 
 rule build_report:
