@@ -210,16 +210,21 @@ def _checks(checks: Sequence[Row]) -> Table:
     columns = {
         "check": [row["check"] + ROLES.get(row["role"], "") for row in checks],
         "rule": [row["rule"] for row in checks],
-        "verdict": [f"{SYMBOLS.get(row['verdict'], '')} {shown.word(row)}" for row in checks],
-        "in words": [row["words"] for row in checks],
+        "verdict": [_verdict(row) for row in checks],
         "estimate [95 % interval]": [shown.estimate(row) for row in checks],
         "p for": [shown.short(row["p_support"]) for row in checks],
         "p against": [shown.short(row["p_refute"]) for row in checks],
         "n": [row["n"] for row in checks],
-        "behind it": [shown.badge(row) for row in checks],
+        "kind": [row["kind"] for row in checks],
         "note": [row["note"] for row in checks],
     }
     return table(DataFrame(columns))
+
+
+def _verdict(row: Row) -> str:
+    """``✓ supported: above 0``; of a fact ``✓ holds``."""
+    said = f"{SYMBOLS.get(row['verdict'], '')} {shown.word(row)}"
+    return f"{said}: {row['words']}" if row["words"] not in ("", shown.word(row)) else said
 
 
 def _cells(runs: str) -> tuple[list[str], str]:

@@ -74,7 +74,7 @@ def words(row: Row, checks: Sequence[Row]) -> str:
     if by["role"] == "precondition":
         return by["words"] or row["note"].partition("; ")[0]
     if row["verdict"] == "inconclusive" and by["verdict"] in OF_FACTS:
-        return row["note"].partition("; ")[0]
+        return row["note"].partition("; ")[0].removeprefix(f"{row['deciding']} ")
     if row["verdict"] == "inconclusive" and by["p_support"] == by["p_refute"] == "1":
         parts = (part for part in by["note"].split("; ") if not part.startswith(DETAILS))
         if why := next(parts, "").partition(":")[0]:  # the runs are named in the note

@@ -60,6 +60,8 @@ def test_a_fact_shows_its_rule_and_a_withheld_verdict_its_reason() -> None:
     withheld = row(verdict="inconclusive", deciding="drop", note="supported alone, not by Holm; x")
     check = row(check="drop", role="decides")
     assert shown.words(withheld, [check]) == "supported alone, not by Holm"
+    withheld["note"] = "drop contradicts alone, not by Holm"
+    assert shown.words(withheld, [check]) == "contradicts alone, not by Holm"
     assert shown.words(withheld, [{**check, "verdict": "inconclusive"}]) == "a gain"
 
 
