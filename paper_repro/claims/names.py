@@ -61,6 +61,7 @@ def check_columns(check: Check, known: set[str]) -> None:
         if tuned["over"] in columns:
             raise UserError(f"{where}: {tuned['over']!r} is tuned; it has no place in the check")
         columns += [*tuned["select"], tuned["over"].partition(".")[0]]
+    columns += (check.settled or {}).get("select", {})
     for column in columns:
         if column not in known | {"kind", "reported"}:
             listed = ", ".join(sorted(known))
@@ -115,6 +116,8 @@ def _check_names(check: Check, coordinates: list[str], sources: list[str]) -> No
         named = check.other["experiment"] if side == "versus" else looked_at.name
         settles = _experiment(study, named, where)
         settles.check("metric", check.settled["metric"], (), f"{where}: settled.metric")
+        for column, wanted in check.settled.get("select", {}).items():
+            settles.check(column, wanted, coordinates, f"{where}: settled.select.{column}")
     if check.error:
         looked_at.check("metric", check.error, (), f"{where}: error")
 

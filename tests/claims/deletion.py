@@ -156,5 +156,7 @@ def faults(
             if fault:
                 found.append(f"{check.where}, without {lost.what}: {fault}")
         if whole:
-            found += [f"{one}, without {lost.what}" for one in turned(decided, verdicts(fewer, claims))]
+            found += [
+                f"{one}, without {lost.what}" for one in turned(decided, verdicts(fewer, claims))
+            ]
     return found

@@ -123,7 +123,9 @@ def test_the_lost_rows_of_the_silent_method_leave_its_claim_open_and_their_runs_
     fewer = without(results, cifar_of_silent(results))
     tier = tier_of(results, claim)
     after = [gather(fewer, check, tier) for check in claim.checks]
-    assert any("missing or diverged: learned_variance-cifar10" in " ".join(one.notes) for one in after)
+    assert any(
+        "missing or diverged: learned_variance-cifar10" in " ".join(one.notes) for one in after
+    )
     assert [strength(results, check, tier) for check in claim.checks] != [
         strength(fewer, check, tier) for check in claim.checks
     ]

@@ -133,9 +133,7 @@ def test_values_may_be_named_by_their_coordinates(tmp_path):
 def test_pairs_of_a_fact_need_both_sides(tmp_path, side):
     cells = [cell(estimator=e) for e in ("path", "total")]
     own = {"path": 1.0, "total": 2.0}
-    found = results(
-        tmp_path, cells, lambda c, _: [Row("kl", own[c.params["estimator"]], "nats")]
-    )
+    found = results(tmp_path, cells, lambda c, _: [Row("kl", own[c.params["estimator"]], "nats")])
     check = {**FACT, "versus": {"estimator": "total"}, "pairing": "ratio"}
     check["rule"] = {"within": [0.4, 0.6]}
     row = verdict(found, tmp_path / "whole", check)

@@ -1,4 +1,4 @@
-"""How claims.yaml is written: defaults of a claim, several checks of one shape, what null removes."""
+"""How claims.yaml is written: defaults of a claim, checks of one shape, what null removes."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def test_every_check_selects_an_experiment_and_a_metric(tmp_path, key):
 def test_two_checks_of_a_claim_have_two_names_also_those_of_each(tmp_path):
     with pytest.raises(UserError, match="made-A1: check check is there twice"):
         written(tmp_path / "plain", [MEAN, MEAN])
+    checks = [{"name": "x", "each": {"k": [1, 2]}}, {"name": "x_1"}]
     with pytest.raises(UserError, match="made-A1: check x_1 is there twice"):
-        checks = [{"name": "x", "each": {"k": [1, 2]}}, {"name": "x_1"}]
         written(tmp_path / "each", {**DEFAULTS, "checks": checks})
 
 

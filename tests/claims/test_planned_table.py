@@ -1,4 +1,4 @@
-"""What a check means is planned before a row is read: what vanished is a gap, and decides nothing."""
+"""What a check means is planned before a row is read: what vanished is a gap."""
 
 from __future__ import annotations
 
@@ -208,10 +208,12 @@ def test_fewer_or_more_units_than_the_claim_is_about_decide_nothing(tmp_path, wh
 def test_several_rows_of_one_unit_and_seed_are_an_error_not_an_average(tmp_path):
     cells = [cell(estimator=e, lr=lr) for e in ("path", "total") for lr in (0.1, 0.2)]
     found = results(tmp_path / "cells", cells, make_plain)
-    with pytest.raises(UserError, match=r"several rows for one seed \(fit-path-0\.1 fit-path-0\.2\); add"):
+    with pytest.raises(
+        UserError, match=r"several rows for one seed \(fit-path-0\.1 fit-path-0\.2\); add"
+    ):
         verdict(found, tmp_path / "cells", MEAN)
     inside = pairs(tmp_path / "inside", rows_at)
-    with pytest.raises(UserError, match="several rows for dataset=a .*add columns to select"):
+    with pytest.raises(UserError, match=r"several rows for dataset=a .*add columns to select"):
         verdict(inside, tmp_path / "inside", ALL)
 
 

@@ -1,4 +1,4 @@
-"""Verdicts follow the data: what is wrong on purpose is caught, and a claim shows what decides it."""
+"""Verdicts follow the data: what is wrong is caught, and a claim shows what decides it."""
 
 from __future__ import annotations
 
@@ -192,9 +192,7 @@ def together(tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     cells = [cell("fit", estimator=name, seeds=6) for name in ("path", "total")]
     made = {"path": better, "total": worse}
-    found = results(
-        folder, cells, lambda c, s: [Row("kl", made[c.params["estimator"]](s), "nats")]
-    )
+    found = results(folder, cells, lambda c, s: [Row("kl", made[c.params["estimator"]](s), "nats")])
     return {
         name: judged(found, claims(folder / name, checks)) for name, (checks, *_) in WHOLE.items()
     }
@@ -334,9 +332,10 @@ REPORTED = (
     "made,paper1-b,mnist,path,nll,99,nats/image,,a book,yes\n"
 )
 LEVEL = {
-    "name": "level", "kind": "finding", "select": {"experiment": "fit", "metric": "nll", "estimator": "total"},
+    "name": "level", "kind": "finding", "statistic": "all",
+    "select": {"experiment": "fit", "metric": "nll", "estimator": "total"},
     "versus": {"reported": "paper1"}, "pairing": "difference", "units": ["dataset"],
-    "statistic": "all", "rule": {"equivalent": 0, "margin": 0.5}, "why": "it is rounding",
+    "rule": {"equivalent": 0, "margin": 0.5}, "why": "it is rounding",
 }  # fmt: skip
 
 
@@ -362,7 +361,9 @@ def test_reported_numbers_are_in_the_unit_of_the_rows(studies):
     folder = claims(studies / "made", LEVEL, reported=REPORTED)
     cells = [cell("fit", dataset="mnist", estimator="total", seeds=3)]
     found = results(studies, cells, lambda *_: [Row("nll", 1.0, "bits/dim")])
-    with pytest.raises(UserError, match=r"unit of paper1's nll, .*'nats/image' is not one of bits/dim"):
+    with pytest.raises(
+        UserError, match=r"unit of paper1's nll, .*'nats/image' is not one of bits/dim"
+    ):
         judged(found, folder)
 
 
