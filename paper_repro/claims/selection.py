@@ -109,6 +109,7 @@ def values(
     stretch = wanted.pop("progress", {}) if check.span else {}
     if kind == "final":
         rows = results.finals(check.study, experiment, metric)
+        rows = rows[rows["step"] == rows["steps"]]  # not what stood before a number that is lost
     else:
         rows = results.ended(check.study, experiment, metric, "curve")
     _known(results, check, rows, wanted, experiment)

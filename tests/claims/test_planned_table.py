@@ -361,3 +361,15 @@ def test_one_claims_gap_changes_nothing_about_another_ones_family(tmp_path):
     assert after["made-A1"]["p_holm"] >= before["made-A1"]["p_holm"]
     assert after["made-A1"]["verdict"] == INCONCLUSIVE
     assert "among 3 claims" in after["made-A1"]["note"]
+
+
+def test_a_number_on_the_way_does_not_stand_for_one_that_was_lost_at_the_end(tmp_path):
+    def late(one, seed):  # better at first, worse at the end
+        sign = 1 if one.params["estimator"] == "path" else 0
+        return [Row("kl", -sign * (50 - step) + 0.1 * noise(one.id, seed, step), "nats", step=step)
+                for step in (40, 100)]  # fmt: skip
+
+    found = pairs(tmp_path, late, sets="a")
+    assert verdict(found, tmp_path / "whole", MEAN)["verdict"] == CONTRADICTED
+    row = verdict(without(found, "metrics", lost(found, step=100)), tmp_path / "lost", MEAN)
+    assert (row["verdict"], row["n"]) == (INCONCLUSIVE, 0)
