@@ -40,6 +40,14 @@ class Unit:
 
 def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
     """The planned cells that pass the filters as far as these are of cells, settings as columns."""
+    key = repr(("cells", check.study, filters))
+    if key not in results.memory:
+        results.memory[key] = _cells(results, check, filters)
+    found: pd.DataFrame = results.memory[key]
+    return found
+
+
+def _cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
     frame = results.settings(check.study, filters["experiment"])
     if frame.empty:
         return frame
@@ -72,6 +80,14 @@ def _settings(study: str, filters: Mapping[str, Any]) -> set[str]:
 def units(results: Results, check: Check) -> list[Unit]:
     """The planned units, in the order of the plan. UserError for a column of units that cells do
     not have and whose values the check does not name."""
+    key = repr(("units", check.study, check.select, check.versus, check.units))
+    if key not in results.memory:
+        results.memory[key] = _units(results, check)
+    found: list[Unit] = results.memory[key]
+    return found
+
+
+def _units(results: Results, check: Check) -> list[Unit]:
     own = cells(results, check, check.select)
     paired = check.versus is not None and "reported" not in check.versus
     theirs = cells(results, check, check.other) if paired else own.iloc[:0]

@@ -27,6 +27,7 @@ from paper_repro.results.frames import Results
 
 # Two runs are comparable only at the same seed, scale and data.
 COMMON = ["seed", "tier", "steps", "fingerprint"]
+USED = ["unit", "seed", "value", "cell", "of", "steps", "fingerprint"]
 DIVERGED = "diverged"
 
 
@@ -38,6 +39,15 @@ def table(results: Results, check: Check) -> pd.DataFrame:
     pair, `value_own` and `value_other`. UserError for several rows of one unit and seed, for values
     of different units, and for a column that no row has.
     """
+    asked = (check.study, check.select, check.versus, check.pairing, check.units)
+    key = repr(("table", asked, check.span, check.tuned))
+    if key not in results.memory:
+        results.memory[key] = _table(results, check)
+    found: pd.DataFrame = results.memory[key]
+    return found.copy()
+
+
+def _table(results: Results, check: Check) -> pd.DataFrame:
     units = planned.units(results, check)
     plan = [
         (unit.name, seed, unit.runs[seed], unit.cells, unit.other)
@@ -47,7 +57,7 @@ def table(results: Results, check: Check) -> pd.DataFrame:
     base = pd.DataFrame(plan, columns=["unit", "seed", "run", "cells", "others"])
     base["seed"] = base["seed"].astype(int)
     meant = {unit.name for unit in units}
-    own = values(results, check, check.select, meant)
+    own = values(results, check, check.select, meant)[USED]
     _once(own, ["unit", "seed"], check)
     joined = base.merge(own, on=["unit", "seed"], how="left", validate="one_to_one")
     if check.versus is None:
@@ -58,7 +68,7 @@ def table(results: Results, check: Check) -> pd.DataFrame:
         joined = joined.merge(other, on="unit", how="left", suffixes=("", "_other"))
         pair(joined, check, unit_of(own, check))
     else:
-        other = values(results, check, check.other, meant)
+        other = values(results, check, check.other, meant)[USED]
         untrained = len(other) > 0 and bool((other["steps"] == 0).all())
         by_data = untrained and "experiment" in check.versus
         on = ["unit"] if by_data else ["unit", "seed"]
@@ -143,15 +153,16 @@ def _tuned(results: Results, check: Check, experiment: str) -> set[str]:
     """The chosen cells. Where a candidate lacks a score though none of its runs diverged none is
     chosen: what is missing might have been the best."""
     tuned = dict(check.tuned or {})
-    key = repr((check.study, experiment, tuned))
-    if key not in results.choices:
+    key = repr(("tuned", check.study, experiment, tuned))
+    if key not in results.memory:
         names = {name: tuned[name] for name in ("over", "metric", "best")}
         found = chosen(results, check.study, experiment, filters=tuned["select"], **names)
         lost = _diverged(results, check.study)
         out = {run.rpartition(":")[0] for run in lost}  # a diverged candidate is out of the race
         open_ = [any(run.rpartition(":")[0] not in out for run in runs) for runs in found["lost"]]
-        results.choices[key] = set(found["cell"][~np.array(open_, bool)]) - {""}
-    return results.choices[key]
+        results.memory[key] = set(found["cell"][~np.array(open_, bool)]) - {""}
+    chosen_cells: set[str] = results.memory[key]
+    return chosen_cells
 
 
 def _diverged(results: Results, study: str) -> set[str]:

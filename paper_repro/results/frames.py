@@ -61,9 +61,8 @@ class Results:
     runs: pd.DataFrame
     costs: pd.DataFrame
     registrations: pd.DataFrame
-    choices: dict[str, set[str]] = field(default_factory=dict, init=False)  # by `selection`
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False)
-    inside: dict[tuple[str, str, str], frozenset[str]] = field(default_factory=dict, init=False)
+    memory: dict[str, Any] = field(default_factory=dict, init=False)  # of what is made of the rows
 
     @_remembered
     def frame(
@@ -136,16 +135,17 @@ class Results:
 
     def coordinates(self, study: str, experiment: str, metric: str) -> frozenset[str]:
         """The coordinates that any row of a metric bears or, of one without rows, any row."""
-        key = (study, experiment, metric)
-        if key not in self.inside:
+        key = repr(("coordinates", study, experiment, metric))
+        if key not in self.memory:
             rows = pd.concat(
                 [f[["study", "experiment", "metric", "at"]] for f in (self.metrics, self.curves)]
             )
             rows = rows[(rows["study"] == study) & (rows["experiment"] == experiment)]
             of_metric = rows[rows["metric"] == metric]
             places = (of_metric if len(of_metric) else rows)["at"].unique()
-            self.inside[key] = frozenset(name for at in places for name in _coordinates(at))
-        return self.inside[key]
+            self.memory[key] = frozenset(name for at in places for name in _coordinates(at))
+        found: frozenset[str] = self.memory[key]
+        return found
 
     def at(self, tier: str) -> Results:
         """The rows of one tier."""
