@@ -83,7 +83,7 @@ class Writer:
                     estimator=estimator or str(params.get("estimator", "")),
                     objective=str(params.get("objective", "")),
                     split="test" if kind == "final" else "train",
-                    step=str(step),
+                    step=str(STEPS if kind == "final" else step),  # rows that stand for a run
                     metric=metric,
                     value=repr(float(value)),
                     unit="1",
