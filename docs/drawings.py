@@ -21,6 +21,7 @@ from scipy import stats
 from paper_repro.claims import borders, combine, family
 from paper_repro.claims.borders import Border
 from paper_repro.claims.family import Part
+from paper_repro.claims.words import words
 from paper_repro.drawing import style
 
 HERE = Path(__file__).parent
@@ -104,7 +105,7 @@ def _against(axes: Axes, title: str, border: Border, shown: list[tuple[float, fl
         axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2.2, zorder=3)
         axes.plot(values, np.full(SEEDS, place), "|", color=colour, markersize=6, zorder=3)
         axes.plot(found.estimate, place, "o", color=colour, markersize=4.5, zorder=4)
-        said = f"{symbol} {verdict}: {borders.words(found, border, verdict)}"
+        said = f"{symbol} {verdict}: {words(found, border, verdict)}"
         axes.text(1.62, place, said, color=colour, va="center", fontsize=8)
     axes.set(
         xlim=(-1.4, 3.9), ylim=(len(shown) - 0.4, -0.7), yticks=[], xticks=[-1, -0.5, 0, 0.5, 1]

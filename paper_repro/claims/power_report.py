@@ -18,7 +18,7 @@ from paper_repro.claims import check as claim_check
 from paper_repro.claims import combine, power
 from paper_repro.claims.borders import ALPHA, Border, Outcome
 from paper_repro.claims.check import FINDING, Check, family_size
-from paper_repro.claims.verdicts import Judged, collected, judge
+from paper_repro.claims.judge import Judged, collected, judge
 from paper_repro.errors import UserError
 from paper_repro.results.frames import load
 from paper_repro.results.row_names import experiment

@@ -19,7 +19,7 @@ from paper_repro import atomic
 from paper_repro.claims.borders import CONTRADICTED, SUPPORTED
 from paper_repro.claims.check import FINDING
 from paper_repro.claims.evidence import Evidence
-from paper_repro.claims.verdicts import Collected, Judged, Rules, judge
+from paper_repro.claims.judge import Collected, Judged, Rules, judge
 from paper_repro.results import overwriting
 from paper_repro.results.files import csv_text
 

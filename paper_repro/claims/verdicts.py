@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import pandas as pd
 
 from paper_repro import atomic, registry
 from paper_repro.claims import combine, power, registration
-from paper_repro.claims import names as claim_names
 from paper_repro.claims.borders import (
     ALPHA,
     CONTRADICTED,
@@ -26,13 +24,13 @@ from paper_repro.claims.borders import (
     SUPPORTED,
     Border,
     Outcome,
-    words,
 )
-from paper_repro.claims.borders import verdict as alone
 from paper_repro.claims.check import FACT, FINDING, Claim
-from paper_repro.claims.evidence import Evidence, gather, some, tier_of
-from paper_repro.claims.family import PRECONDITION, Decision, Part, decide
+from paper_repro.claims.evidence import Evidence, some
+from paper_repro.claims.family import PRECONDITION
+from paper_repro.claims.judge import Collected, Judged, check_verdict, collected, joined, judge
 from paper_repro.claims.wording import describe
+from paper_repro.claims.words import words
 from paper_repro.results import overwriting
 from paper_repro.results.files import csv_text
 from paper_repro.results.frames import Results, load
@@ -43,29 +41,6 @@ CLAIM_COLUMNS = (
     *("words", "deciding", "registered", "detects", "detects_holm", "seeds_needed", "tier", "runs"),
     "note",
 )
-Collected = Sequence[tuple[Claim, str, tuple[Evidence, ...]]]
-HOLDS = {SUPPORTED: True, CONTRADICTED: False}
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What could defensibly be chosen otherwise; the defaults are the rules of this suite."""
-
-    alpha: float = ALPHA
-    holm: bool = True
-    margins: float = 1.0  # factor on every margin
-    test: str = "t"
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A claim with its evidence at one tier, the outcome of each check, and the decision."""
-
-    claim: Claim
-    tier: str
-    evidence: tuple[Evidence, ...]
-    outcomes: tuple[Outcome, ...]
-    decision: Decision
 
 
 def judge_study(study: str, root: Path, out: Path) -> Collected:
@@ -91,88 +66,6 @@ def _frame(results: Results, claims: Collected, folder: Path) -> pd.DataFrame:
     for one in judge(claims):
         rows += _rows(one, _registered(results, one, folder))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
-
-
-def collected(results: Results, study: str, folder: Path) -> Collected:
-    """The claims of a study, each with its tier and the evidence on every check."""
-    found = []
-    for claim in claim_names.read(folder / "claims.yaml", study):
-        tier = tier_of(results, claim)
-        evidence = tuple(gather(results, check, tier) for check in claim.checks)
-        found.append((claim, tier, evidence))
-    return found
-
-
-def judge(claims: Collected, rules: Rules | None = None) -> list[Judged]:
-    """The verdicts of the claims of a study by some rules."""
-    rules = rules or Rules()
-    outcomes = {
-        claim.id: tuple(outcome(one, rules) for one in evidence) for claim, _, evidence in claims
-    }
-    parts = {
-        claim.id: [
-            _part(one, found) for one, found in zip(evidence, outcomes[claim.id], strict=True)
-        ]
-        for claim, _, evidence in claims
-    }
-    if rules.holm:
-        decisions = decide(parts, rules.alpha)
-    else:  # each claim by itself
-        decisions = {name: decide({name: one}, rules.alpha)[name] for name, one in parts.items()}
-    return [
-        Judged(claim, tier, evidence, outcomes[claim.id], decisions[claim.id])
-        for claim, tier, evidence in claims
-    ]
-
-
-def outcome(evidence: Evidence, rules: Rules) -> Outcome:
-    """What the rows say by the rule of the check; p = 1 both ways where nothing is decided."""
-    check = evidence.check
-    if fact := evidence.fact:
-        return Outcome(fact.estimate, math.nan, math.nan, 1.0, 1.0, fact.n, _notes(fact, evidence))
-    if evidence.table.empty or check.kind == FACT or check.precondition:
-        note = _joined(*evidence.notes, evidence.open) or "nothing of it is planned at this tier"
-        return Outcome(math.nan, math.nan, math.nan, 1.0, 1.0, 0, note)
-    table = evidence.table
-    given = (None, rules.alpha, rules.margins, rules.test)
-    match check.statistic:
-        case "mean":
-            found = combine.mean(_shared(table), Border.of(check.rule), *given)
-        case "all":
-            found = combine.all_units(table, Border.of(check.rule), *given)
-        case "at_least":
-            border = Border.of(check.rule)
-            found = combine.at_least(table, border, check.rule["at_least"], *given)
-        case _:
-            found = combine.count(table, check.rule, alpha=rules.alpha)
-    if evidence.open:
-        found = replace(found, support=1.0, refute=1.0)
-    note = _joined(found.note, *evidence.notes, evidence.open)
-    return replace(found, note=note)
-
-
-def _shared(table: pd.DataFrame) -> pd.DataFrame:
-    """The seeds that are planned for every unit: only of these is there a mean over units."""
-    planned = table.groupby("seed")["unit"].nunique()
-    return table[table["seed"].isin(planned[planned == table["unit"].nunique()].index)]
-
-
-def _part(evidence: Evidence, found: Outcome) -> Part:
-    check, holds = evidence.check, None
-    if evidence.fact and not evidence.open:
-        holds = HOLDS.get(evidence.fact.verdict)
-    return Part(
-        check.name, check.kind, check.role, found.support, found.refute, holds, evidence.ran
-    )
-
-
-def check_verdict(evidence: Evidence, found: Outcome, alpha: float = ALPHA) -> str:
-    """The verdict of a check by itself, before it is one of many."""
-    if not evidence.ran:
-        return NOT_RUN
-    if evidence.fact:
-        return INCONCLUSIVE if evidence.open else evidence.fact.verdict
-    return alone(found, alpha)
 
 
 def _rows(judged: Judged, registered: str) -> Iterable[dict[str, Any]]:
@@ -206,7 +99,7 @@ def _rows(judged: Judged, registered: str) -> Iterable[dict[str, Any]]:
         "registered": registered,
         "tier": judged.tier if decision.verdict != NOT_RUN else "",
         "runs": _counted(runs),
-        "note": _joined(decision.note, deciding["note"]),
+        "note": joined(decision.note, deciding["note"]),
     }
     yield from checks
 
@@ -237,7 +130,7 @@ def _check_row(
         **_power(evidence, found, verdict, m),
         "tier": tier if evidence.ran else "",
         "runs": _counted(evidence.runs),
-        "note": _joined(f"decides: {found.unit}" if found.unit else "", found.note),
+        "note": joined(f"decides: {found.unit}" if found.unit else "", found.note),
     }
 
 
@@ -291,10 +184,6 @@ def _registered(results: Results, judged: Judged, folder: Path) -> str:
     return registration.standing(results, claim.study, claim.id, runs, folder)
 
 
-def _notes(fact: Any, evidence: Evidence) -> str:
-    return _joined(fact.note, *evidence.notes, evidence.open)
-
-
 def _counted(runs: Sequence[str]) -> str:
     """Runs as ``cell:number``, the first few cells."""
     counts: dict[str, int] = {}
@@ -302,10 +191,6 @@ def _counted(runs: Sequence[str]) -> str:
         cell = run.rpartition(":")[0]
         counts[cell] = counts.get(cell, 0) + 1
     return some([f"{cell}:{many}" for cell, many in counts.items()], "cells")
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 from paper_repro.claims.borders import CONTRADICTED, SUPPORTED
 from paper_repro.claims.check import Check, Claim
 from paper_repro.claims.evidence import gather, tier_of
-from paper_repro.claims.verdicts import Rules, check_verdict, judge, outcome
+from paper_repro.claims.judge import Rules, check_verdict, judge, outcome
 from paper_repro.errors import UserError
 from paper_repro.results.files import MISSING
 from paper_repro.results.frames import FINISHED, Results

@@ -20,8 +20,8 @@ from paper_repro.claims.borders import (
     t_outcome,
     t_tests,
     verdict,
-    words,
 )
+from paper_repro.claims.words import words
 
 HIGHER = Border.of({"superior": "higher", "margin": 0.5})
 EQUAL = Border.of({"equivalent": 0, "margin": 0.5})

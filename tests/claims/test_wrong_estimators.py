@@ -19,7 +19,8 @@ import pytest
 from paper_repro import contracts, registry
 from paper_repro.claims.borders import CONTRADICTED, SUPPORTED
 from paper_repro.claims.evidence import gather
-from paper_repro.claims.verdicts import Collected, collected, evaluate, judge
+from paper_repro.claims.judge import Collected, collected, judge
+from paper_repro.claims.verdicts import evaluate
 from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row
 from paper_repro.studies.conformance.problems import PROBLEMS, problem

@@ -62,7 +62,10 @@ for study in STUDIES:
             claims=local(STUDY_FOLDERS / study / "claims.yaml"),
             reported=local(STUDY_FOLDERS / study / "reported.csv"),
             schema=local(SCHEMAS / "claims.schema.yaml"),
-            code=[*sources("claims/robustness.py"), *samples(study)],
+            code=[
+                *sources("claims/verdicts.py", "claims/robustness.py"),
+                *samples(study),
+            ],
         output:
             claims=f"{RESULTS}/studies/{study}/claims.csv",
             robustness=f"{RESULTS}/studies/{study}/robustness.csv",
@@ -78,7 +81,7 @@ for study in STUDIES:
                     STUDY_FOLDERS / study / "reported.csv",
                     SCHEMAS / "claims.schema.yaml",
                     *samples(study),
-                    *sources("claims/robustness.py"),
+                    *sources("claims/verdicts.py", "claims/robustness.py"),
                 ]
             ),
             study=study,
