@@ -37,7 +37,7 @@ include: "workflow/rules/analysis.smk"
 PRODUCTS = {
     "figures": rules.draw_manifest.output,
     "tables": rules.render_tables.output,
-    "claims": rules.evaluate_claims.output,
+    "claims": [*rules.evaluate_claims.output, *rules.render_robustness.output],
     "report": rules.build_report.output,
 }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 class Tables(NamedTuple):
     """The tables of a tier. `metrics` has a row per final number, `curves` per point of a training
-    curve, `claims` per check of a claim, `runs` per run, `cells` and `costs` per cell."""
+    curve, `claims` per claim and per check of it, `runs` per run, `cells` and `costs` per cell."""
 
     metrics: DataFrame
     curves: DataFrame

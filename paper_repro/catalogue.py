@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 
 from paper_repro import grid, registry
 from paper_repro.cell import Cell
 from paper_repro.data.names import DATASETS
+from paper_repro.errors import UserError
 from paper_repro.schemas import read_yaml
 
 PARTS = ("estimators", "objectives", "latents", "likelihoods", "models")
@@ -40,9 +42,40 @@ def cell_lines(study: str | None, tier: str) -> Iterator[str]:
 
 
 def plan_lines(study: str | None, tier: str) -> Iterator[str]:
-    """Cells, runs and training steps of a tier by experiment, before anything trains."""
+    """Cells, runs and training steps of a tier by experiment, before anything trains, and what is
+    known so far: the verdicts of this tier or, where it has none, those that are shipped."""
     for_all = [study] if study else grid.study_names()
     yield from summary((cell for name in for_all for cell in grid.expand(name, tier)), tier)
+    for root in (Path("results", tier), registry.PACKAGE.parent / "results/published"):
+        if (root / "claims.csv").is_file():
+            yield from known_lines(root / "claims.csv", for_all, tier)
+            return
+
+
+def known_lines(claims: Path, studies: list[str], tier: str) -> Iterator[str]:
+    """What a claims.csv says of `studies`: the claims, each with the check that decides it, and a
+    warning of every margin that is smaller than what the seeds of `tier` would show."""
+    from paper_repro.claims import judged, power_report  # pandas: the workflow does not wait for it
+    from paper_repro.report import shown
+
+    try:
+        rows = judged.read(claims, studies).to_dict("records")
+    except UserError as error:  # of other claims than today's, say; the plan holds without
+        yield f"no verdicts: {error}"
+        return
+    yield f"verdicts of {claims}, with the check that decides:"
+    for row in rows:
+        if row["study"] in studies and not row["check"]:
+            said = shown.decided(row, shown.checks_of(row, rows))
+            yield f"  {row['claim']:<16} {shown.word(row):<12} {said}"
+    warnings = [line for study in studies for line in power_report.warnings(rows, study, tier)]
+    if warnings:
+        yield (
+            f"warning: by the spread over seeds behind these verdicts, tier {tier} would not show, "
+            "in four of five repetitions, an effect as large as these margins "
+            "(python -m paper_repro power has the seeds that would):"
+        )
+    yield from (f"  {line}" for line in warnings)
 
 
 def summary(cells: Iterable[Cell], tier: str) -> Iterator[str]:

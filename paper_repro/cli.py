@@ -25,6 +25,7 @@ def train(args: argparse.Namespace) -> None:
         raise UserError("--out: is the folder of one cell, but several are named")
     cells = grid.find(args.study, args.tier, args.cell, args.seeds or None)
     guarded.import_torch()
+    from paper_repro.claims import registration
     from paper_repro.data import search
     from paper_repro.training.run import train_cell
 
@@ -39,6 +40,7 @@ def train(args: argparse.Namespace) -> None:
                 threads=args.threads,
                 sources=grid.sources(cell),
                 log=args.log,
+                register=registration.of_all_studies,
             )
 
 
@@ -99,7 +101,26 @@ def claims(args: argparse.Namespace) -> None:
     """Give every claim of a study its verdict."""
     from paper_repro.claims.verdicts import judge_study
 
-    judge_study(args.study, args.results, args.out)
+    judged = judge_study(args.study, args.results, args.out)
+    if args.robustness:
+        from paper_repro.claims.robustness import table, write
+
+        write(table(args.study, judged), args.robustness)
+
+
+def robustness(args: argparse.Namespace) -> None:
+    """Join the studies' verdicts by other rules into one table."""
+    from paper_repro.drawing.robustness import render
+
+    render(args.files, args.out)
+
+
+def power(args: argparse.Namespace) -> None:
+    """Print how many seeds each finding needs, by the spread in published rows or in a pilot's."""
+    from paper_repro.claims.power_report import lines
+
+    for line in lines(args.study or grid.study_names(), args.results):
+        print(line)
 
 
 def join(args: argparse.Namespace) -> None:
@@ -146,7 +167,7 @@ def list_(args: argparse.Namespace) -> None:
 
 
 def plan(args: argparse.Namespace) -> None:
-    """Print the cells of a tier with their runs and steps, before anything trains."""
+    """Print the cells of a tier with their runs and steps, and the verdicts that there are."""
     from paper_repro.catalogue import cell_lines, plan_lines
 
     lines = cell_lines if args.cells else plan_lines
@@ -219,6 +240,15 @@ def parser() -> arguments.Parser:
         sub.add_argument("--results", type=reads, required=True, help="folder of the tables")
         sub.add_argument("--out", type=kind, required=True, help="where to write")
         sub.add_argument("--study", type=study, required=True)
+        if function is claims:
+            again = "verdicts by other rules, a CSV file to write"
+            sub.add_argument("--robustness", type=arguments.file_to_write, help=again)
+    sub = command(robustness)
+    sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a CSV file")
+    sub.add_argument("files", type=arguments.file, nargs="+")
+    sub = command(power)
+    sub.add_argument("study", type=study, nargs="*", help="studies (default: all)")
+    sub.add_argument("--results", type=reads, default="results/published", help="rows to go by")
     sub = command(manifest)
     sub.add_argument("--figures", type=reads, required=True, help="figures/<tier>")
     sub.add_argument("--out", type=arguments.file_to_write, required=True, help="a JSON file")

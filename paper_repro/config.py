@@ -92,8 +92,11 @@ def check(config: dict[str, Any], *, claims: bool = True) -> None:
             arguments.folder_to_write(config["store"])
         except argparse.ArgumentTypeError as error:
             raise UserError(f"config.store: {error}") from None
+    owners: dict[str, str] = {}
     for study in config["studies"] if claims else ():
-        claim_names.read(registry.STUDIES / study / "claims.yaml", study)
+        for claim in claim_names.read(registry.STUDIES / study / "claims.yaml", study):
+            if (owner := owners.setdefault(claim.id, study)) != study:
+                raise UserError(f"{study}/claims.yaml: {claim.id} is a claim of {owner} too")
 
 
 def check_device(device: str, local: bool) -> None:

@@ -64,14 +64,16 @@ def experiments(study: str) -> dict[str, Any]:
 
 def at_tier(
     experiment: Mapping[str, Any], tier: str
-) -> tuple[dict[str, Any], dict[str, list[Any]], int] | None:
-    """Fixed parameters, axes and number of seeds of an experiment; None where the tier skips it."""
+) -> tuple[dict[str, Any], dict[str, list[Any]], range] | None:
+    """Fixed parameters, axes and seeds of an experiment; None where the tier skips it. Seeds begin
+    with `first_seed`, so that runs that are to confirm something use none that a pilot used."""
     override = experiment.get("tiers", {}).get(tier, {})
     if override.get("skip"):
         return None
     fixed = {**experiment.get("params", {}), **override.get("params", {})}
     axes = {**experiment.get("axes", {}), **override.get("axes", {})}
-    return fixed, axes, override.get("seeds", experiment["seeds"])
+    first, many = (override.get(key, experiment.get(key, 0)) for key in ("first_seed", "seeds"))
+    return fixed, axes, range(first, first + many)
 
 
 def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
@@ -89,7 +91,7 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
         fixed, axes, seeds = scale
         own = experiment.get("tiers", {}).get(tier, {}).get("params", {})
         _check_overlaps(axes, own, f"{study}/grid.yaml: {name}", tier)
-        seeds = min(seeds, max_seeds) if max_seeds else seeds
+        seeds = seeds[:max_seeds] if max_seeds else seeds
         computed: dict[str, str] = {}
         if (points := math.prod(map(len, axes.values()))) > MOST:
             raise UserError(f"{study}/grid.yaml: {name}: {points:,} cells, at most {MOST:,}")
@@ -101,8 +103,11 @@ def expand(study: str, tier: str, max_seeds: int | None = None) -> list[Cell]:
             if may := registry.constant("tasks", experiment["task"], "RUN_INPUTS", study):
                 earlier = ((made, axes_of[id]) for id, made in cells.items())
                 params = run_inputs.resolve(params, may, earlier, where)
-            cell = Cell(study, name, label, tier, experiment["task"], params, tuple(range(seeds)))
+            cell = Cell(study, name, label, tier, experiment["task"], params, tuple(seeds))
             check_parts(cell, where)
+            source = run_inputs.source_cell(cell)
+            if source and (lost := sorted(set(seeds) - set(cells[source].seeds))):
+                raise UserError(f"{where}: {source}, which it needs, has no seed {lost[0]}")
             if label in cells:
                 raise UserError(f"{where}: two points of the grid have this name")
             if (same := computed.setdefault(cell.digest(), label)) != label:

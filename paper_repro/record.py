@@ -20,6 +20,9 @@ from paper_repro.cell import Cell
 
 CHANGES_NO_NUMBER = True
 
+# What was fixed before a run: SHA-256 of the rules of all claims (`claims.registration`), by study
+# and claim. run.json holds it as `registered`; runs older than that have none.
+Registered = Mapping[str, Mapping[str, str]]
 RECORD, METRICS, ARRAYS = "run.json", "metrics.csv", "arrays.npz"
 SEAL = "sha256"  # the field of run.json that holds the hash of all others
 # What every run.json says, as far as anything here reads it; one of another version may not.

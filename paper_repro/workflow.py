@@ -112,6 +112,12 @@ def sources(*paths: str) -> list[str]:
     return [local(file) for file in registry.closure([registry.PACKAGE / p for p in paths])]
 
 
+def samples(study: str) -> list[str]:
+    """Files that make the samples of a study's claims, if it has any."""
+    file = f"studies/{study}/samples.py"
+    return sources(file) if (registry.PACKAGE / file).is_file() else []
+
+
 def cell_sources(cells: Iterable[Cell]) -> list[str]:
     """Files that can change the numbers of one of the cells."""
     return sorted({local(file) for cell in cells for file in grid.sources(cell)})

@@ -16,6 +16,7 @@ from paper_repro.results.staged import write_results
 
 STUDY = "sticking_the_landing"
 TIER = "smoke"
+STEPS = 1400
 Lost = dict[tuple[str, int], str]  # (cell, seed) of a run without numbers -> its status
 Values = Iterator[tuple[str, str, str, int, float, str]]  # metric, at, estimator, step, value, kind
 
@@ -29,8 +30,9 @@ class Writer:
 
     def cell(self, experiment: str, cell: str, params: dict, seeds: int, values) -> None:
         """One cell; ``values(seed, rng)`` yields its rows."""
+        planned = {"steps": STEPS, **params}
         self.tables["cells"].append(
-            (STUDY, experiment, cell, TIER, experiment, json.dumps(params, sort_keys=True))
+            (STUDY, experiment, cell, TIER, experiment, json.dumps(planned, sort_keys=True))
         )
         cost = {
             "study": STUDY,
@@ -57,7 +59,7 @@ class Writer:
                 "tier": TIER,
                 "device": "cpu",
                 "device_name": "a cpu",
-                "steps": "100",
+                "steps": str(STEPS),
                 "seconds": "1.5",
                 "steps_per_second": "66.7",
                 "torch": "2.11.0",
@@ -68,6 +70,7 @@ class Writer:
                 "started": "2026-01-02T03:04:05+00:00",
                 "finished": "2026-01-02T03:04:06+00:00",
                 "members": "1",
+                "registered": "",
             }
             self.tables["runs"].append(tuple(run[c] for c in COLUMNS["runs"]))
             if run["status"] != "ok":
@@ -80,7 +83,7 @@ class Writer:
                     estimator=estimator or str(params.get("estimator", "")),
                     objective=str(params.get("objective", "")),
                     split="test" if kind == "final" else "train",
-                    step=str(step),
+                    step=str(STEPS if kind == "final" else step),  # rows that stand for a run
                     metric=metric,
                     value=repr(float(value)),
                     unit="1",
@@ -137,6 +140,7 @@ def _fits(writer: Writer, seeds: int) -> None:
             "score": score,
             "c": c,
             "dim": 100,
+            "lr": 0.01,
         }
         name = "-".join(filter(None, ["gaussian_fit", estimator, score, f"c{c}", optimizer]))
         floor = 1e-6 if estimator == "path" else 0.5

@@ -7,64 +7,61 @@ so that the workflow checks claims before anything trains.
 
 from __future__ import annotations
 
-import math
+import ast
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from paper_repro import grid, parameters, registry
-from paper_repro.claims import reported
-from paper_repro.claims.rules import STATISTICS, check_deciding, check_together
-from paper_repro.errors import UserError, nearest, quoted, unknown
+from paper_repro.claims import check as language
+from paper_repro.claims import reach, reported
+from paper_repro.claims.check import Check, Claim
+from paper_repro.claims.rules import check_claim
+from paper_repro.errors import UserError, nearest, unknown
 from paper_repro.results import places
 from paper_repro.results.files import COLUMNS
-from paper_repro.results.row_names import Experiment, equal, experiment
-from paper_repro.schemas import check_schema, read_yaml, schema
+from paper_repro.results.row_names import Experiment, experiment
 
 Filters = Mapping[str, Any]
 
 
-def read(path: Path, study: str) -> dict[str, Any]:
-    """A claims.yaml whose keys, names and numbers are right; UserError names the first mistake.
+def read(path: Path, study: str) -> list[Claim]:
+    """The claims of a claims.yaml whose keys, names and numbers are right; UserError names the
+    first mistake.
 
     Names are looked up where the study has a grid, which made-up studies of the tests lack.
     """
     where = f"{study}/claims.yaml"
-    if not path.is_file():
-        raise UserError(f"{path}: missing; every study needs claims.yaml")
-    claims = read_yaml(path)
-    check_schema(claims, schema("claims"), where)
-    if claims["study"] != study:
-        raise UserError(f"{where}: study is {claims['study']!r}, its folder {study!r}")
-    _check_twice((claim["id"] for claim in claims["claims"]), f"{where}: claim")
-    columns = _columns(study) | set(claims["coordinates"])
-    for claim in claims["claims"]:
-        place = f"{where}: {claim['id']}"
-        _check_twice((check["name"] for check in claim["checks"]), f"{place}: check")
-        for check in claim["checks"]:
-            if check["statistic"] not in STATISTICS:
-                what = f"{place}.{check['name']}: statistic"
-                raise UserError(unknown(what, check["statistic"], STATISTICS))
-            check_columns(check, columns, f"{place}.{check['name']}")
-            check_together(check, f"{place}.{check['name']}")
-            check_numbers(check, f"{place}.{check['name']}")
-        check_deciding(claim, place)
+    document = language.document(path, study)
+    claims = language.read(path, study)
+    _check_twice((claim.id for claim in claims), f"{where}: claim")
+    columns = _columns(study) | set(document["coordinates"])
+    for claim in claims:
+        check_claim(claim)
+        for check in claim.checks:
+            check_columns(check, columns)
+            if check.sample and check.sample not in _samples(path.parent / "samples.py"):
+                known = sorted(_samples(path.parent / "samples.py"))
+                raise UserError(unknown(f"{check.where}: sample", check.sample, known))
+    for deviation in document.get("deviations", ()):
+        if deviation["claim"] not in (ids := [claim.id for claim in claims]):
+            raise UserError(unknown(f"{where}: deviations: claim", deviation["claim"], ids))
     if study in grid.folders():
-        check_names(claims, study)
+        check_names(claims, document["coordinates"], study)
+        reach.check(claims, study)
     return claims
 
 
-def check_columns(check: Mapping[str, Any], known: set[str], where: str) -> None:
-    """Columns that filters, units and rules name must exist."""
-    rule = check["rule"]
-    columns = [*check["select"], *check.get("versus", {}), *check.get("units", [])]
-    columns += [rule["x"]] if "x" in rule else []
-    columns += check.get("given", {"select": {}})["select"]
-    if tuned := check.get("tuned"):
+def check_columns(check: Check, known: set[str]) -> None:
+    """Columns that filters and units name must exist."""
+    where = check.where
+    columns = [*check.select, *(check.versus or {}), *check.columns]
+    if tuned := check.tuned:
         if tuned["over"] in columns:
             raise UserError(f"{where}: {tuned['over']!r} is tuned; it has no place in the check")
         columns += [*tuned["select"], tuned["over"].partition(".")[0]]
+    columns += (check.settled or {}).get("select", {})
     for column in columns:
         if column not in known | {"kind", "reported"}:
             listed = ", ".join(sorted(known))
@@ -73,65 +70,66 @@ def check_columns(check: Mapping[str, Any], known: set[str], where: str) -> None
             raise UserError(f"{where}: unknown column {column!r}; allowed: {listed}{hint}")
 
 
-def check_numbers(check: Mapping[str, Any], where: str) -> None:
-    """Intervals must run upwards, counts fit into what they count, and lists name a value once."""
-    rule = check["rule"]
-    for name in ("within", "outside"):
-        if name in rule and not rule[name][0] < rule[name][1]:
-            raise UserError(f"{where}: rule.{name}: {rule[name]} does not run upwards")
-    for name in ("at_least", "at_most"):
-        if name in rule and rule[name] > rule.get("of", math.inf):
-            raise UserError(f"{where}: rule.{name}: {rule[name]} is more than of, {rule['of']}")
-    sides = [*_sides(check), ("given", {"value": check.get("given", {}).get("value")})]
-    for side, filters in sides:
-        for column, wanted in filters.items():
-            if isinstance(wanted, dict) and wanted.get("min", -math.inf) > wanted.get(
-                "max", math.inf
-            ):
-                raise UserError(f"{where}: {side}.{column}: min is above max")
-            if isinstance(wanted, list):
-                for place, value in enumerate(wanted):
-                    if any(equal(value, other) for other in wanted[:place]):
-                        what = f"{where}: {side}.{column}"
-                        raise UserError(f"{what}: {quoted(value)} is there twice")
-
-
-def check_names(claims: Mapping[str, Any], study: str) -> None:
+def check_names(claims: Iterable[Claim], coordinates: list[str], study: str) -> None:
     """Every experiment, metric, value, figure and reported number must exist; UserError offers the
     nearest."""
     sources = _reported(study)
     figures = registry.keys(registry.STUDIES / study / "figures.py", "FIGURES")
-    for claim in claims["claims"]:
-        whose = f"{study}/claims.yaml: {claim['id']}"
-        for figure in claim["figure"].split():
+    for claim in claims:
+        for figure in claim.figure.split():
             if figure not in figures:
-                raise UserError(unknown(f"{whose}: figure", figure, figures))
-        for check in claim["checks"]:
-            where = f"{whose}.{check['name']}"
-            source = check.get("versus", {}).get("reported")
-            if source is not None and source not in sources:
-                raise UserError(unknown(f"{where}: versus.reported", source, sources))
-            for side, filters in _sides(check):
-                whole = filters if side != "versus" else {**check["select"], **filters}
-                experiment = whole.get("experiment", check["select"]["experiment"])
-                looked_at = _experiment(study, experiment, f"{where}: {side}.experiment")
-                for column, wanted in filters.items():
-                    place = f"{where}: {side}.{column}"
-                    looked_at.check(column, wanted, claims["coordinates"], place)
-                beyond = side in ("select", "versus") and check.get("beyond_tiers", False)
-                found = looked_at.check_cells(whole, f"{where}: {side}", beyond)
-                places.check(found, whole, "span" in check, f"{where}: {side}")
-            looked_at = _experiment(study, check["select"]["experiment"], where)
-            for unit in check.get("units", []):
-                looked_at.check_column(unit, f"{where}: units")
-            if "x" in check["rule"]:
-                looked_at.check_abscissa(check["rule"]["x"], f"{where}: rule.x")
-            if tuned := check.get("tuned"):
-                other = check.get("versus", {}).get("experiment", looked_at.name)
-                for one in {looked_at, _experiment(study, other, where)}:
-                    one.check_tuned(tuned["over"], f"{where}: tuned.over")
-            for key in check.keys() & {"crossing", "along", "tuned"}:
-                looked_at.check("metric", check[key]["metric"], (), f"{where}: {key}.metric")
+                where = f"{study}/claims.yaml: {claim.id}: figure"
+                raise UserError(unknown(where, figure, figures))
+        for check in claim.checks:
+            _check_names(check, coordinates, sources)
+
+
+def _check_names(check: Check, coordinates: list[str], sources: list[str]) -> None:
+    study, where = check.study, check.where
+    source = (check.versus or {}).get("reported")
+    if source is not None and source not in sources:
+        raise UserError(unknown(f"{where}: versus.reported", source, sources))
+    for side, filters in _sides(check):
+        whole = check.other if side == "versus" else filters
+        named = whole.get("experiment", check.select["experiment"])
+        looked_at = _experiment(study, named, f"{where}: {side}.experiment")
+        for column, wanted in filters.items():
+            if wanted is not None:
+                looked_at.check(column, wanted, coordinates, f"{where}: {side}.{column}")
+        beyond = side in ("select", "versus") and check.beyond_tiers
+        found = looked_at.check_cells(whole, f"{where}: {side}", beyond)
+        if not check.sample:
+            places.check(found, whole, bool(check.span), f"{where}: {side}")
+    looked_at = _experiment(study, check.select["experiment"], where)
+    for unit in check.columns:
+        looked_at.check_column(unit, f"{where}: units")
+    if isinstance(check.units, dict):
+        for unit, values in check.units.items():
+            looked_at.check(unit, list(values), coordinates, f"{where}: units.{unit}")
+    if tuned := check.tuned:
+        other = check.other["experiment"]
+        for one in {looked_at, _experiment(study, other, where)}:
+            one.check_tuned(tuned["over"], f"{where}: tuned.over")
+        looked_at.check("metric", tuned["metric"], (), f"{where}: tuned.metric")
+    if check.settled:
+        side = check.settled.get("of", "select")
+        named = check.other["experiment"] if side == "versus" else looked_at.name
+        settles = _experiment(study, named, where)
+        settles.check("metric", check.settled["metric"], (), f"{where}: settled.metric")
+        for column, wanted in check.settled.get("select", {}).items():
+            settles.check(column, wanted, coordinates, f"{where}: settled.select.{column}")
+    if check.error:
+        looked_at.check("metric", check.error, (), f"{where}: error")
+
+
+@cache
+def _samples(path: Path) -> set[str]:
+    """Functions of a study's samples.py that a check may name."""
+    if not path.is_file():
+        return set()
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    found = (node.name for node in body if isinstance(node, ast.FunctionDef))
+    return {name for name in found if not name.startswith("_")}
 
 
 def _columns(study: str) -> set[str]:
@@ -154,15 +152,13 @@ def _reported(study: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _sides(check: Mapping[str, Any]) -> Iterator[tuple[str, Filters]]:
+def _sides(check: Check) -> Iterator[tuple[str, Filters]]:
     """The filters of a check, each with the key under which they stand."""
-    yield "select", check["select"]
-    if "versus" in check and "reported" not in check["versus"]:
-        yield "versus", check["versus"]
-    if "given" in check:
-        yield "given.select", check["given"]["select"]
-    if "tuned" in check:
-        yield "tuned.select", check["tuned"]["select"]
+    yield "select", check.select
+    if check.versus and "reported" not in check.versus:
+        yield "versus", check.versus
+    if check.tuned:
+        yield "tuned.select", check.tuned["select"]
 
 
 def _experiment(study: str, name: str, where: str) -> Experiment:

@@ -1,297 +1,234 @@
-"""Which rows a check looks at: selection, pairing on common random numbers, and what is missing.
+"""The planned table of a check: every unit and seed it means, joined with the numbers there are.
 
-A value that a check needs and that does not exist (run missing, diverged, not a number, partner
-missing) is a gap. Gaps are counted, never skipped: survivors alone prove nothing.
+A value that a check needs and that does not exist (run missing or diverged, row missing, not a
+number, partner missing, candidate of a tuned setting without a score) is NaN, a gap. Gaps are
+never skipped: survivors alone prove nothing.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Real
-from pathlib import Path
+import itertools
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from paper_repro.claims import abscissa
+from paper_repro import registry
+from paper_repro.claims import planned
 from paper_repro.claims import reported as reported_numbers
-from paper_repro.claims.crossing import part_of
+from paper_repro.claims.check import Check
 from paper_repro.claims.curve_summaries import reduced
-from paper_repro.claims.filters import matches, passes
-from paper_repro.claims.interpolation import height
-from paper_repro.claims.rules import COUNTING
-from paper_repro.claims.time_to_target import to_target
+from paper_repro.claims.filters import matches
 from paper_repro.claims.tuning import chosen
+from paper_repro.claims.whole_curves import whole
 from paper_repro.errors import UserError, unknown
-from paper_repro.results.frames import FINISHED, Results
+from paper_repro.results.frames import Results
 
 # Two runs are comparable only at the same seed, scale and data.
 COMMON = ["seed", "tier", "steps", "fingerprint"]
-# What another experiment computes from the data alone holds for every seed and number of steps.
-PER_DATA = ["tier", "fingerprint"]
+USED = ["unit", "seed", "value", "cell", "of", "steps", "fingerprint"]
+DIVERGED = "diverged"
 
 
-@dataclass(frozen=True)
-class Sample:
-    """What a statistic works on.
+def table(results: Results, check: Check) -> pd.DataFrame:
+    """One row per planned unit and seed of a check without a sample.
 
-    `rows` has one row per measured number, with columns `unit` (text naming the comparison, such
-    as "dataset=mnist, k=5"), `seed`, `value`, and those of the rows it came from. `gaps` names the
-    runs whose numbers should be there and are not; `cells` every cell used, with its run count;
-    `left_out` the units of runs that the check's `given` excepts.
+    Columns `unit`, `seed`, `value` (NaN for a gap), `run` ("cell:seed ..." of both sides),
+    `diverged` (whether a gap is one because a run diverged), `of` (unit of the value) and, of a
+    pair, `value_own` and `value_other`. UserError for several rows of one unit and seed, for values
+    of different units, and for a column that no row has.
     """
-
-    rows: pd.DataFrame
-    gaps: tuple[str, ...]
-    cells: tuple[tuple[str, int], ...]
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def tiers(self) -> tuple[str, ...]:
-        """Tiers of the rows used."""
-        return tuple(sorted(set(self.rows["tier"])))
+    asked = (check.study, check.select, check.versus, check.pairing, check.units)
+    key = repr(("table", asked, check.span, check.tuned))
+    if key not in results.memory:
+        results.memory[key] = _table(results, check)
+    found: pd.DataFrame = results.memory[key]
+    return found.copy()
 
 
-def sample(
-    results: Results,
-    study: str,
-    check: Mapping[str, Any],
-    reported: Path,
-) -> Sample:
-    """The numbers a check is about.
-
-    `select` holds column filters: a value, a list of values, or {min, max}; `progress` of 0.05
-    means the point after 5 % of the steps. `span` makes one number per run of a curve, its mean or
-    rank correlation with the step (`spans.reduced`), and `progress` then is the stretch. `versus`
-    overrides some filters to name the other side of a pair, or names a source in the study's
-    reported.csv. `pairing` says difference, ratio, log_ratio, or reach: the progress at which a run
-    is first as good as its partner was at the end, infinite if never. A ratio of numbers that are
-    not both positive has no logarithm and is a gap. Partners share the `units` columns and COMMON;
-    what another experiment computes without training is one number for all seeds on the same data.
-
-    `crossing` {metric, below} makes `progress` "before" or "after" the point at which a run first
-    crosses (`crossing.part_of`). `given` {select, value} keeps the units for which a number of
-    another selection, its mean over seeds, passes a filter, so that an exception is a rule and not
-    a choice: the others are `left_out`, and where that number is missing there is a gap. `along`
-    names a metric x: the other side then is a curve over x of many runs, and the value is the
-    height above it at one's own x (`along.height`).
-
-    `tuned` (`over`, `metric`, `select`, `best`: see `tuning.chosen`) leaves, on either side, only
-    the cells whose parameter `over` was best on validation data.
-    """
-    filters, units = check["select"], check.get("units", [])
-    rows, gaps = _choose(results, study, check, filters)
-    measured = set(rows["unit"])
-    rows = rows.assign(unit=_unit(rows, units))
-    where = f"{study}/claims.yaml: {check['name']}"
-    left_out: tuple[str, ...] = ()
-    if "given" in check:
-        rows, undecided, left_out = _given(results, study, check, rows, where)
-        gaps |= undecided
-    used = [rows]
-    places = abscissa.column(rows, check, where)
-    if check["statistic"] not in COUNTING:
-        _unique(rows, ["unit", "seed", *places], where)
-    if "along" in check:
-        rows, lonely = _along(results, study, check, rows, where)
-        gaps |= lonely
-    elif versus := check.get("versus"):
-        if "reported" in versus:
-            other = _reported(reported, study, versus["reported"], filters, units, measured)
-            on = ["unit"]
-        else:
-            other, _ = _choose(results, study, check, {**filters, **versus})
-            other = other.assign(unit=_unit(other, units))
-            untrained = len(other) > 0 and bool((other["steps"] == 0).all())
-            on = ["unit", *(PER_DATA if "experiment" in versus and untrained else COMMON)]
-            _unique(rows, ["unit", *COMMON, *places], where)
-        _unique(other, on, where)
-        rows, lonely, partners = _pair(results, rows, other, on, check)
-        if "reported" not in versus:  # what nobody reported is no gap in our runs
-            gaps |= lonely
-            used.append(partners)
-    counts = pd.concat(used).groupby("cell", sort=True)["seed"].nunique()
-    cells = tuple((str(cell), int(n)) for cell, n in counts.items())
-    return Sample(rows.reset_index(drop=True), tuple(sorted(gaps)), cells, left_out)
-
-
-def _given(
-    results: Results, study: str, check: Mapping[str, Any], rows: pd.DataFrame, where: str
-) -> tuple[pd.DataFrame, set[str], tuple[str, ...]]:
-    """Rows of the units whose other number passes, runs that lack one, and the other units."""
-    given, on = check["given"], ["unit", *(name for name in COMMON if name != "seed")]
-    other, _ = _choose(results, study, {"name": check["name"]}, given["select"])
-    other = other.assign(unit=_unit(other, check.get("units", [])))
-    _unique(other, [*on, "seed"], f"{where}: given")
-    number = other.groupby(on, as_index=False)["value"].mean()
-    found = rows[on].merge(number, on=on, how="left")["value"].set_axis(rows.index)
-    kept = found.notna() & passes(found, given["value"])
-    excepted = set(rows.loc[found.notna() & ~kept, "unit"])
-    return rows[kept], _names(rows[found.isna()]), tuple(sorted(excepted))
-
-
-def _along(
-    results: Results, study: str, check: Mapping[str, Any], rows: pd.DataFrame, where: str
-) -> tuple[pd.DataFrame, set[str]]:
-    """Rows whose value is the height above the curve of the other side; those without one, and
-    runs that the curve lacks: without its last point it would seem to end earlier."""
-    other = {**check["select"], **check["versus"]}
-    curve, lacking = _choose(results, study, check, other)
-    curve = curve.assign(unit=_unit(curve, check.get("units", [])))
-    sides = [(rows, check["select"]), (curve, other)]
-    points, curve = (_beside(results, study, check, *side, where) for side in sides)
-    points["value"] = height(points, curve[curve["x"] > 0], ["unit", *COMMON])
-    known = points["value"].notna()
-    return points[known], lacking | _names(points[~known])
-
-
-def _beside(
-    results: Results,
-    study: str,
-    check: Mapping[str, Any],
-    rows: pd.DataFrame,
-    filters: Mapping[str, Any],
-    where: str,
-) -> pd.DataFrame:
-    """Rows with the number of `along` of their run as `x`, nan where it has none."""
-    run = ["cell", "seed"]
-    found, _ = _choose(results, study, check, {**filters, **check["along"]})
-    _unique(found.assign(unit="along"), run, where)
-    return rows.merge(found[[*run, "value"]].rename(columns={"value": "x"}), on=run, how="left")
-
-
-def _choose(
-    results: Results, study: str, check: Mapping[str, Any], filters: Mapping[str, Any]
-) -> tuple[pd.DataFrame, set[str]]:
-    """Rows with a usable value that pass the filters, and the runs that should have had some; of
-    cells that were `tuned`, the chosen ones' and, where none could be chosen, those that lack."""
-    wanted, tuned, span = dict(filters), check.get("tuned"), check.get("span", "")
-    experiment, metric = wanted.pop("experiment"), wanted.pop("metric")
-    kind = wanted.pop("kind", "curve" if span else "final")
-    stretch = wanted.pop("progress", {}) if span else {}
-    if kind == "final":
-        rows = results.finals(study, experiment, metric)
+def _table(results: Results, check: Check) -> pd.DataFrame:
+    units = planned.units(results, check)
+    plan = [
+        (unit.name, seed, unit.runs[seed], unit.cells, unit.other)
+        for unit in units
+        for seed in unit.seeds
+    ]
+    base = pd.DataFrame(plan, columns=["unit", "seed", "run", "cells", "others"])
+    base["seed"] = base["seed"].astype(int)
+    meant = {unit.name for unit in units}
+    own = values(results, check, check.select, meant)[USED]
+    _once(own, ["unit", "seed"], check)
+    joined = base.merge(own, on=["unit", "seed"], how="left", validate="one_to_one")
+    if check.versus is None:
+        joined["of"] = unit_of(own, check)
+    elif "reported" in check.versus:
+        other = _reported(check, set(own["of"]))
+        joined = joined[joined["unit"].isin(set(other["unit"]))]  # nobody reported the others
+        joined = joined.merge(other, on="unit", how="left", suffixes=("", "_other"))
+        pair(joined, check, unit_of(own, check))
     else:
-        rows = results.frame(study, experiment, metric, "curve")
-        rows = rows[rows["status"] == FINISHED]
-    rows = rows[matches(rows, wanted, f"{study}/claims.yaml: {check['name']}")]
-    whole = rows
-    if span and isinstance(stretch, str):
-        marker = results.frame(study, experiment, check["crossing"]["metric"], "curve")
-        rows = part_of(rows, marker, check["crossing"]["below"], stretch)
-        stretch = {}
-    if span:
-        rows = reduced(rows, stretch, span)
-    runs = results.unfinished(study, experiment)
-    planned = runs["cell"].isin(set(rows["cell"])) | _planned(runs, wanted)
-    gaps = _names(runs[planned])
-    if tuned:  # a chosen cell has all its runs; what others lack is a gap where none is chosen
-        picked = _tuned(results, study, experiment, tuned)
-        meant = {*rows["cell"], *runs.loc[planned, "cell"]}
-        open_groups = picked[(picked["cell"] == "") & ~picked["candidates"].map(meant.isdisjoint)]
-        gaps = {run for lost in open_groups["lost"] for run in lost}
-        rows = rows[rows["cell"].isin(set(picked["cell"]))]
-    gaps |= _names(whole) - _names(rows) if span else set()  # nothing is left of the curve
-    finite = np.isfinite(rows["value"])
-    return rows[finite], gaps | _names(rows[~finite])
+        other = values(results, check, check.other, meant)[USED]
+        untrained = len(other) > 0 and bool((other["steps"] == 0).all())
+        by_data = untrained and "experiment" in check.versus
+        on = ["unit"] if by_data else ["unit", "seed"]
+        _once(other, on, check)
+        if by_data:
+            other = other.drop(columns="seed")
+        joined = joined.merge(other, on=on, how="left", suffixes=("", "_other"))
+        same = joined["fingerprint"] == joined["fingerprint_other"]
+        same &= by_data | (joined["steps"] == joined["steps_other"])
+        joined["value_other"] = joined["value_other"].where(same)
+        pair(joined, check, unit_of(pd.concat([own, other]), check))
+    joined["value"] = joined["value"].where(np.isfinite(joined["value"]))
+    lost = _diverged(results, check.study)
+    if check.tuned:
+        joined = _of_candidates(joined, lost)
+    else:
+        joined["diverged"] = [any(run in lost for run in runs.split()) for runs in joined["run"]]
+    joined["diverged"] &= joined["value"].isna()
+    return joined.drop(columns=["cells", "others"]).reset_index(drop=True)
 
 
-def _tuned(results: Results, study: str, experiment: str, tuned: Mapping[str, Any]) -> pd.DataFrame:
-    """`chosen`, once for all checks that ask the same."""
-    key = json.dumps([study, experiment, dict(tuned)], sort_keys=True)
-    if key not in results.choices:
-        given = {name: tuned[name] for name in ("over", "metric", "best")}
-        found = chosen(results, study, experiment, filters=tuned["select"], **given)
-        results.choices[key] = found
-    return results.choices[key]
+def _of_candidates(joined: pd.DataFrame, lost: set[str]) -> pd.DataFrame:
+    """With the runs of the cells that tuning chose, or of all candidates where none was, and with
+    `diverged` where that is because every candidate diverged."""
+    out = {run.rpartition(":")[0] for run in lost}
+    runs, failed = [], []
+    for row in joined.to_dict("records"):
+        sides = [(row["cell"], row["cells"]), (row.get("cell_other"), row["others"])]
+        used = [[one] if isinstance(one, str) else [*candidates] for one, candidates in sides]
+        cells = dict.fromkeys(itertools.chain(*used))
+        runs.append(" ".join(f"{cell}:{row['seed']}" for cell in cells))
+        open_ = [candidates for one, candidates in sides if not isinstance(one, str)]
+        failed.append(any(candidates and out.issuperset(candidates) for candidates in open_))
+    return joined.assign(run=runs, diverged=np.array(failed, bool))
 
 
-def _planned(runs: pd.DataFrame, filters: Mapping[str, Any]) -> pd.Series:
-    """Whether runs without rows belong to a selection, judged by the settings of their cells."""
-    settings = {name: value for name, value in filters.items() if name in runs}
-    estimator = settings.pop("estimator", None)
-    passed = matches(runs, settings)
-    if estimator is not None:  # a cell without its own estimator measures several
-        passed &= passes(runs["estimator"], estimator) | (runs["estimator"] == "")
-    return passed
+def values(
+    results: Results, check: Check, filters: Mapping[str, Any], meant: Collection[str] = ()
+) -> pd.DataFrame:
+    """The rows of one side, with `unit` (the name of their unit), of units that are `meant`.
+
+    Rows of finished runs alone; of a `span`, one per complete curve, NaN for an incomplete one; of
+    cells that were `tuned`, those of the chosen one, or none where a candidate lacks a score.
+    """
+    wanted = dict(filters)
+    experiment, metric = wanted.pop("experiment"), wanted.pop("metric")
+    kind = wanted.pop("kind", "curve" if check.span else "final")
+    stretch = wanted.pop("progress", {}) if check.span else {}
+    if kind == "final":
+        rows = results.finals(check.study, experiment, metric)
+        rows = rows[rows["step"] == rows["steps"]]  # not what stood before a number that is lost
+    else:
+        rows = results.ended(check.study, experiment, metric, "curve")
+    _known(results, check, rows, wanted, experiment)
+    rows = rows[matches(rows, wanted, check.where)]
+    if check.span:
+        complete = whole(results, check.study, rows)
+        rows = reduced(rows, stretch, check.span)
+        rows["value"] = rows["value"].where(complete[rows.index])
+    if check.tuned:
+        picked = _tuned(results, check, experiment)
+        rows = rows[rows["cell"].isin(picked)]
+    rows = rows.assign(unit=planned.labels(rows, check.columns), of=rows["unit"])
+    return rows[rows["unit"].isin(meant)] if check.columns else rows
 
 
-def _unit(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    """Text such as "dataset=mnist, k=5" per row."""
-    text = pd.Series("", index=rows.index, dtype=object)
-    for i, column in enumerate(columns):
-        values = rows[column] if column in rows else pd.Series("", rows.index, dtype=object)
-        shown = values.map(lambda v: f"{v:.12g}" if isinstance(v, Real) else str(v))
-        text = text + (", " if i else "") + f"{column}=" + shown.astype(object)
-    return text
+def curves(results: Results, check: Check) -> pd.DataFrame:
+    """Training curves of a selection, of planned runs: columns unit, seed, run, step, progress,
+    value; a curve that is incomplete or not there is one row of NaN."""
+    units = planned.units(results, check.but(versus=None))
+    one = check.but(span="", select={"kind": "curve"})
+    rows = values(results, one, one.select, {unit.name for unit in units})
+    complete = whole(results, check.study, rows)
+    rows = rows[complete[rows.index]]
+    plan = [(unit.name, seed, unit.runs[seed]) for unit in units for seed in unit.seeds]
+    base = pd.DataFrame(plan, columns=["unit", "seed", "run"])
+    found = rows[["unit", "seed", "step", "progress", "value"]]
+    return base.merge(found, on=["unit", "seed"], how="left")
 
 
-def _unique(rows: pd.DataFrame, on: Sequence[str], where: str) -> None:
-    twice = rows[rows.duplicated(list(on), keep=False)]
+def _tuned(results: Results, check: Check, experiment: str) -> set[str]:
+    """The chosen cells. Where a candidate lacks a score though none of its runs diverged none is
+    chosen: what is missing might have been the best."""
+    tuned = dict(check.tuned or {})
+    key = repr(("tuned", check.study, experiment, tuned))
+    if key not in results.memory:
+        names = {name: tuned[name] for name in ("over", "metric", "best")}
+        found = chosen(results, check.study, experiment, filters=tuned["select"], **names)
+        lost = _diverged(results, check.study)
+        out = {run.rpartition(":")[0] for run in lost}  # a diverged candidate is out of the race
+        open_ = [any(run.rpartition(":")[0] not in out for run in runs) for runs in found["lost"]]
+        results.memory[key] = set(found["cell"][~np.array(open_, bool)]) - {""}
+    chosen_cells: set[str] = results.memory[key]
+    return chosen_cells
+
+
+def _diverged(results: Results, study: str) -> set[str]:
+    """Runs that diverged, as cell:seed."""
+    runs = results.runs[(results.runs["study"] == study) & (results.runs["status"] == DIVERGED)]
+    return {f"{cell}:{seed}" for cell, seed in zip(runs["cell"], runs["seed"], strict=True)}
+
+
+def pair(joined: pd.DataFrame, check: Check, unit: str) -> None:
+    """Set the value of every pair. UserError for a logarithm of what is not positive."""
+    mine, theirs = joined["value"].to_numpy(float), joined["value_other"].to_numpy(float)
+    joined["value_own"] = mine
+    both = np.isfinite(mine) & np.isfinite(theirs)
+    if check.pairing == "log_ratio" and ((mine <= 0) | (theirs <= 0))[both].any():
+        raise UserError(f"{check.where}: a value is not positive and has no logarithm: difference")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if check.pairing == "difference":
+            joined["value"] = mine - theirs
+        else:
+            ratio = mine / theirs
+            joined["value"] = np.log(ratio) if check.pairing == "log_ratio" else ratio
+    joined["of"] = unit if check.pairing == "difference" else check.pairing.replace("_", " ")
+
+
+def unit_of(rows: pd.DataFrame, check: Check) -> str:
+    """The one unit that values are in. UserError where there are two."""
+    found = sorted(set(rows["of"].dropna())) if len(rows) else []
+    if len(found) > 1:
+        raise UserError(f"{check.where}: values in {found[0]!r} and in {found[1]!r} do not compare")
+    return str(found[0]) if found else ""
+
+
+def _known(
+    results: Results, check: Check, rows: pd.DataFrame, wanted: Mapping[str, Any], experiment: str
+) -> None:
+    """UserError for a filter on a column that no row of the experiment has."""
+    absent = [name for name, want in wanted.items() if name not in rows and want != ""]
+    if absent and len(rows):
+        every = results.frame(check.study, experiment)
+        if lost := [name for name in absent if name not in every]:
+            raise UserError(f"{check.where}: {lost[0]!r} is no coordinate of any row")
+
+
+def _once(rows: pd.DataFrame, on: list[str], check: Check) -> None:
+    twice = rows[rows.duplicated(on, keep=False)]
     if len(twice):
         unit = twice["unit"].iloc[0]
         raise UserError(
-            f"{where}: several rows for {unit or 'one seed'}; add columns to select or units"
+            f"{check.where}: several rows for {unit or 'one seed'} "
+            f"({' '.join(list(dict.fromkeys(twice['cell']))[:2])}); add columns to select or units"
         )
 
 
-def _pair(
-    results: Results,
-    rows: pd.DataFrame,
-    other: pd.DataFrame,
-    on: Sequence[str],
-    check: Mapping[str, Any],
-) -> tuple[pd.DataFrame, set[str], pd.DataFrame]:
-    """Rows whose value is compared with their partner's, rows without a (finite) result, and the
-    partners used."""
-    partner = [*on, "value", *(["cell"] if "cell" in other else [])]
-    merged = rows.merge(other[partner], on=list(on), how="left", suffixes=("", "_other"))
-    mine, theirs = (merged[name].to_numpy(float) for name in ("value", "value_other"))
-    merged["value_own"] = mine  # for a statistic that reduces the two sides apart
-    pairing = check["pairing"]
-    if pairing == "reach":
-        paired = np.isfinite(theirs)  # what never gets there is infinite, and stays
-        better = check["rule"]["better"]
-        found = to_target(results, merged[paired], theirs[paired], better)["progress"]
-        merged["value"] = found.reindex(merged.index)
-    else:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            merged["value"] = mine - theirs if pairing == "difference" else mine / theirs
-        if pairing == "log_ratio":
-            merged["value"] = np.log(merged["value"].where((mine > 0) & (theirs > 0)))
-        paired = np.isfinite(merged["value"].to_numpy())
-    done = merged[paired]
-    used = done.assign(cell=done["cell_other"]) if "cell_other" in done else done.iloc[:0]
-    return done, _names(merged[~paired]), used
-
-
-def _names(rows: pd.DataFrame) -> set[str]:
-    """Runs of rows as cell:seed."""
-    return {f"{cell}:{seed}" for cell, seed in zip(rows["cell"], rows["seed"], strict=True)}
-
-
-def _reported(
-    path: Path,
-    study: str,
-    source: str,
-    filters: Mapping[str, Any],
-    units: Sequence[str],
-    measured: set[str],
-) -> pd.DataFrame:
+def _reported(check: Check, measured: set[str]) -> pd.DataFrame:
     """Published numbers of one source as rows with `unit` and `value`; UserError if they are not in
-    one of the units `measured`, where something was."""
-    if not path.is_file():
-        raise UserError(f"{path}: not there, but a check compares with {source!r} of it")
-    table = reported_numbers.frame(path, study)
-    chosen = table[table["id"].str.startswith(f"{source}-")]
-    if chosen.empty:
+    one of the units that are planned."""
+    path = registry.STUDIES / check.study / "reported.csv"
+    source = (check.versus or {})["reported"]
+    rows = reported_numbers.frame(path, check.study)
+    rows = rows[rows["id"].str.startswith(f"{source}-")]
+    if rows.empty:
         raise UserError(f"{path}: no id begins with {source}-")
-    known = {name: filters[name] for name in ("metric", "estimator") if name in filters}
-    chosen = chosen[matches(chosen, known)]
-    if measured and (odd := sorted({*chosen["unit"]} - measured)):
-        what = f"{path}: unit of {source}'s {filters['metric']}, as our rows bear it"
+    known = {name: check.select[name] for name in ("metric", "estimator") if name in check.select}
+    rows = rows[matches(rows, known)]
+    if measured and (odd := sorted({*rows["unit"]} - measured)):
+        what = f"{path}: unit of {source}'s {check.select['metric']}, as our rows bear it"
         raise UserError(unknown(what, odd[0], sorted(measured)))
-    return chosen.assign(unit=_unit(chosen, units))[["unit", "value"]]
+    rows = rows.assign(unit=planned.labels(rows, check.columns))
+    return rows[["unit", "value"]].reset_index(drop=True)

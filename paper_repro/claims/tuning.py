@@ -83,7 +83,8 @@ def _scored(
     cells = cells[cells["study"] == study]
     params = dict(zip(cells["cell"], map(json.loads, cells["params"]), strict=True))
     finals = results.finals(study, experiment, metric)
-    finals = finals.loc[matches(finals, filters), ["cell", "seed", "value"]]
+    at_end = finals["step"] == finals["steps"]
+    finals = finals.loc[at_end & matches(finals, filters), ["cell", "seed", "value"]]
     if (twice := finals[finals.duplicated(["cell", "seed"])]).size:
         raise UserError(
             f"{study}: several {metric} of {twice['cell'].iloc[0]} to choose by; add filters"

@@ -1,226 +1,196 @@
 """Verdicts: every claim of a study judged by machine from its rows.
 
-A study's claims.yaml fixes beforehand what decides each claim:
-
-- `id`, `statement`, `source`, `by` (whose claim: paper or ours), `figure` (one or more to look at);
-- `checks`, each with a `name`, the rows it looks at (`select`, `versus`, `pairing`, `units`,
-  `span`: see `selection.sample`), a `statistic` (`checks.FUNCTIONS`) and a `rule`: one region
-  (`below`, `above`, `within`, `outside`) and, where the statistic asks for them, `at_least` or
-  `at_most` so many `of` a fixed number, `seeds` (the fewest that may decide) and `x` (abscissa of
-  a slope; setting of which a minimax takes the best one for all units, as if tuned once);
-  where the pairing is reach, which values are `better` (lower or higher);
-- a check may be `tuned`: {`over` a parameter, by `metric`, on the rows of `select`, `best` lowest
-  or highest}; of cells that differ in that parameter alone, only the one best on validation data
-  counts (`tuning.chosen`);
-- `given` excepts runs by a rule: those count for which another selection's number, at the same
-  units and seed, passes a filter; `crossing` splits training curves where a run first gets below a
-  number, for `progress: before` and `after`; `along` compares with a curve through the other
-  side's runs, by interpolation at one's own x (`selection.sample`);
-- a check with `supports_only: true` compares bounds: what it does not support it leaves open;
-- of a claim whose check with `condition: true` is not supported nothing is decided: without it the
-  others mean nothing;
-- of two sides the `pairing` is always said, and some column of both tells their rows apart;
-- some cell of the grid has what a check selects, at one tier or another, and a row at its
-  `progress` or `step`; one of runs longer than any tier's says `beyond_tiers: true`;
-- a count of more values or units than its `of` decides nothing;
-- a check with `decides: false` is reported with its verdict and does not count for the claim's;
-- `coordinates`: the names under which rows carry coordinates, so that a typo is found.
-
-A check is supported, contradicted, inconclusive, or not run. p values are adjusted by Holm within
-the study before a verdict that rests on one counts.
+A claim's checks (`check`) are joined with the rows (`evidence`), which gives each check two p
+values (`combine`, `borders`) or, of a fact, whether it holds (`facts`), and the claims of a study
+their verdicts (`family`). docs/verdicts.md explains what these mean.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from paper_repro import atomic, registry
-from paper_repro.claims import names as claim_names
-from paper_repro.claims.checks import (
+from paper_repro.claims import combine, power, registration
+from paper_repro.claims.borders import (
+    ALPHA,
     CONTRADICTED,
-    FUNCTIONS,
     INCONCLUSIVE,
     NOT_RUN,
     SUPPORTED,
-    Finding,
+    Border,
+    Outcome,
 )
-from paper_repro.claims.selection import Sample, sample
-from paper_repro.claims.statistics import ALPHA, holm
+from paper_repro.claims.check import FACT, FINDING, Claim
+from paper_repro.claims.evidence import Evidence, some
+from paper_repro.claims.family import PRECONDITION
+from paper_repro.claims.judge import Collected, Judged, check_verdict, collected, joined, judge
 from paper_repro.claims.wording import describe
+from paper_repro.claims.words import words
 from paper_repro.results import overwriting
 from paper_repro.results.files import csv_text
 from paper_repro.results.frames import Results, load
 
 CLAIM_COLUMNS = (
-    *("study", "claim", "statement", "source", "rule", "estimate", "ci_low", "ci_high"),
-    *("p_value", "n", "verdict", "figure", "runs", "p_holm", "by", "tier", "note"),
+    *("study", "claim", "check", "statement", "source", "by", "figure", "kind", "role", "rule"),
+    *("unit", "estimate", "ci_low", "ci_high", "n", "p_support", "p_refute", "p_holm", "verdict"),
+    *("words", "deciding", "registered", "detects", "detects_holm", "seeds_needed", "tier", "runs"),
+    "note",
 )
-SHOWN = 4  # cells, gaps and checks that a row names before it only counts them
 
 
-def judge_study(study: str, root: Path, out: Path) -> None:
-    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`.
-    UserError if that holds something else than verdicts."""
+def judge_study(study: str, root: Path, out: Path) -> Collected:
+    """Write the verdicts of a study's claims on the rows under `root` to the CSV file `out`; what
+    they rest on. UserError if that file holds something else than verdicts."""
     overwriting.check_csv(out, CLAIM_COLUMNS)
-    found = evaluate(load(root), study, registry.STUDIES / study)
+    results, folder = load(root), registry.STUDIES / study
+    claims = collected(results, study, folder)
+    found = _frame(results, claims, folder)
     records = [[_text(row[name]) for name in CLAIM_COLUMNS] for row in found.to_dict("records")]
     atomic.write_text(out, csv_text(CLAIM_COLUMNS, records))
+    return claims
 
 
 def evaluate(results: Results, study: str, folder: Path) -> pd.DataFrame:
-    """One row per claim and, where a claim has several checks, one per check (``B11.mean``)
-    before it. `folder` holds claims.yaml and, if a check compares with it, reported.csv."""
-    claims = claim_names.read(folder / "claims.yaml", study)["claims"]
-    pairs = [(claim, check) for claim in claims for check in claim["checks"]]
-    judged = [_judge(results, study, check, folder / "reported.csv") for _, check in pairs]
-    adjusted = holm([finding.p for finding, _ in judged])
-    decided = [
-        (_after_holm(finding, p), p, used)
-        for (finding, used), p in zip(judged, adjusted, strict=True)
-    ]
+    """One row per claim, without a `check`, followed by one per check. `folder` holds claims.yaml
+    and, if a check compares with it, reported.csv."""
+    return _frame(results, collected(results, study, folder), folder)
+
+
+def _frame(results: Results, claims: Collected, folder: Path) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
-    for claim in claims:
-        parts = [part for (owner, _), part in zip(pairs, decided, strict=True) if owner is claim]
-        alone = len(parts) == 1
-        for check, (finding, p, used) in zip(claim["checks"], parts, strict=True):
-            name = claim["id"] if alone else f"{claim['id']}.{check['name']}"
-            numbers = {"rule": describe(check), "p_holm": p, **_columns(finding)}
-            rows.append(_row(study, claim, name, numbers, [used]))
-        if not alone:
-            found = {
-                check["name"]: finding.verdict
-                for check, (finding, _, _) in zip(claim["checks"], parts, strict=True)
-            }
-            verdicts = _deciding(claim, found)
-            whole: dict[str, Any] = {
-                "rule": f"all of {', '.join(verdicts)}",
-                "verdict": combined(claim, found),
-                "note": _summary(verdicts),
-            }
-            whole["n"] = max(finding.n for finding, _, _ in parts)
-            rows.append(_row(study, claim, claim["id"], whole, [used for _, _, used in parts]))
+    for one in judge(claims):
+        rows += _rows(one, _registered(results, one, folder))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
-def combined(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> str:
-    """Verdict of a claim of several checks from theirs, by name."""
-    return combine(list(_deciding(claim, verdicts).values()), _conditions(claim, verdicts))
-
-
-def _deciding(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> dict[str, str]:
-    return {c["name"]: verdicts[c["name"]] for c in claim["checks"] if c.get("decides", True)}
-
-
-def combine(verdicts: list[str], conditions: Sequence[str] = ()) -> str:
-    """Verdict of a claim from those of its checks, of which `conditions` must be supported."""
-    if len(set(verdicts)) == 1 and (not conditions or verdicts[0] != CONTRADICTED):
-        return verdicts[0]
-    if CONTRADICTED in verdicts and all(verdict == SUPPORTED for verdict in conditions):
-        return CONTRADICTED
-    return INCONCLUSIVE
-
-
-def _conditions(claim: Mapping[str, Any], verdicts: Mapping[str, str]) -> list[str]:
-    named = [check["name"] for check in claim["checks"] if check.get("condition")]
-    return [verdicts[name] for name in named]
-
-
-def _summary(verdicts: Mapping[str, str]) -> str:
-    """The verdict of each check, or, of many, how many have which: "5 of 9 supported, 4 ..."."""
-    if len(verdicts) <= SHOWN:
-        return "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
-    found = Counter(verdicts.values())
-    kinds = (CONTRADICTED, INCONCLUSIVE, NOT_RUN)
-    others = [f"{found[kind]} {kind}" for kind in kinds if found[kind]]
-    return ", ".join([f"{found[SUPPORTED]} of {len(verdicts)} {SUPPORTED}", *others])
-
-
-def _judge(
-    results: Results, study: str, check: Mapping[str, Any], reported: Path
-) -> tuple[Finding, Sample]:
-    used = sample(results, study, check, reported)
-    if used.rows.empty:
-        note = "" if used.gaps or used.left_out else _absent(results, study, check["select"])
-        finding = Finding(NOT_RUN, note=note)
-    else:
-        finding = FUNCTIONS[check["statistic"]](used, check["rule"])
-    if check.get("supports_only") and finding.verdict == CONTRADICTED:
-        note = _joined(finding.note, "bounds overlap, which decides nothing")
-        finding = replace(finding, verdict=INCONCLUSIVE, p=math.nan, note=note)
-    if used.left_out:
-        left = _some(used.left_out, "units")
-        finding = replace(finding, note=_joined(finding.note, f"excluded by rule: {left}"))
-    if used.gaps:
-        gaps = _some(used.gaps, "runs")
-        finding = replace(finding, note=_joined(finding.note, f"missing or diverged: {gaps}"))
-    return finding, used
-
-
-def _absent(results: Results, study: str, select: Mapping[str, Any]) -> str:
-    """Why a selection is empty: where its experiment has run, a metric that no row has is named."""
-    experiment, metric = select["experiment"], select["metric"]
-    if len(results.frame(study, experiment)) and not len(results.frame(study, experiment, metric)):
-        return f"{experiment} has run, but no row of it has metric {metric}"
-    return "no such rows at this tier"
-
-
-def _after_holm(finding: Finding, p: float) -> Finding:
-    """A decision that rests on a p value must survive its adjustment."""
-    decided = finding.verdict in (SUPPORTED, CONTRADICTED)
-    if decided and not math.isnan(p) and p >= ALPHA:
-        note = f"{finding.verdict} alone, not after Holm's correction"
-        return replace(finding, verdict=INCONCLUSIVE, note=_joined(finding.note, note))
-    return finding
-
-
-def _columns(finding: Finding) -> dict[str, Any]:
-    return {
-        "estimate": finding.estimate,
-        "ci_low": finding.low,
-        "ci_high": finding.high,
-        "p_value": finding.p,
-        "n": finding.n,
-        "verdict": finding.verdict,
-        "note": finding.note,
+def _rows(judged: Judged, registered: str) -> Iterable[dict[str, Any]]:
+    """The rows of claims.csv of a claim: its own, then its checks'."""
+    claim, decision = judged.claim, judged.decision
+    m = max(1, decision.m)
+    checks = [
+        _check_row(claim, one, found, judged.tier, m)
+        for one, found in zip(judged.evidence, judged.outcomes, strict=True)
+    ]
+    runs = sorted({run for one in judged.evidence for run in one.runs})
+    at = [row["check"] for row in checks].index(decision.deciding)
+    deciding = checks[at]
+    said = deciding["words"]  # of what does not compare, whatever the claim's verdict
+    if deciding["role"] != PRECONDITION:
+        said = _words(judged.evidence[at], judged.outcomes[at], decision.verdict)
+    shown = ("rule", "unit", "estimate", "ci_low", "ci_high", "n")
+    power_ = ("detects", "detects_holm", "seeds_needed")
+    yield {
+        **_stated(claim),
+        **{name: deciding[name] for name in (*shown, *power_)},
+        "check": "",
+        "kind": claim.kind,
+        "role": "",
+        "p_support": decision.support,
+        "p_refute": decision.refute,
+        "p_holm": decision.p_holm,
+        "verdict": decision.verdict,
+        "words": said,
+        "deciding": decision.deciding,
+        "registered": registered,
+        "tier": judged.tier if decision.verdict != NOT_RUN else "",
+        "runs": _counted(runs),
+        "note": joined(decision.note, deciding["note"]),
     }
+    yield from checks
 
 
-def _row(
-    study: str,
-    claim: Mapping[str, Any],
-    name: str,
-    found: Mapping[str, Any],
-    used: Sequence[Sample],
+def _check_row(
+    claim: Claim, evidence: Evidence, found: Outcome, tier: str, m: int
 ) -> dict[str, Any]:
-    """A row of claims.csv; `runs` lists the cells behind it as ``cell:runs``."""
-    counts: dict[str, int] = {}
-    for cell, runs in (pair for part in used for pair in part.cells):
-        counts[cell] = max(runs, counts.get(cell, 0))
+    check, verdict = evidence.check, check_verdict(evidence, found)
+    finding = check.kind == FINDING and not check.precondition
     return {
-        **dict.fromkeys(CLAIM_COLUMNS, math.nan),
-        "study": study,
-        "claim": name,
-        **{key: claim[key] for key in ("statement", "source", "by", "figure")},
-        **found,
-        "runs": _some([f"{cell}:{runs}" for cell, runs in counts.items()], "cells"),
-        "tier": " ".join(sorted({tier for part in used for tier in part.tiers})),
+        **_stated(claim),
+        "check": check.name,
+        "kind": check.kind,
+        "role": check.role,
+        "rule": describe(check),
+        "unit": "share of seeds" if check.statistic == "count" else evidence.of,
+        "estimate": found.estimate,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "n": found.n,
+        "p_support": found.support if finding and evidence.ran else math.nan,
+        "p_refute": found.refute if finding and evidence.ran else math.nan,
+        "p_holm": math.nan,
+        "verdict": verdict,
+        "words": _words(evidence, found, verdict),
+        "deciding": "",
+        "registered": "",
+        **_power(evidence, found, verdict, m),
+        "tier": tier if evidence.ran else "",
+        "runs": _counted(evidence.runs),
+        "note": joined(f"decides: {found.unit}" if found.unit else "", found.note),
     }
 
 
-def _some(names: Sequence[str], what: str) -> str:
-    more = f" +{len(names) - SHOWN} {what}" if len(names) > SHOWN else ""
-    return " ".join(names[:SHOWN]) + more
+def _stated(claim: Claim) -> dict[str, str]:
+    keys = ("statement", "source", "by", "figure")
+    return {"study": claim.study, "claim": claim.id, **{key: getattr(claim, key) for key in keys}}
 
 
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
+def _words(evidence: Evidence, found: Outcome, verdict: str) -> str:
+    check = evidence.check
+    if check.precondition:
+        off = f"{check.select['metric']} {found.estimate:.3g}"
+        said = {SUPPORTED: "comparable", CONTRADICTED: f"not comparable: {off}"}
+        return said.get(verdict, "")
+    if check.kind == FACT:
+        return {SUPPORTED: "holds", CONTRADICTED: "fails"}.get(verdict, "")
+    if check.statistic == "count":
+        return f"{found.note.partition(';')[0]}" if verdict != NOT_RUN else ""
+    return words(found, Border.of(check.rule), verdict)
+
+
+def _power(evidence: Evidence, found: Outcome, verdict: str, m: int) -> dict[str, float]:
+    """The smallest effects that the seeds and their spread would show, and the seeds that an open
+    finding would need; NaN where there is no spread to go by."""
+    names = ("detects", "detects_holm", "seeds_needed")
+    check, sd = evidence.check, power.spread(found)
+    if evidence.fact or check.kind == FACT or found.n < 2:
+        return dict.fromkeys(names, math.nan)
+    counted = check.statistic == "count"
+    seen = [math.nan, math.nan]
+    if sd > 0 and math.isfinite(sd) and not counted:
+        seen = [power.detectable(found.n, alpha) * sd for alpha in (ALPHA, ALPHA / m)]
+    seeds = math.nan
+    if verdict == INCONCLUSIVE:
+        border = combine.count_border(check.rule) if counted else Border.of(check.rule)
+        seeds = power.seeds_as_seen(found, border, counted, ALPHA / m) or math.inf
+    return dict(zip(names, (*seen, seeds), strict=True))
+
+
+def _registered(results: Results, judged: Judged, folder: Path) -> str:
+    """Whether the claim's rules stood before the runs that decide it; "" where none has run."""
+    runs = {
+        (run.rpartition(":")[0], int(run.rpartition(":")[2]))
+        for one in judged.evidence
+        if one.check.role != "beside"
+        for run in one.runs
+    }
+    if not runs:
+        return ""
+    claim = judged.claim
+    return registration.standing(results, claim.study, claim.id, runs, folder)
+
+
+def _counted(runs: Sequence[str]) -> str:
+    """Runs as ``cell:number``, the first few cells."""
+    counts: dict[str, int] = {}
+    for run in runs:
+        cell = run.rpartition(":")[0]
+        counts[cell] = counts.get(cell, 0) + 1
+    return some([f"{cell}:{many}" for cell, many in counts.items()], "cells")
 
 
 def _text(value: Any) -> str:

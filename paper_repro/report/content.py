@@ -7,7 +7,7 @@ visible as "not run".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
+from paper_repro.report import shown
+from paper_repro.report.shown import ABSENT, SYMBOLS, Row
 from paper_repro.results.frames import Results
 
 SHORT = 24  # characters that a cell keeps on one line
-ABSENT = "\N{EN DASH}"
-SYMBOLS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "not run": ABSENT}
+ROLES = {"decides": "", "precondition": " (precondition)", "beside": " (does not decide)"}
 RUN_COLUMNS = {
     "run_id": "run",
     "cell": "cell",
@@ -54,7 +55,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with its verdict, its checks, and the runs behind it."""
+    """A claim with its verdict, its checks, and the runs behind it; numbers are those of the check
+    that decides it (`shown`)."""
 
     id: str
     statement: str
@@ -63,9 +65,15 @@ class Claim:
     note: str
     verdict: str
     symbol: str
-    estimate: str  # of the claim, or of its first check where each has its own
-    measure: str  # name of that check
+    word: str  # the verdict in the words of its kind
+    badge: str
+    estimate: str
+    measure: str  # name of the check that decides
+    words: str
     n: str
+    registered: str
+    robustness: str
+    power: str
     tier: str
     figures: list[str]
     checks: Table
@@ -96,24 +104,27 @@ def _pipes(line: str) -> list[str]:
     return [entry.strip().replace(r"\|", "|") for entry in entries]
 
 
-def claims(results: Results, rows: DataFrame) -> list[Claim]:
-    """The claims of one study, in the order of its claims.csv `rows`, where the checks of a claim
-    (``B1.mean``) stand beside it."""
-    if rows.empty:
-        return []
-    return [
-        _claim(results, row, rows[rows["claim"].str.startswith(f"{row['claim']}.")])
-        for row in rows.to_dict("records")
-        if "." not in row["claim"]
-    ]
+def claims(results: Results, rows: DataFrame, other_rules: DataFrame) -> list[Claim]:
+    """The claims of one study, in the order of its claims.csv `rows`; `other_rules` are the lines
+    of tables/robustness.csv."""
+    records = rows.to_dict("records")
+    found = []
+    for row in records:
+        if row["check"] == "":
+            others = other_rules[other_rules["claim"] == row["claim"]]
+            verdicts = dict(zip(map(str, others["rule"]), map(str, others["verdict"]), strict=True))
+            found.append(_claim(results, row, shown.checks_of(row, records), verdicts))
+    return found
 
 
-def _claim(results: Results, row: Mapping[Any, Any], checks: DataFrame) -> Claim:
+def _claim(
+    results: Results, row: Row, checks: Sequence[Row], other_rules: Mapping[str, str]
+) -> Claim:
     cells, more = _cells(row["runs"])
-    leading = row if row["estimate"] or checks.empty else checks.iloc[0].to_dict()
     runs = results.runs[(results.runs["study"] == row["study"]) & results.runs["cell"].isin(cells)]
     runs = runs[runs["tier"].isin(row["tier"].split())] if row["tier"] else runs
     where = runs[["tier", "cell"]].drop_duplicates()
+    decider = shown.decider(row, checks)
     return Claim(
         id=row["claim"],
         statement=row["statement"],
@@ -122,14 +133,20 @@ def _claim(results: Results, row: Mapping[Any, Any], checks: DataFrame) -> Claim
         note=row["note"],
         verdict=row["verdict"],
         symbol=SYMBOLS.get(row["verdict"], ""),
-        estimate=estimate(leading),
-        measure=leading["claim"].partition(".")[2],
-        n=leading["n"],
+        word=shown.word(row),
+        badge=shown.badge(decider),
+        estimate=shown.estimate(row),
+        measure=row["deciding"] if row["verdict"] != "not run" else "",
+        words=shown.words(row, checks),
+        n=row["n"],
+        registered=row["registered"],
+        robustness=shown.robustness(row["verdict"], other_rules),
+        power=shown.power(decider),
         tier=row["tier"] or ABSENT,
         figures=row["figure"].split(),
         checks=_checks(checks),
         runs={
-            cell: list(zip(found["seed"], found["run_id"], strict=True))
+            str(cell): list(zip(found["seed"], found["run_id"], strict=True))
             for cell, found in runs.groupby("cell", sort=False)
         },
         more=more,
@@ -143,21 +160,6 @@ def _claim(results: Results, row: Mapping[Any, Any], checks: DataFrame) -> Claim
 def command(study: str, cell: str, tier: str) -> str:
     """What trains one cell alone, from the top of the repository."""
     return f"snakemake --cores all --config tier={tier} -- results/{tier}/runs/{study}/{cell}"
-
-
-def estimate(row: Mapping[Any, Any]) -> str:
-    """``-0.27 [-0.31, -0.23]``; the interval is left out where there is none."""
-    if not row["estimate"]:
-        return ABSENT
-    low, high = row["ci_low"], row["ci_high"]
-    interval = f" [{_short(low)}, {_short(high)}]" if low and high else ""
-    return _short(row["estimate"]) + interval
-
-
-def tally(found: list[Claim]) -> str:
-    """``12 supported, 1 contradicted, 1 not run``."""
-    counts = {verdict: sum(c.verdict == verdict for c in found) for verdict in SYMBOLS}
-    return ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
 
 
 def run_table(results: Results, study: str) -> Table:
@@ -202,21 +204,27 @@ def version_table(results: Results) -> Table:
     return table(found.reset_index())
 
 
-def _checks(checks: DataFrame) -> Table:
-    if checks.empty:
+def _checks(checks: Sequence[Row]) -> Table:
+    if not checks:
         return Table()
-    shown = DataFrame(
-        {
-            "check": checks["claim"].str.split(".", n=1).str[1],
-            "rule": checks["rule"],
-            "verdict": [f"{SYMBOLS.get(v, '')} {v}" for v in checks["verdict"]],
-            "estimate [95 % interval]": [estimate(row) for row in checks.to_dict("records")],
-            "p (Holm)": checks["p_holm"].map(_short),
-            "n": checks["n"],
-            "note": checks["note"],
-        }
-    )
-    return table(shown)
+    columns = {
+        "check": [row["check"] + ROLES.get(row["role"], "") for row in checks],
+        "rule": [row["rule"] for row in checks],
+        "verdict": [_verdict(row) for row in checks],
+        "estimate [95 % interval]": [shown.estimate(row) for row in checks],
+        "p for": [shown.short(row["p_support"]) for row in checks],
+        "p against": [shown.short(row["p_refute"]) for row in checks],
+        "n": [row["n"] for row in checks],
+        "kind": [row["kind"] for row in checks],
+        "note": [row["note"] for row in checks],
+    }
+    return table(DataFrame(columns))
+
+
+def _verdict(row: Row) -> str:
+    """``✓ supported: above 0``; of a fact ``✓ holds``."""
+    said = f"{SYMBOLS.get(row['verdict'], '')} {shown.word(row)}"
+    return f"{said}: {row['words']}" if row["words"] not in ("", shown.word(row)) else said
 
 
 def _cells(runs: str) -> tuple[list[str], str]:
@@ -227,10 +235,6 @@ def _cells(runs: str) -> tuple[list[str], str]:
 
 def _owner(by: str) -> str:
     return "a published claim" if by == "paper" else "our claim"
-
-
-def _short(number: str) -> str:
-    return f"{float(number):.3g}" if number else ""
 
 
 def _text(value: Any) -> str:

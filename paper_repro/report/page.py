@@ -18,16 +18,17 @@ from pandas import DataFrame
 from PIL import Image
 
 from paper_repro import atomic, grid
-from paper_repro.claims import judged
+from paper_repro.claims import judged, robustness
 from paper_repro.drawing.draw import CAPTIONS, MANIFEST, captions_of, manifest_of
 from paper_repro.errors import UserError
 from paper_repro.registry import STUDIES, drawing
-from paper_repro.report import content
-from paper_repro.results import overwriting
+from paper_repro.report import content, shown
+from paper_repro.results import csvfile, overwriting
 from paper_repro.results.frames import Results, load
 from paper_repro.schemas import read_yaml
 
 WIDTH = 825  # pixels on the page of a figure as wide as the text column
+ROBUSTNESS = "robustness.csv"
 
 
 def build(root: Path, figures: Path, out: Path) -> None:
@@ -49,24 +50,41 @@ def build(root: Path, figures: Path, out: Path) -> None:
     verdicts = judged.read(root / "claims.csv", dict.fromkeys(results.cells["study"]))
     hashes = _hashes(figures / MANIFEST)
     names = grid.study_names()
-    costs = content.cost_table(results)
+    others = _other_rules(root / "tables" / ROBUSTNESS)
+    judged_claims = verdicts[verdicts["check"] == ""].to_dict("records")
     page = _template().render(
         tier=root.name,
         summary=_summary(results, names),
-        studies=[_study(results, study, verdicts, figures / study, hashes) for study in names],
-        costs=costs,
+        registration=shown.registration(judged_claims),
+        studies=[
+            _study(results, study, verdicts, others, figures / study, hashes) for study in names
+        ],
+        costs=content.cost_table(results),
         fingerprints=content.fingerprint_table(results),
         versions=content.version_table(results),
     )
     atomic.write_text(out, page)
 
 
+def _other_rules(path: Path) -> DataFrame:
+    """The verdicts under other rules; without rows where nobody has asked for them."""
+    if not path.is_file():
+        return DataFrame(columns=robustness.COLUMNS)
+    head, *rows = csvfile.read(path, robustness.COLUMNS)
+    return DataFrame(rows, columns=list(head), dtype=str)
+
+
 def _study(
-    results: Results, study: str, verdicts: DataFrame, figures: Path, hashes: Mapping[str, str]
+    results: Results,
+    study: str,
+    verdicts: DataFrame,
+    others: DataFrame,
+    figures: Path,
+    hashes: Mapping[str, str],
 ) -> dict[str, Any]:
     """One study as the template wants it."""
-    rows = verdicts[verdicts["study"] == study] if len(verdicts) else verdicts
-    found = content.claims(results, rows)
+    rows = verdicts[verdicts["study"] == study]
+    found = content.claims(results, rows, others[others["study"] == study])
     captions = captions_of(figures)
     about = read_yaml(STUDIES / study / "grid.yaml")
     title = about["title"]
@@ -77,7 +95,7 @@ def _study(
         "title": title.split(":")[0].split(" (")[0],
         "long_title": title,
         "claims": found,
-        "tally": content.tally(found),
+        "tally": shown.tally(row for row in rows.to_dict("records") if not row["check"]),
         "drawn": captions.keys(),
         "figures": [_figure(figures, name, text, hashes) for name, text in captions.items()],
         "tables": _tables(results.root / "tables", study),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from paper_repro import atomic, grid, registry
 from paper_repro.errors import UserError, unknown
+from paper_repro.report import shown
+from paper_repro.report.shown import Row
 from paper_repro.results.files import RANK
 from paper_repro.schemas import read_yaml
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
-COLUMNS = ("study", "claim", "statement", "by", "verdict", "tier", "note")
-MARKS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?", "not run": "·"}
+COLUMNS = (
+    *("study", "claim", "check", "statement", "by", "kind", "unit", "estimate", "ci_low"),
+    *("ci_high", "n", "verdict", "words", "deciding", "registered", "tier", "note"),
+)
+MARKS = {**shown.SYMBOLS, "not run": "·"}
 
 
 def update(readme: Path, claims: Path) -> None:
@@ -32,9 +38,9 @@ def update(readme: Path, claims: Path) -> None:
 
 
 def block(claims: Path) -> str:
-    """The verdicts as a Markdown table a study, one row a claim; its checks are left to the
-    report. UserError if `claims` is not there or holds no verdicts, or others than those of all
-    claims of all studies on rows that are published."""
+    """The verdicts as a Markdown table a study, one row a claim with the check that decides it;
+    the others are left to the report. UserError if `claims` is not there or holds no verdicts, or
+    others than those of all claims of all studies on rows that are published."""
     if not claims.is_file():
         raise UserError(f"{claims}: not there; judge the claims first (snakemake does)")
     try:
@@ -47,10 +53,12 @@ def block(claims: Path) -> str:
         )
     for i, (verdict, tier) in enumerate(zip(rows["verdict"], rows["tier"], strict=True), 2):
         _check_row(f"{claims}, line {i}", verdict, tier)
-    rows = rows[~rows["claim"].str.contains(".", regex=False)]
-    _check_whole(rows, claims)
-    studies = rows.groupby("study", sort=False)
-    return "\n".join(_section(str(study), group) for study, group in studies)
+    records = rows.to_dict("records")
+    whole = [row for row in records if not row["check"]]
+    _check_whole(whole, claims)
+    studies = dict.fromkeys(row["study"] for row in whole)
+    sections = [_section(study, [r for r in records if r["study"] == study]) for study in studies]
+    return "\n".join([shown.registration(whole), "", *sections])
 
 
 def _check_row(where: str, verdict: str, tier: str) -> None:
@@ -63,9 +71,9 @@ def _check_row(where: str, verdict: str, tier: str) -> None:
             raise UserError(f"{where}: a verdict at tier {word!r}; {' and '.join(RANK)} count")
 
 
-def _check_whole(rows: pd.DataFrame, claims: Path) -> None:
+def _check_whole(rows: Sequence[Row], claims: Path) -> None:
     """UserError unless each claim of each study has one row."""
-    found = list(zip(rows["study"], rows["claim"], strict=True))
+    found = [(row["study"], row["claim"]) for row in rows]
     stated = [
         (study, claim["id"])
         for study in grid.study_names()
@@ -79,20 +87,21 @@ def _check_whole(rows: pd.DataFrame, claims: Path) -> None:
             raise UserError(f"{claims}: claim {'/'.join(key)} {fault}; judge the claims again")
 
 
-def _section(study: str, rows: pd.DataFrame) -> str:
-    counts = rows["verdict"].value_counts()
-    tally = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS if verdict in counts)
+def _section(study: str, rows: Sequence[Row]) -> str:
+    tally = shown.tally(row for row in rows if not row["check"])
     head = f"<details><summary><code>{study}</code>: {tally}</summary>"
     return f"{head}\n\n{_table(rows)}\n\n</details>"
 
 
-def _table(rows: pd.DataFrame) -> str:
-    lines = ["| | claim | by | verdict | tier |", "| --- | --- | --- | --- | --- |"]
-    for row in rows.to_dict("records"):
-        verdict = f"{MARKS[row['verdict']]} {row['verdict']}"
-        if row["verdict"] == "inconclusive" and row["note"]:
-            verdict += f" ({row['note']})"
+def _table(rows: Sequence[Row]) -> str:
+    lines = ["| | claim | by | verdict | decided by | rule fixed | tier |", f"|{' --- |' * 7}"]
+    for row in (row for row in rows if not row["check"]):
+        checks = shown.checks_of(row, rows)
+        verdict = f"{MARKS[row['verdict']]} {shown.word(row)}"
+        if said := shown.badge(shown.decider(row, checks)):
+            verdict += f", *{said}*"
         owner = "the paper" if row["by"] == "paper" else "us"
-        cells = [row["claim"], row["statement"], owner, verdict, row["tier"]]
+        cells = [row["claim"], row["statement"], owner, verdict, shown.decided(row, checks)]
+        cells += [row["registered"], row["tier"]]
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from typing import Any
 from paper_repro import record
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
-from paper_repro.results import csvfile, measured, overwriting, sound
+from paper_repro.results import csvfile, measured, overwriting, registrations, sound
 from paper_repro.results.csvfile import Readable, Record
 from paper_repro.results.files import COLUMNS, MISSING, RunKey, Tables, arrays_of, csv_text
 from paper_repro.results.keeping import write_csv
@@ -48,12 +48,14 @@ def collect(cells: Sequence[Cell], runs_root: Path, out: Path, tier: str) -> Non
             tables["metrics"] += final
             tables["curves"] += curves
             tables["runs"].append(_run_row(run))
+            tables["registrations"] += registrations.lines(run.record.get("registered", {}))
             if record.ARRAYS in run.files:
                 arrays[cell.study, cell.id, str(run.seed)] = run.folder / record.ARRAYS
         params = json.dumps(dict(cell.params), sort_keys=True)
         address = (cell.study, cell.experiment, cell.id, cell.tier)
         tables["cells"].append((*address, cell.task, params))
         tables["costs"] += [(*address, *cost) for cost in _costs(runs)]
+    tables["registrations"] = registrations.used(tables)
     sound.check(tables, out)
     write_results(tables, arrays, out)
 
@@ -76,6 +78,7 @@ def merge(roots: Sequence[Path], out: Path) -> None:
         for table, records in found.items():
             tables[table] += records
         arrays |= arrays_of(root, found)
+    tables["registrations"] = registrations.used(tables)
     owners = overwriting.owners_of(tables)
     overwriting.check_tiers(owners, *roots)
     overwriting.check_folder(out, owners, roots)
@@ -99,9 +102,9 @@ def concatenate(files: Sequence[Path], out: Path) -> None:
             raise UserError(f"{path}: its columns differ from those of {files[0]}")
         columns = head
         for line, row in enumerate(rest, start=2):
-            key = row[:2] if columns[:2] == ("study", "claim") else row
+            key = row[:3] if columns[:3] == ("study", "claim", "check") else row
             if key in places:
-                what = " ".join(key) if len(key) < len(row) else "the line"
+                what = " ".join(filter(None, key)) if len(key) < len(row) else "the line"
                 raise UserError(f"{path}, line {line}: {what} is in {places[key]} too")
             places[key] = f"{path}, line {line},"
         records += rest
@@ -198,6 +201,7 @@ def _run_row(run: _Run) -> Record:
             "seconds": _seconds(record) if record else "",
             "fingerprint": str(found["fingerprint"])[:SHORT],
             "status": run.status,
+            "registered": registrations.digest(record.get("registered", {})),
         },
     )
 

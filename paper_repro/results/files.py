@@ -40,12 +40,13 @@ COLUMNS: dict[str, Record] = {
     "runs": (
         *("run_id", "study", "experiment", "cell", "seed", "tier", "device", "device_name"),
         *("steps", "seconds", "steps_per_second", "torch", "python", "fingerprint", "commit"),
-        *("status", "started", "finished"),
+        *("status", "started", "finished", "registered"),
     ),
     "costs": (
         *("study", "experiment", "cell", "tier", "device", "device_name", "runs", "seconds"),
         *("steps_per_second", "peak_memory_mib", "flops"),
     ),
+    "registrations": ("digest", "study", "claim", "hash"),
 }
 NAMES = {
     "metrics": "metrics.csv",
@@ -53,6 +54,7 @@ NAMES = {
     "cells": "cells.csv",
     "runs": "runs.csv",
     "costs": "costs.csv",
+    "registrations": "registrations.csv",
 }
 ARRAYS = "arrays"
 STUDIES = "studies"
@@ -103,7 +105,7 @@ def array_path(root: Path, key: RunKey) -> Path:
 
 
 def read_tables(root: Readable) -> Tables:
-    """The five tables of a folder as text, line n of a file as entry n - 2.
+    """The six tables of a folder as text, line n of a file as entry n - 2.
 
     UserError where a file is missing, foreign or not as it was written; what its rows say is
     checked by `sound`.
@@ -113,10 +115,15 @@ def read_tables(root: Readable) -> Tables:
 
 
 def require(root: Readable) -> None:
-    """UserError if one of the five tables is not there."""
-    for name in NAMES.values():
-        if not (root / name).is_file():
-            raise UserError(f"{root / name}: not there; collect the runs first (snakemake does)")
+    """UserError if one of the six tables is not there."""
+    lost = [name for name in NAMES.values() if not (root / name).is_file()]
+    if lost == [NAMES["registrations"]]:
+        raise UserError(
+            f"{root / lost[0]}: not there, as in rows of an older version; collect the runs again "
+            "(snakemake does), and export them again if they come from elsewhere"
+        )
+    if lost:
+        raise UserError(f"{root / lost[0]}: not there; collect the runs first (snakemake does)")
 
 
 def csv_text(columns: Sequence[str], records: Iterable[Sequence[str]]) -> str:
@@ -129,7 +136,7 @@ def csv_text(columns: Sequence[str], records: Iterable[Sequence[str]]) -> str:
 
 
 def write_table(records: list[Record], table: str, root: Path) -> None:
-    """Write one of the five tables under `root`, creating it."""
+    """Write one of the six tables under `root`, creating it."""
     raw = csv_text(COLUMNS[table], records).encode()
     if NAMES[table].endswith(".gz"):
         raw = gzip.compress(raw, compresslevel=9, mtime=0)

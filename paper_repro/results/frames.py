@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -50,7 +50,8 @@ class Results:
     """The rows of one results folder (results/<tier>).
 
     `metrics` holds final rows, `curves` thinned training curves, with the same columns; `runs` one
-    row per run, `costs` and `cells` one per cell. Texts are never NaN: what is absent is "".
+    row per run, `costs` and `cells` one per cell, `registrations` one per claim of every digest
+    that `runs` names. Texts are never NaN: what is absent is "".
     """
 
     root: Path
@@ -59,8 +60,9 @@ class Results:
     cells: pd.DataFrame
     runs: pd.DataFrame
     costs: pd.DataFrame
-    choices: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)  # by `selection`
+    registrations: pd.DataFrame
     answers: dict[Any, pd.DataFrame] = field(default_factory=dict, init=False)
+    memory: dict[str, Any] = field(default_factory=dict, init=False)  # of what is made of the rows
 
     @_remembered
     def frame(
@@ -120,6 +122,38 @@ class Results:
         found = runs[wanted & (runs["status"] != FINISHED)].reset_index(drop=True)
         return self._join(study, found)
 
+    def parameters(self, study: str, cell: str) -> dict[str, Any]:
+        """The parameters of a cell."""
+        return self._params.get((study, cell), {})
+
+    @_remembered
+    def settings(self, study: str, experiment: str) -> pd.DataFrame:
+        """The planned cells of an experiment, one row each, with their parameters as columns."""
+        cells = self.cells
+        wanted = (cells["study"] == study) & (cells["experiment"] == experiment)
+        return self._join(study, cells[wanted].reset_index(drop=True))
+
+    def coordinates(self, study: str, experiment: str, metric: str) -> frozenset[str]:
+        """The coordinates that any row of a metric bears or, of one without rows, any row."""
+        key = repr(("coordinates", study, experiment, metric))
+        if key not in self.memory:
+            rows = pd.concat(
+                [f[["study", "experiment", "metric", "at"]] for f in (self.metrics, self.curves)]
+            )
+            rows = rows[(rows["study"] == study) & (rows["experiment"] == experiment)]
+            of_metric = rows[rows["metric"] == metric]
+            places = (of_metric if len(of_metric) else rows)["at"].unique()
+            self.memory[key] = frozenset(name for at in places for name in _coordinates(at))
+        found: frozenset[str] = self.memory[key]
+        return found
+
+    def at(self, tier: str) -> Results:
+        """The rows of one tier."""
+        frames = {name: getattr(self, name) for name in NAMES if "tier" in COLUMNS[name]}
+        if all((frame["tier"] == tier).all() for frame in frames.values()):
+            return self
+        return replace(self, **{n: f[f["tier"] == tier] for n, f in frames.items()})
+
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
         places = (array_path(part, (study, cell, str(seed))) for part in parts(self.root))
@@ -167,7 +201,9 @@ def load(root: Path) -> Results:
 
 def _joined(root: Path, table: str) -> pd.DataFrame:
     frames = [_read(part / NAMES[table], COLUMNS[table]) for part in parts(root)]
-    return pd.concat(frames, ignore_index=True)
+    joined = pd.concat(frames, ignore_index=True)
+    # Every study's folder lists what its runs carry, and two may carry the same.
+    return joined.drop_duplicates(ignore_index=True) if table == "registrations" else joined
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:

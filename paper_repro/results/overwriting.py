@@ -69,7 +69,7 @@ def check_csv(out: Path, columns: Record, inputs: Iterable[Path] = ()) -> None:
 
 def _owners_in(folder: Path) -> set[Owner]:
     """Whose rows lie in a folder, by the first of its tables; none where it has no table."""
-    for name in sorted(NAMES.values()):
+    for name in sorted(NAMES[table] for table in COLUMNS if "tier" in COLUMNS[table]):
         path = folder / name
         try:
             head, *rows = csvfile.parse(path.read_bytes(), path)

@@ -14,7 +14,6 @@ from typing import Any
 from paper_repro.errors import UserError, quoted
 
 MOST = 200  # points of a training curve, as in `training.loop`
-PARTS = ("before", "after")  # of a curve, see `crossing`
 Cell = Mapping[str, list[Any]]  # settings with all their values, see `row_names`
 
 
@@ -31,8 +30,8 @@ def check_range(column: str, wanted: Any, where: str) -> None:
         if column == "step":
             if not (number(one) and one >= 0 and one == int(one)):
                 raise UserError(f"{where}: {quoted(one)} is no number of steps")
-        elif not (one in PARTS and not ends) and not (number(one) and 0 <= one <= 1):
-            raise UserError(f"{where}: {quoted(one)} is not within 0 and 1, before or after")
+        elif not (number(one) and 0 <= one <= 1):
+            raise UserError(f"{where}: {quoted(one)} is not within 0 and 1")
 
 
 def check(cells: Iterable[Cell], filters: Mapping[str, Any], span: bool, where: str) -> None:
@@ -45,7 +44,7 @@ def check(cells: Iterable[Cell], filters: Mapping[str, Any], span: bool, where: 
     for column in ("progress", "step") if cells else ():
         wanted = filters.get(column, [])
         for one in wanted if isinstance(wanted, list) else [wanted]:
-            if one in PARTS or (column == "progress" and isinstance(one, Mapping)):
+            if column == "progress" and isinstance(one, Mapping):
                 continue  # a stretch of a curve, which has some point
             if not any(_has(cell, column, one, kind, logged) for cell in cells):
                 shown = one if number(one) else " and ".join(f"{k} {v}" for k, v in one.items())

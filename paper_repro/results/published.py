@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from paper_repro.errors import UserError
-from paper_repro.results import archive, csvfile, plausible, sound, staged, sums
+from paper_repro.results import archive, csvfile, plausible, registrations, sound, staged, sums
 from paper_repro.results.csvfile import Readable, Record
 from paper_repro.results.files import (
     COLUMNS,
@@ -114,7 +114,7 @@ def import_results(source: Path, published: Path) -> list[str]:
                     cells[key], done = merge_cell(cells.get(key), cell)
                     report += [f"{'/'.join(key)}: {done}"] if done else []
             _check_settings(cells, source)
-            part = _part(cells)
+            part = _part(cells, known["registrations"] + tables["registrations"])
             if part[0] != known:
                 content[f"{STUDIES}/{study}"] = part
         if content:
@@ -230,9 +230,10 @@ def _cells(tables: Tables, root: Readable) -> dict[tuple[str, str], _Cell]:
     return cells
 
 
-def _part(cells: dict[tuple[str, str], _Cell]) -> staged.Part:
-    """The tables and arrays of these cells."""
+def _part(cells: dict[tuple[str, str], _Cell], registered: list[Record]) -> staged.Part:
+    """The tables and arrays of these cells; the lines `registered` have what their runs carry."""
     tables: Tables = {table: [] for table in COLUMNS}
+    tables["registrations"] = registered
     arrays: dict[RunKey, Readable] = {}
     for cell in sorted(cells.values(), key=lambda cell: cell.address[:3]):
         tables["cells"].append(cell.address)
@@ -244,6 +245,7 @@ def _part(cells: dict[tuple[str, str], _Cell]) -> staged.Part:
                 tables[table] += run.rows[table]
             if run.arrays is not None and (seed == first or not _pictures(run.arrays)):
                 arrays[*_key("cells", cell.address), seed] = run.arrays
+    tables["registrations"] = registrations.used(tables)
     return tables, arrays
 
 

@@ -40,13 +40,13 @@ class Experiment:
         defaults = {name: rule["default"] for name, rule in rules.items() if "default" in rule}
         self.settings: dict[str, list[Any]] = {}
         self.listed: list[Any] = []  # entries of lists, at which a run may measure
-        self.seeds, self.tiers = 0, list[str]()
+        self.seeds, self.tiers = set[int](), list[str]()
         self._add(defaults)  # of what all tiers override: runs too long for any of them
         for tier in grid.TIERS:
             if (scale := grid.at_tier(written, tier)) is None:
                 continue
             fixed, axes, seeds = scale
-            self.seeds = max(self.seeds, seeds)
+            self.seeds |= {*seeds}
             self.tiers.append(tier)
             always = set[str]()
             for axis, values in axes.items():
@@ -157,7 +157,7 @@ class Experiment:
             case "tier":
                 return self.tiers
             case "seed":
-                return list(range(self.seeds))
+                return sorted(self.seeds)
             case "cell":
                 return self.cells
         return None

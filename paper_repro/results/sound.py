@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro.errors import UserError, unknown
-from paper_repro.results import staged, sums
+from paper_repro.results import registrations, staged, sums
 from paper_repro.results.csvfile import Readable, Record
 from paper_repro.results.files import (
     COLUMNS,
@@ -36,7 +36,7 @@ AMOUNT = re.compile(r"[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?")
 ORIGIN = ("experiment", "tier", "run_id", "device", "torch", "fingerprint")  # as in runs.csv
 MADE = (  # what a missing run has not
     *("device", "device_name", "steps", "seconds", "steps_per_second", "torch", "python"),
-    *("fingerprint", "commit", "started", "finished"),
+    *("fingerprint", "commit", "started", "finished", "registered"),
 )
 DEVICE_OF = itemgetter(*map(COLUMNS["runs"].index, ("study", "cell", "status", "device_name")))
 SETTINGS = ("dataset", "model", "objective", "steps")  # as among the params in cells.csv
@@ -56,6 +56,7 @@ def read(root: Path, owner: str = "") -> Tables:
                 _refuse(part, "cells")(i, f"a cell of {study!r} in the folder of {home!r}")
         for table, records in tables.items():
             joined[table] += records
+    joined["registrations"] = registrations.used(joined)
     return joined
 
 
@@ -89,6 +90,7 @@ def check(tables: Tables, root: Readable) -> None:
             devices.setdefault((study, cell), set()).add(device)
     _costs(tables["costs"], cells, devices, _refuse(root, "costs"))
     _all_there(cells, tables, "costs", root)
+    registrations.check(tables, {t: _refuse(root, t) for t in ("runs", "registrations")})
     said = [_measured(tables[t], t, runs, _refuse(root, t)) for t in ("metrics", "curves")]
     for i, (run, (ended, *_)) in enumerate(runs.items()):
         if not (found := said[0].get(run, set()) | said[1].get(run, set())):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from paper_repro import atomic
+from paper_repro.record import Registered
 from paper_repro.training import optimizers
 from paper_repro.training.problem import Problem
 
@@ -30,8 +31,8 @@ class Snapshot:
 
     slots: the optimiser's memory, slot -> parameter -> tensor. sums [1 + logs], float64: loss and
     logs added up since the last record. rows: the fields of metrics.csv so far. found: parts of the
-    evaluation at this step (`Memory`). Seconds count this run's share of the wall time, over all
-    resumptions.
+    evaluation at this step (`Memory`). registered: `record.Registered`, as taken at step 0. Seconds
+    count this run's share of the wall time, over all resumptions.
     """
 
     params: dict[str, Tensor]
@@ -46,6 +47,7 @@ class Snapshot:
     seconds: float = 0.0
     evaluation_seconds: float = 0.0
     found: dict[str, Any] = field(default_factory=dict)
+    registered: Registered = field(default_factory=dict)  # absent from older files
 
 
 def fresh(problem: Problem, started: str = "") -> Snapshot:

@@ -32,14 +32,14 @@ def source_hash(sources: Iterable[Path]) -> str:
 
 @cache  # the cells of a job share most of their files
 def _code_hash(source: bytes) -> str:
-    return hashlib.sha256(repr(_said(ast.parse(source))).encode()).hexdigest()
+    return hashlib.sha256(repr(said(ast.parse(source))).encode()).hexdigest()
 
 
-def _said(node: Any) -> Any:
+def said(node: Any) -> Any:
     """A syntax tree as nested lists, without what is empty: Pythons differ in which empty fields a
     node has, and Python 3.12 in ending some formatted strings with an empty part."""
     if isinstance(node, list):
-        return [_said(part) for part in node]
+        return [said(part) for part in node]
     if not isinstance(node, ast.AST):
         return node
     fields = {
@@ -51,7 +51,7 @@ def _said(node: Any) -> Any:
         fields["body"] = node.body[1:]
     if isinstance(node, ast.JoinedStr):
         fields["values"] = [v for v in node.values if getattr(v, "value", None) != ""]
-    return [type(node).__name__, *((name, _said(value)) for name, value in sorted(fields.items()))]
+    return [type(node).__name__, *((name, said(value)) for name, value in sorted(fields.items()))]
 
 
 def run_key(cell: Cell, seed: int, sources: str, fingerprint: str, device: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from paper_repro import atomic, record, registry, run_inputs
 from paper_repro.cell import Cell
 from paper_repro.errors import UserError
+from paper_repro.record import Registered
 from paper_repro.training import checkpoint, loop, provenance
 from paper_repro.training.checkpoint import Snapshot
 from paper_repro.training.identity import run_id, run_key, source_hash
@@ -42,6 +43,7 @@ class Job:
     sources: str
     report: Callable[[str], None]
     checkpoint_seconds: float
+    register: Callable[[], Registered]
 
 
 @dataclass
@@ -55,6 +57,7 @@ class Run:
     entry: Entry
     progress: Progress
     started: str
+    registered: Registered = field(default_factory=dict)
 
 
 def train_cell(
@@ -70,6 +73,7 @@ def train_cell(
     build: Build | None = None,
     together: bool | None = None,
     checkpoint_seconds: float = 30.0,
+    register: Callable[[], Registered] = dict,
 ) -> None:
     """Train all seeds of a cell, leaving ``out/seed<k>/{run.json, metrics.csv[, arrays.npz]}``.
 
@@ -78,6 +82,8 @@ def train_cell(
     hand a number to this one. `device` is "cpu", "cuda" or "auto"; `sources` are the files
     whose content is part of a run's identity; `log` also receives the progress lines. `build`
     replaces the task's own; `together` forces training the seeds as a bundle, or one by one.
+    `register` says what is fixed before the runs; it is asked when step 0 of one starts, and never
+    again for that run, however often it is resumed or taken from the store.
     SystemExit (143, 130, 129) after SIGTERM, SIGINT, SIGHUP; UserError for what the user can mend.
     """
     device = provenance.prepare(device, threads)
@@ -93,6 +99,7 @@ def train_cell(
         source_hash(sources),
         reporter(log),
         checkpoint_seconds,
+        register,
     )
     atomic.folder(job.out)  # refused before anything trains; the store is when it is locked
     together = device == "cuda" if together is None else together
@@ -156,16 +163,17 @@ def _steps(job: Job) -> int:
 
 
 def _resume(job: Job, run: Run) -> Snapshot:
-    """The run's checkpoint, or its beginning."""
+    """The run's checkpoint, or its beginning; the run is told what was registered at its step 0."""
     path = run.entry.checkpoint
-    if not path.is_file():
-        return checkpoint.fresh(run.problem, run.started)
-    snapshot = checkpoint.load(path, job.device)
-    if snapshot is None:
+    snapshot = checkpoint.load(path, job.device) if path.is_file() else None
+    if snapshot is not None:
+        run.progress.say(f"resumed at step {snapshot.step}/{_steps(job)}")
+        run.registered = snapshot.registered
+        return snapshot
+    if path.is_file():
         run.progress.say(f"{path} is damaged; starting over")
-        return checkpoint.fresh(run.problem, run.started)
-    run.progress.say(f"resumed at step {snapshot.step}/{_steps(job)}")
-    return snapshot
+    run.registered = job.register()
+    return checkpoint.fresh(run.problem, run.started)
 
 
 def _train(job: Job, members: list[tuple[Run, Snapshot]], together: bool) -> list[Snapshot]:
@@ -175,7 +183,8 @@ def _train(job: Job, members: list[tuple[Run, Snapshot]], together: bool) -> lis
 
     def save(snapshots: list[Snapshot]) -> None:
         for run, snapshot in zip(runs, snapshots, strict=True):
-            checkpoint.save(run.entry.checkpoint, snapshot)
+            # The loop knows nothing of it: what a run is judged by changes no number.
+            checkpoint.save(run.entry.checkpoint, replace(snapshot, registered=run.registered))
 
     return loop.train(
         [run.problem for run in runs],
@@ -220,6 +229,7 @@ def _finish(job: Job, run: Run, snapshot: Snapshot, together: int) -> None:
         "flops": (flops or 0) * snapshot.step,
         "started": snapshot.started,
         "finished": provenance.now(),
+        "registered": run.registered,
     }
     run.entry.finish(snapshot.rows, arrays, said)
     run.progress.end(snapshot.status, seconds, snapshot.evaluation_seconds)

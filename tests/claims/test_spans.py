@@ -7,47 +7,41 @@ import math
 import numpy as np
 import pytest
 
-from paper_repro.claims.checks import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.claims.borders import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 from paper_repro.claims.curve_summaries import reduced
-from paper_repro.claims.names import read as load_claims
-from paper_repro.claims.verdicts import evaluate
-from paper_repro.errors import UserError
 from paper_repro.rows import Row
-from tests.results.made_runs import cell, claims, results
+from tests.results.made_runs import cell, curve, results, verdict, without
 
 EARLY = {
     "name": "check",
+    "kind": "finding",
     "select": {"experiment": "fit", "metric": "grad", "estimator": "fixed"}
     | {"progress": {"max": 0.1}},
     "versus": {"estimator": "learned"},
-    "pairing": "ratio",
+    "pairing": "log_ratio",
     "span": "mean",
-    "statistic": "every",
-    "rule": {"above": 10},
+    "statistic": "mean",
+    "rule": {"above": math.log(10)},
 }
 RISING = {
     "name": "check",
+    "kind": "finding",
     "select": {"experiment": "fit", "metric": "grad", "estimator": "learned"}
     | {"progress": {"max": 0.5}},
     "span": "spearman",
-    "statistic": "every",
+    "statistic": "mean",
     "rule": {"above": 0.8},
 }
 
 
-def curve(values, every):
-    """Points every so many of 100 steps, the last at the end."""
-    steps = [min(every * (i + 1), 100) for i in range(len(values))]
-    return [Row("grad", v, "1", step=s, kind="curve") for v, s in zip(values, steps, strict=True)]
-
-
 def runs(tmp_path, values, every=5, seeds=3):
     """Runs whose curves are ``values[estimator](seed)``."""
-    cells = [cell("fit", estimator=name, seeds=seeds) for name in values]
+    points = -(-100 // every)
+    cells = [cell("fit", estimator=name, seeds=seeds, curve_points=points) for name in values]
 
     def make(one, seed):
         found = values[one.params["estimator"]](seed)
-        return found if found in (None, "diverged") else curve(found, every)
+        return found if found in (None, "diverged") else curve("grad", found, every)
 
     return results(tmp_path, cells, make)
 
@@ -60,8 +54,7 @@ def number(tmp_path, values, stretch, span="mean", every=5):
 
 
 def judged(tmp_path, values, check, **options):
-    found = runs(tmp_path, values, **options)
-    return evaluate(found, "made", claims(tmp_path / "study", check)).iloc[0]
+    return verdict(runs(tmp_path, values, **options), tmp_path, check)
 
 
 UP = [float(i) for i in range(1, 21)]  # the mean of steps 5 (i - 1) to 5 i is i
@@ -124,45 +117,114 @@ def fixed(seed):
     return [30.0 + seed] * 20
 
 
+def uneven(seed):
+    """Rises, but for two points that the seed swaps."""
+    values = learned(seed)
+    values[seed + 1], values[seed + 3] = values[seed + 3], values[seed + 1]
+    values[5] += seed
+    return values
+
+
+@pytest.mark.parametrize(
+    ("span", "stretch", "value"),
+    [("lowest", {"max": 0.5}, 1.0), ("highest", {"min": 0.5}, 20.0), ("highest", {"max": 0.2}, 4.0)]
+)  # fmt: skip
+def test_extremes_are_those_of_the_stretch(tmp_path, span, stretch, value):
+    assert number(tmp_path, UP, stretch, span) == value
+
+
 def test_means_of_a_stretch_are_paired_and_a_swapped_pair_is_contradicted(tmp_path):
     right = judged(tmp_path / "right", {"fixed": fixed, "learned": learned}, EARLY)
     assert right["verdict"] == SUPPORTED
-    assert right["estimate"] == pytest.approx(32 / 1.7)
-    assert right["rule"] == (
-        "mean grad at progress <= 0.1 of estimator fixed over that of estimator learned: "
-        "every value > 10"
+    ratios = [(30 + s) / (1.5 + 0.1 * s) for s in range(3)]
+    assert right["estimate"] == pytest.approx(np.mean(np.log(ratios)))
+    assert right["rule"].startswith(
+        "log of mean grad at progress <= 0.1 of estimator fixed over that of estimator learned: "
+        "mean > 2.30"
     )
     swapped = judged(tmp_path / "swapped", {"fixed": learned, "learned": fixed}, EARLY)
     assert swapped["verdict"] == CONTRADICTED
 
 
 def test_a_curve_that_rises_in_its_stretch_supports_and_a_falling_one_contradicts(tmp_path):
-    found = judged(tmp_path / "up", {"learned": learned}, RISING)
+    found = judged(tmp_path / "up", {"learned": uneven}, RISING)
     assert (found["verdict"], found["n"]) == (SUPPORTED, 3)
-    assert found["estimate"] == pytest.approx(1.0)
+    assert 0.8 < found["estimate"] < 1
     assert "rank correlation of grad with the step at progress <= 0.5" in found["rule"]
-    down = judged(tmp_path / "down", {"learned": lambda s: learned(s)[::-1]}, RISING)
+    down = judged(tmp_path / "down", {"learned": lambda s: [-v for v in uneven(s)]}, RISING)
     assert down["verdict"] == CONTRADICTED
-    assert down["estimate"] == pytest.approx(-1.0)
+    assert down["estimate"] == pytest.approx(-found["estimate"])
 
 
 @pytest.mark.parametrize("broken", [None, "diverged", [math.nan] * 20, [1.0] * 20])
 def test_a_run_without_such_a_number_is_a_gap(tmp_path, broken):
-    values = {"learned": lambda s: broken if s == 1 else learned(s)}
-    assert judged(tmp_path / "one", values, RISING)["verdict"] == INCONCLUSIVE
-    values = {"learned": lambda _: broken}
-    assert judged(tmp_path / "all", values, RISING)["verdict"] == NOT_RUN
+    values = {"learned": lambda s: broken if s == 1 else uneven(s)}
+    row = judged(tmp_path / "one", values, RISING)
+    assert (row["verdict"], row["n"]) == (INCONCLUSIVE, 2)
+    assert "fit-learned:1" in row["note"]
+    row = judged(tmp_path / "all", {"learned": lambda _: broken}, RISING)
+    assert row["verdict"] not in (SUPPORTED, CONTRADICTED)
+    assert row["n"] == 0
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"span": "median"}, "'median' is not one of mean, spearman"),
-        ({"select": {**RISING["select"], "progress": 0.5}}, "span needs progress as"),
-        ({"select": {**RISING["select"], "kind": "final"}}, "no final rows"),
-    ],
-)
-def test_mistakes_about_a_span_are_named(tmp_path, change, message):
-    folder = claims(tmp_path / "study", {**RISING, **change})
-    with pytest.raises(UserError, match=message):
-        load_claims(folder / "claims.yaml", "made")
+@pytest.mark.parametrize("span", ["mean", "spearman", "lowest", "highest"])
+@pytest.mark.parametrize("step", [5, 40, 95, 100])
+def test_a_curve_that_lost_a_point_anywhere_is_a_gap(tmp_path, span, step):
+    found = runs(tmp_path, {"learned": uneven})
+    lost = (found.curves["seed"] == 1) & (found.curves["step"] == step)
+    check = {**RISING, "span": span, "rule": {"above": -9}}
+    assert verdict(found, tmp_path / "whole", check)["n"] == 3
+    row = verdict(without(found, "curves", lost), tmp_path / "fewer", check)
+    assert (row["verdict"], row["n"]) == (INCONCLUSIVE, 2)
+    assert "fit-learned:1" in row["note"]
+
+
+# A single mark of a curve
+
+
+def marked(values, marks):
+    *early, last = [
+        Row("elbo", v, "nats/image", step=s, kind="curve", split="test")
+        for v, s in zip(values, marks, strict=True)
+    ]
+    return [*early, Row("elbo", last.value, "nats/image", step=last.step, split="test")]
+
+
+@pytest.mark.parametrize("steps", [60, 90, 800, 2345, 78000])
+def test_a_mark_is_found_by_its_fraction_however_it_was_rounded(tmp_path, steps):
+    fractions = (0, 0.01, 0.05, 0.35, 0.5, 0.85)
+    marks = sorted({round(f * steps) for f in fractions})
+    cells = [cell("fit", estimator=e, steps=steps, marks=fractions) for e in ("silent", "total")]
+
+    def make(one, seed):
+        gain = one.params["estimator"] == "silent"
+        values = [gain * (m + 1.0) * (1 + 0.01 * seed) for m in [*marks, steps]]
+        return marked(values, [*marks, steps])
+
+    found = results(tmp_path, cells, make)
+    for fraction in (*fractions, 0.2):
+        select = {"experiment": "fit", "metric": "elbo", "estimator": "silent"}
+        check = {
+            "name": "check",
+            "kind": "finding",
+            "select": {**select, "kind": "curve", "progress": fraction},
+            "versus": {"estimator": "total"},
+            "pairing": "difference",
+            "statistic": "mean",
+            "rule": {"above": 0},
+        }
+        row = verdict(found, tmp_path / str(fraction), check)
+        if fraction == 0.2:  # where nothing was measured
+            assert (row["verdict"], row["n"]) == (INCONCLUSIVE, 0)
+        else:
+            assert row["estimate"] == pytest.approx(1.01 * (round(fraction * steps) + 1))
+            assert (row["verdict"], row["n"]) == (SUPPORTED, 3)
+
+
+def test_several_marks_can_be_asked_for_at_once(tmp_path):
+    one = cell("fit", estimator="silent", seeds=2, marks=[0.1, 0.3])
+    found = results(tmp_path, [one], lambda *_: marked([-9.0, -4.0, -2.0], [10, 30, 100]))
+    select = {"experiment": "fit", "metric": "elbo", "kind": "curve", "progress": [0.1, 0.3]}
+    check = {"name": "check", "kind": "fact", "select": select, "of": 2, "rule": {"below": 0}}
+    row = verdict(found, tmp_path, check)
+    assert (row["verdict"], row["n"], row["estimate"]) == (SUPPORTED, 2, -4.0)

@@ -6,19 +6,18 @@ import math
 
 import pytest
 
-from paper_repro.claims.checks import INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.claims.borders import INCONCLUSIVE, NOT_RUN, SUPPORTED
 from paper_repro.claims.names import read as load_claims
-from paper_repro.claims.selection import sample
 from paper_repro.claims.tuning import chosen
-from paper_repro.claims.verdicts import evaluate
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
-from tests.results.made_runs import cell, claims, results
+from tests.results.made_runs import cell, claims, results, verdict, without
 
 VALIDATION = {"split": "validation"}
 TUNED = {"over": "lr", "metric": "elbo", "select": VALIDATION, "best": "highest"}
 CHECK = {
     "name": "check",
+    "kind": "finding",
     "select": {"experiment": "fit", "metric": "elbo", "split": "test", "estimator": "silent"},
     "versus": {"estimator": "total"},
     "pairing": "difference",
@@ -39,8 +38,9 @@ def scored(tmp_path, scores, seeds=3, tests=None, **params):
         if score is None or score == "diverged":
             return score
         test = (tests or {}).get(key, score)
+        slope = 1 + one.params["lr"] + 0.5 * (one.params["estimator"] == "silent")
         return [
-            Row("elbo", value + 0.01 * seed * (1 + one.params["lr"]), "nats/image", split=split)
+            Row("elbo", value + 0.01 * seed * slope, "nats/image", split=split)
             for split, value in (("validation", score), ("test", test))
         ]
 
@@ -59,7 +59,7 @@ def one(tmp_path, scores, **options):
 
 
 def judged(found, tmp_path, check=CHECK):
-    return evaluate(found, "made", claims(tmp_path / "study", check)).iloc[0]
+    return verdict(found, tmp_path, check, coordinates=["lr"])
 
 
 @pytest.mark.parametrize(("best", "rate"), [("highest", 0.3), ("lowest", 0.1)])
@@ -155,7 +155,7 @@ def test_both_sides_of_a_comparison_stand_at_their_own_best_rate(tmp_path):
     tests = {**scores, ("silent", 0.1): -1.0, ("total", 0.3): -0.5}
     row = judged(scored(tmp_path, scores, tests=tests), tmp_path)
     assert row["verdict"] == SUPPORTED
-    assert row["estimate"] == pytest.approx(-2.0 + 4.0 + 0.01 * 0.2)
+    assert row["estimate"] == pytest.approx(-2.0 + 4.0 + 0.01 * 0.7)
     assert row["runs"] == "fit-silent-0.3:3 fit-total-0.1:3"
     assert row["rule"].endswith(
         "mean > 0 (95 % t interval over seeds), "
@@ -166,28 +166,79 @@ def test_both_sides_of_a_comparison_stand_at_their_own_best_rate(tmp_path):
         judged(scored(tmp_path / "again", scores), tmp_path / "again", untuned)
 
 
-def test_failed_runs_of_a_rate_that_is_not_chosen_are_no_gaps(tmp_path):
-    scores = {
-        ("silent", 0.1): -3.0, ("silent", 0.3): lambda s: "diverged" if s == 2 else -1.0,
-        ("total", 0.1): -4.0, ("total", 0.3): lambda _: None,
-    }  # fmt: skip
+BOTH = {
+    ("silent", 0.1): -3.0,
+    ("silent", 0.3): -1.0,
+    ("total", 0.1): -4.0,
+    ("total", 0.3): -3.5,
+}
+
+
+def diverging(where):
+    whole = BOTH[where]
+    return {**BOTH, where: lambda s: "diverged" if s == 2 else whole}
+
+
+@pytest.mark.parametrize("lost", BOTH)
+def test_a_candidate_that_diverged_is_out_of_the_race(tmp_path, lost):
+    row = judged(scored(tmp_path, diverging(lost)), tmp_path)
+    left = [*(key for key in BOTH if key != lost)]
+    picked = [max((k for k in left if k[0] == e), key=BOTH.get) for e in ("silent", "total")]
+    assert row["estimate"] == pytest.approx(BOTH[picked[0]] - BOTH[picked[1]], abs=0.02)
+    assert (row["n"], row["note"]) == (3, "")
+    assert row["runs"] == " ".join(f"fit-{e}-{lr}:3" for e, lr in picked)
+
+
+@pytest.mark.parametrize("lost", BOTH)
+def test_a_score_that_is_missing_might_have_been_the_best_and_leaves_a_gap(tmp_path, lost):
+    whole = BOTH[lost]
+    row = judged(scored(tmp_path, {**BOTH, lost: lambda s: None if s == 2 else whole}), tmp_path)
+    assert row["verdict"] in (INCONCLUSIVE, NOT_RUN)
+    assert row["n"] == 0
+    assert f"fit-{lost[0]}-" in row["note"]
+
+
+@pytest.mark.parametrize("lost", BOTH)
+def test_a_validation_row_that_vanished_is_a_missing_score(tmp_path, lost):
+    found = scored(tmp_path, BOTH)
+    assert judged(found, tmp_path / "whole")["verdict"] == SUPPORTED
+    rows, (estimator, rate) = found.metrics, lost
+    gone = (rows["cell"] == f"fit-{estimator}-{rate}") & (rows["split"] == "validation")
+    row = judged(without(found, "metrics", gone & (rows["seed"] == 1)), tmp_path / "one")
+    assert row["verdict"] in (INCONCLUSIVE, NOT_RUN)
+
+
+def test_a_missing_score_beside_a_diverged_one_changes_nothing(tmp_path):
+    """The candidate is out already."""
+    scores = {**BOTH, ("silent", 0.3): lambda s: ["diverged", None, -1.0][s]}
     row = judged(scored(tmp_path, scores), tmp_path)
-    assert row["verdict"] == SUPPORTED
-    assert row["n"] == 3
-    assert row["note"] == ""
+    assert row["runs"] == "fit-silent-0.1:3 fit-total-0.3:3"
 
 
 @pytest.mark.parametrize("side", ["silent", "total"])
-def test_a_side_without_a_whole_candidate_is_a_gap(tmp_path, side):
+def test_a_side_that_diverged_at_every_rate_is_a_gap(tmp_path, side):
     scores = {(name, lr): -3.0 for name in ("silent", "total") for lr in (0.1, 0.3)}
     scores |= {(side, lr): lambda s: "diverged" if s == 2 else -1.0 for lr in (0.1, 0.3)}
     scores["other", 0.1] = lambda _: None  # not part of the comparison
-    found = scored(tmp_path, scores)
-    assert judged(found, tmp_path)["verdict"] == NOT_RUN
-    gaps = set(sample(found, "made", CHECK, tmp_path / "reported.csv").gaps)
-    lacking = {f"fit-silent-{lr}:2" for lr in (0.1, 0.3)}
-    lonely = {f"fit-silent-0.3:{seed}" for seed in range(3)}
-    assert gaps == (lacking if side == "silent" else lonely)
+    row = judged(scored(tmp_path, scores), tmp_path)
+    assert row["verdict"] in (INCONCLUSIVE, NOT_RUN)
+    assert row["n"] == 0
+    assert f"fit-{side}-0.1:" in row["note"]
+    assert "other" not in row["note"]
+
+
+@pytest.mark.parametrize(("lost", "n"), [("diverged", 10), (None, 0)])
+def test_in_a_count_only_what_is_sure_to_have_failed_is_a_failure(tmp_path, lost, n):
+    """At one rate a run diverged; at the other one a run of ten diverged, or its score is lost."""
+    scores = {
+        ("silent", 0.1): lambda s: "diverged" if s == 2 else -3.0,
+        ("silent", 0.3): lambda s: lost if s == 3 else -1.0,
+        ("total", 0.1): -4.0,
+    }
+    check = {**CHECK, "statistic": "count", "rule": {"above": 0, "share": 0.5}}
+    row = judged(scored(tmp_path, scores, seeds=10), tmp_path, check)
+    assert row["n"] == n
+    assert row["words"] == ("0 of 10 seeds" if n else "0 of 0 seeds, 10 open")
 
 
 def test_a_unit_that_could_not_be_tuned_leaves_the_others_open(tmp_path):
@@ -203,11 +254,16 @@ def test_a_unit_that_could_not_be_tuned_leaves_the_others_open(tmp_path):
         value = gain + 0.001 * seed * gain
         return [Row("elbo", value, "nats/image", split=s) for s in ("validation", "test")]
 
-    check = {**CHECK, "units": ["dataset"]}
-    row = judged(results(tmp_path, cells, make), tmp_path, check)
-    assert row["verdict"] == INCONCLUSIVE
-    assert row["estimate"] == pytest.approx(1.001)
-    assert "missing or diverged" in row["note"]
+    found = results(tmp_path, cells, make)
+    for statistic in ("mean", "all"):
+        check = {**CHECK, "units": ["dataset"], "statistic": statistic}
+        row = judged(found, tmp_path / statistic, check)
+        assert row["verdict"] == INCONCLUSIVE
+        assert "missing or diverged" in row["note"]
+    some = {**CHECK, "units": ["dataset"], "statistic": "at_least"}
+    some["rule"] = {"above": 0, "at_least": 1}
+    row = judged(found, tmp_path / "some", some)
+    assert (row["verdict"], row["estimate"]) == (SUPPORTED, pytest.approx(1.001))
 
 
 MISTAKES = [

@@ -108,6 +108,6 @@ def test_curves_of_figure_3_rest_on_zero_and_minimisers_are_dashed(drawn):
 
 def test_tables_hold_the_numbers(results):
     theory, labyrinth, landscape = (as_markdown(table(results)) for table in TABLES)
-    assert "| A2: slope in log gamma, beta 1, trained | 9 | 9.105" in theory
+    assert "| infinite-A2: slope in log gamma, beta 1, trained | 9 | 9.105" in theory
     assert "| log1p | 1e-12 | 1.495 | 1.182 | 0.8679 | 0.5536 |" in labyrinth
     assert "| panel a | 0.001 | 2 | 0 |" in landscape

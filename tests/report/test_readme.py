@@ -18,7 +18,7 @@ def test_the_claims_of_the_readme_are_the_published_verdicts(tmp_path: Path) -> 
     copy.write_text(text, encoding="utf-8")
     readme.update(copy, CLAIMS)
     assert copy.read_text(encoding="utf-8") == text, "run: python -m paper_repro readme"
-    assert all(f"| B{i} |" in text for i in range(1, 15))
+    assert all(f"| landing-B{i} |" in text for i in range(1, 15))
 
 
 def test_another_verdict_changes_the_table(tmp_path: Path) -> None:
@@ -64,20 +64,23 @@ def test_markers_out_of_order_or_twice_are_refused(markers: str, tmp_path: Path)
 
 
 LINES = CLAIMS.read_text(encoding="utf-8").splitlines(keepends=True)
-CLAIM = next(line for line in LINES if ",B1," in line)
+CLAIM = next(line for line in LINES if ",landing-B1,," in line)
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         (LINES[:3], "is not there"),
-        ([line for line in LINES if not line.startswith("taming_vaes,")], "is not there"),
-        ([line for line in LINES if line != CLAIM], "/B1 is not there"),
-        ([*LINES, CLAIM], "/B1 stands there twice"),
-        ([*LINES, CLAIM.replace(",B1,", ",B99,")], "/B99 is stated nowhere"),
+        (
+            [line for line in LINES if not line.startswith("taming_vaes,")],
+            "/taming-C1 is not there",
+        ),
+        ([line for line in LINES if line != CLAIM], "/landing-B1 is not there"),
+        ([*LINES, CLAIM], "/landing-B1 stands there twice"),
+        ([*LINES, CLAIM.replace("-B1,", "-B99,")], "/landing-B99 is stated nowhere"),
         ([line.replace(",reduced,", ",smoke,") for line in LINES], "line 2: a verdict at tier 's"),
-        ([line.replace(",reduced,", ",,") for line in LINES], "line 2: supported, but at no tier"),
-        ([line.replace(",supported,", ",yes,") for line in LINES], "line 2: verdict: 'yes' is not"),
+        ([line.replace(",reduced,", ",,") for line in LINES], "line 3: supported, but at no tier"),
+        ([line.replace(",supported,", ",yes,") for line in LINES], "line 3: verdict: 'yes' is not"),
     ],
 )
 def test_verdicts_that_are_not_those_of_all_published_claims_are_refused(

@@ -11,15 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from paper_repro import catalogue
 from paper_repro.claims.verdicts import CLAIM_COLUMNS, judge_study
 from paper_repro.cli import main
 from paper_repro.drawing import draw
 from paper_repro.grid import study_names
-from paper_repro.report import content
+from paper_repro.report import shown
 from paper_repro.report.page import build
 from tests import synthetic_results as synthetic
 
 STUDY = synthetic.STUDY
+OTHER_RULES = f"""\
+study,claim,rule,verdict,agrees
+{STUDY},landing-B6,alpha 0.1,supported,yes
+{STUDY},landing-B6,without seed 1,inconclusive,no
+"""
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 LOADING = {"src", "srcset", "poster", "data", "action", "background"}  # attributes that fetch
 
@@ -65,6 +71,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "| cell | difference |\n| --- | --- |\n| a \\| b | -0.27 ± 0.04 |\n\nPaired <by> seed.\n"
     )
     (root / "tables" / f"{STUDY}_table1.md").write_text(table)
+    (root / "tables/robustness.csv").write_text(OTHER_RULES)
     return root
 
 
@@ -120,16 +127,45 @@ def test_every_claim_stands_with_statement_verdict_estimate_and_checks(
     for row in rows:
         assert row["statement"] in page.text
         assert row["rule"] in page.text
-        if "." in row["claim"]:
-            assert row["claim"].split(".", 1)[1] in page.text
-        else:
-            assert f"{STUDY}-{row['claim']}" in page.ids
-        assert content.estimate(row) in page.text
+        assert row["check"] in page.text
+        assert f"{STUDY}-{row['claim']}" in page.ids
+        assert shown.estimate(row) in page.text
+        if row["check"] == "":
+            decider = shown.decider(row, shown.checks_of(row, rows))
+            assert shown.badge(decider) in page.text
+
+
+def test_a_claim_shows_what_decides_it_and_what_hangs_on_its_rules(page: Page, root: Path) -> None:
+    rows = claims(root)
+    for row in rows:
+        if row["check"] == "" and row["verdict"] != "not run":
+            decided = shown.words(row, shown.checks_of(row, rows))
+            assert f"{row['deciding']}: {decided}" in page.text
+    assert "under 1 of 2 other rules; hangs on every seed" in page.text
+    assert shown.registration(row for row in rows if row["check"] == "") in page.text
+
+
+def test_the_plan_shows_what_decides_and_warns_of_margins_out_of_reach(
+    root: Path, tmp_path: Path
+) -> None:
+    found = list(catalogue.known_lines(root / "claims.csv", [STUDY], "reduced"))
+    rows = claims(root)
+    for row in (row for row in rows if row["check"] == ""):
+        line = next(line for line in found if line.split()[:1] == [row["claim"]])
+        assert shown.word(row) in line
+        assert shown.decided(row, shown.checks_of(row, rows)) in line
+    (mean,) = (line for line in found if "landing-B11.mean:" in line)
+    assert "its margin is 0.1 (" in mean
+    assert not any("landing-B5.ratio" in line for line in found)  # a number, which has no margin
+    lines = (root / "claims.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "claims.csv").write_text("".join(lines[:-1]), encoding="utf-8")
+    (said,) = catalogue.known_lines(tmp_path / "claims.csv", [STUDY], "reduced")
+    assert "judge the claims again" in said
 
 
 def test_badges_count_as_many_verdicts_as_claims_csv(raw: str, root: Path) -> None:
-    whole = [row for row in claims(root) if "." not in row["claim"]]
-    for verdict in content.SYMBOLS:
+    whole = [row for row in claims(root) if row["check"] == ""]
+    for verdict in shown.SYMBOLS:
         badge = f'<td><span class="badge {verdict.replace(" ", "-")}">'
         assert raw.count(badge) == sum(row["verdict"] == verdict for row in whole)
 
@@ -220,32 +256,69 @@ def cells(row: int, **changed: str) -> Callable[[list[dict[str, str]]], object]:
     return lambda rows: rows[row].update(changed)
 
 
-def of_claim(name: str, **changed: str) -> Callable[[list[dict[str, str]]], object]:
-    return lambda rows: next(row for row in rows if row["claim"] == name).update(changed)
+def of(claim: str, check: str = "", **changed: str) -> Callable[[list[dict[str, str]]], object]:
+    def edit(rows: list[dict[str, str]]) -> None:
+        next(r for r in rows if (r["claim"], r["check"]) == (claim, check)).update(changed)
+
+    return edit
+
+
+def without(claim: str, check: str = "") -> Callable[[list[dict[str, str]]], object]:
+    def edit(rows: list[dict[str, str]]) -> None:
+        rows[:] = [row for row in rows if (row["claim"], row["check"]) != (claim, check)]
+
+    return edit
 
 
 EDITS = {  # an edit of claims.csv, and what the line says
-    "a claim less": (lambda rows: rows.pop(), "/B14 is not there"),
+    "a claim less": (without("landing-B14"), "/landing-B14 is not there"),
     "a check less": (
-        lambda rows: rows.pop(next(i for i, row in enumerate(rows) if "." in row["claim"])),
-        " is not there; judge the claims again",
+        without("landing-B6", "near_truth"),
+        "B6.near_truth is not there; judge the claims again",
     ),
-    "no rows of a study with runs": (lambda rows: rows.clear(), f"{STUDY}/B1.* is not there"),
-    "a claim more": (lambda rows: rows.append({**rows[0], "claim": "B99"}), "/B99 is stated no"),
-    "a check more": (lambda rows: rows.append({**rows[0], "claim": "B1.x"}), "/B1.x is stated no"),
+    "no rows of a study with runs": (
+        lambda rows: rows.clear(),
+        f"{STUDY}/landing-B1 is not there",
+    ),
+    "a claim more": (
+        lambda rows: rows.append({**rows[0], "claim": "landing-B99"}),
+        "/landing-B99 is stated nowhere",
+    ),
+    "a check more": (
+        lambda rows: rows.append({**rows[0], "check": "x"}),
+        "/landing-B1.x is stated nowhere",
+    ),
     "a claim twice": (lambda rows: rows.append(rows[0]), "stands there twice"),
     "another study": (cells(0, study="nope"), "line 2: study: 'nope' is not one of"),
     "another word": (cells(0, verdict="proven"), "line 2: .* verdict: 'proven' is not one of"),
     "no word": (cells(0, verdict=""), "verdict: '' is not one of"),
+    "another record": (cells(0, registered="yes"), "registered: 'yes' is not one of before, "),
     "another tier": (cells(0, tier="weekend"), "tier: 'weekend' is not one of"),
     "no tier": (cells(0, tier="", verdict="supported"), "supported, but at no tier"),
     "a text for a number": (cells(0, estimate="high"), "estimate 'high' is no number"),
     "another statement": (cells(0, statement="It holds."), "another statement than claims.yaml"),
-    "another rule": (cells(0, rule="every value < 1e9"), "another rule than claims.yaml"),
-    "a verdict against its checks": (
-        of_claim("B11", verdict="supported", tier="reduced"),
-        "B11 is supported, by its checks ",
+    "another rule": (
+        of("landing-B6", "near_truth", rule="mean < 1e9"),
+        "B6.near_truth has another rule than claims.yaml",
     ),
+    "a fact for a finding": (of("landing-B6", kind="fact"), "B6 has another kind than claims.yaml"),
+    "a check that decides no more": (
+        of("landing-B6", "near_truth", role="beside"),
+        "B6.near_truth has another role than claims.yaml",
+    ),
+    "a verdict against its checks": (
+        of("landing-B6", verdict="contradicted"),
+        "B6 is contradicted, by its checks supported",
+    ),
+    "a p value against its verdict": (
+        of("landing-B6", "near_truth", p_support="0.04"),
+        "B6 is supported, by its checks inconclusive",
+    ),
+    "another check that decides": (
+        of("landing-B6", deciding="at_truth"),
+        "B6 is decided by 'at_truth', by its checks ",
+    ),
+    "numbers of another check": (of("landing-B6", estimate="-9.5"), "another estimate than "),
 }
 
 
@@ -332,10 +405,3 @@ def test_an_unknown_study_is_named_with_the_nearest_in_one_line(
     )
     assert f"did you mean {STUDY!r}" in one_line(capsys, *arguments, "sticking_to_the_landing")
     assert not (tmp_path / "out").exists()
-
-
-def test_an_estimate_is_written_with_its_interval_where_there_is_one() -> None:
-    row = {"estimate": "-0.2712", "ci_low": "-0.31", "ci_high": "-0.2345"}
-    assert content.estimate(row) == "-0.271 [-0.31, -0.234]"
-    assert content.estimate({**row, "ci_low": "", "ci_high": ""}) == "-0.271"
-    assert content.estimate({**row, "estimate": ""}) == content.ABSENT

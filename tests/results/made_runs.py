@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ import yaml
 
 from paper_repro import record
 from paper_repro.cell import Cell
+from paper_repro.claims.verdicts import evaluate
 from paper_repro.results.collect import ROW_COLUMNS, collect
 from paper_repro.results.files import csv_text
 from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row
 
 SELECT = {"experiment": "fit", "metric": "kl", "estimator": "path"}
-PAIRED = {"name": "check", "select": SELECT, "versus": {"estimator": "total"}}
-MEAN = {**PAIRED, "pairing": "difference", "statistic": "mean", "rule": {"below": 0}}
-EVERY = {**PAIRED, "pairing": "ratio", "statistic": "every", "rule": {"below": 0.1}}
-COUNT = {**EVERY, "statistic": "count", "rule": {"below": 0.1, "at_least": 3, "of": 4}}
+FACT = {"name": "check", "kind": "fact", "select": SELECT, "of": 1, "rule": {"below": 0.5}}
+ALONE = {"name": "check", "kind": "finding", "select": SELECT, "statistic": "mean"}
+PAIRED = {**ALONE, "versus": {"estimator": "total"}, "pairing": "difference"}
+MEAN = {**PAIRED, "rule": {"below": 0}}
+ALL = {**MEAN, "units": ["dataset"], "statistic": "all"}
+AT_LEAST = {**ALL, "statistic": "at_least", "rule": {"below": 0, "at_least": 1}}
+COUNT = {**MEAN, "statistic": "count", "rule": {"below": 0, "share": 0.5}}
 
 Make = Callable[[Cell, int], Iterable[Row]]
 
@@ -44,7 +49,8 @@ def cell(
 ) -> Cell:
     """A cell; its id is made of the experiment and its texts and numbers unless `name` is given."""
     full = {"dataset": "", "model": "", "estimator": "", "objective": "", "steps": 100} | params
-    label = name or "-".join([experiment, *[str(v) for v in params.values()]])
+    shown = [str(value) for key, value in params.items() if key not in ("marks", "curve_points")]
+    label = name or "-".join([experiment, *shown])
     return Cell(study, experiment, label, tier, task, full, tuple(range(seeds)))
 
 
@@ -113,16 +119,57 @@ def results(root: Path, cells: Iterable[Cell], make: Make, tier: str = "paper") 
     return load(root / "out")
 
 
-def claims(folder, *checks, coordinates=("k", "a"), reported=""):
-    """A folder with a claims.yaml of one claim per check (or of one claim, for a list)."""
-    folder.mkdir(exist_ok=True)
-    listed = [
-        {"id": f"A{i}", "statement": "It holds.", "source": "us", "by": "ours", "figure": "fig"}
-        | {"checks": check if isinstance(check, list) else [check]}
-        for i, check in enumerate(checks, 1)
-    ]
+def claims(
+    folder: Path,
+    *checks: Any,
+    coordinates: Iterable[str] = ("k", "a"),
+    reported: str = "",
+    deviations: Any = None,
+) -> Path:
+    """A folder with a claims.yaml of one claim per check, or per list of checks; a mapping that
+    holds `checks` is a claim with keys of its own."""
+    folder.mkdir(exist_ok=True, parents=True)
+    prose = {"statement": "It holds.", "source": "us", "by": "ours", "figure": "fig"}
+    listed = [{"id": f"made-A{i}", **prose, **_claim(one)} for i, one in enumerate(checks, 1)]
     text = {"study": "made", "coordinates": list(coordinates), "claims": listed}
-    (folder / "claims.yaml").write_text(yaml.safe_dump(text))
+    if deviations:
+        text["deviations"] = deviations
+    (folder / "claims.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
     if reported:
         (folder / "reported.csv").write_text(reported)
     return folder
+
+
+def _claim(one: Any) -> Mapping[str, Any]:
+    if isinstance(one, Mapping) and "checks" in one:
+        return one
+    return {"checks": one if isinstance(one, list) else [one]}
+
+
+def judged(found: Results, folder: Path) -> dict[str, dict[str, Any]]:
+    """Rows of claims.csv by name: "made-A1" of a claim, "made-A1.check" of a check."""
+    rows = evaluate(found, "made", folder).to_dict("records")
+    return {".".join(filter(None, [row["claim"], row["check"]])): row for row in rows}
+
+
+def verdict(found: Results, place: Path, check: Any, **options: Any) -> dict[str, Any]:
+    """The row of the only claim, which is judged by one check or by a list of them."""
+    return judged(found, claims(place / "study", check, **options))["made-A1"]
+
+
+def without(found: Results, table: str, lost: Any) -> Results:
+    """Results that lack the rows of a table for which `lost` is true; its cells and runs stay
+    planned."""
+    frame = getattr(found, table)
+    return replace(found, **{table: frame[~np.asarray(lost, bool)]})
+
+
+def curve(
+    metric: str, values: Iterable[float], every: int, steps: int = 100, **where: Any
+) -> list[Row]:
+    """A training curve as the loop records it: a point every so many steps and at the end. The
+    cell says `curve_points`, steps / every."""
+    return [
+        Row(metric, value, "1", step=min(every * (i + 1), steps), kind="curve", **where)
+        for i, value in enumerate(values)
+    ]

@@ -22,15 +22,18 @@ from paper_repro.results.collect import collect
 from paper_repro.results.files import NAMES
 from paper_repro.results.frames import load
 from paper_repro.results.published import import_results
+from paper_repro.results.registrations import digest as digest_of
 from paper_repro.rows import Row
 from tests.results.made_runs import cell, write_run
 
 SUMS = "SHA256SUMS"
+REGISTERED = {"ours": {"ours-A1": "a" * 64}, "theirs": {"theirs-A1": "b" * 64}}
 PUBLISHED = Path(__file__).parents[2] / "results/published"
 
 
 def folder(root: Path) -> Path:
-    """Results of two cells with three runs each: one diverged, one missing, arrays of one cell."""
+    """Results of two cells with three runs each: one diverged, one missing, arrays of one cell, and
+    what was registered before the runs of seed 0."""
     known = {"study": "taming_vaes", "task": "vae"}
     cells = [
         cell("sweep", f"fit-{name}", dataset=dataset, seeds=3, **known)
@@ -45,7 +48,8 @@ def folder(root: Path) -> Path:
             ]
             arrays = {"x": np.arange(3.0)} if one.id == "fit-a" else None
             status = "diverged" if seed == 1 else "ok"
-            write_run(root / "runs", one, seed, rows, status, arrays)
+            carried = {} if seed else {"registered": REGISTERED}
+            write_run(root / "runs", one, seed, rows, status, arrays, **carried)
     collect(cells, root / "runs", root / "out", "paper")
     return root / "out"
 
@@ -218,6 +222,44 @@ DAMAGES = {  # table, edit, what the line says: found by what the rows say, with
     "negative costs": ("costs", setting(2, seconds="-7.5"), "line 2: seconds '-7.5' is no number"),
     "negative memory": ("costs", setting(2, peak_memory_mib="-1"), "peak_memory_mib '-1' is no"),
     "endless costs": ("costs", setting(2, flops="inf"), "line 2: flops 'inf' is no number from 0"),
+    "a registration of nothing": (
+        "runs",
+        setting(3, registered="0" * 12),
+        "line 3: registered '0+'",
+    ),
+    "a missing run's rules": (
+        "runs",
+        setting(7, registered="0" * 12),
+        "line 7: registered '0+' of",
+    ),
+    "an unheard registration": (
+        "runs",
+        setting(2, registered="x"),
+        "line 2: registered 'x' is not",
+    ),
+    "a lost registration": (
+        *("registrations", dropping(2, 3)),
+        r"runs.csv, line 2: registered '[0-9a-f]{12}' is not in registrations.csv",
+    ),
+    "a rule changed afterwards": (
+        *("registrations", setting(2, hash="c" * 64)),
+        "registrations.csv, line 2: the lines of [0-9a-f]{12} are not those that it is",
+    ),
+    "a claim lost afterwards": (
+        "registrations",
+        dropping(3),
+        "line 2: the lines of .* are not",
+    ),
+    "a hash cut short": ("registrations", setting(3, hash="b" * 63), "line 3: hash 'b+' is none"),
+    "a doubled rule": (
+        "registrations",
+        doubling(3),
+        "line 4: theirs/theirs-A1 of .* there twice",
+    ),
+    "an unused registration": (
+        *("runs", exchanging(f",{digest_of(REGISTERED)}\n".encode(), b",\n")),
+        "registrations.csv, line 2: no run in runs.csv carries ",
+    ),
     "overflowing costs": ("costs", setting(2, flops="1e999"), "line 2: flops '1e999' is no number"),
 }
 

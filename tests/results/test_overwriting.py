@@ -15,7 +15,7 @@ from paper_repro.rows import Row
 from tests.results.made_runs import cell, write_run
 from tests.results.test_publishing import STUDY, machine
 
-CLAIMS = "study,claim,verdict\nmade,A1,supported\n"
+CLAIMS = "study,claim,check,verdict\nmade,A1,,supported\n"
 
 
 def gathered(root: Path, out: str, study: str = "made", tier: str = "quick") -> Path:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from paper_repro.cell import Cell
+from paper_repro.record import Registered
 from paper_repro.rows import Row
 from paper_repro.training.problem import Problem
 from paper_repro.training.run import train_cell
@@ -94,6 +95,7 @@ def train(
     out: str = "out",
     device: str = "cpu",
     log: Path | None = None,
+    register: Callable[[], Registered] = dict,
 ) -> Path:
     """Train with the store and the results under `folder`; returns the results' folder."""
     train_cell(
@@ -107,6 +109,7 @@ def train(
         build=build,
         together=together,
         checkpoint_seconds=checkpoint_seconds,
+        register=register,
     )
     return folder / out
 

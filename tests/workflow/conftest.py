@@ -21,6 +21,7 @@ IGNORED = (
     *("/build", "/data", "/runs", "/logs"),
     *("/results/[!p]*", "/results/published/report.html"),
     *("/results/published/studies/tables.done", "/results/published/studies/*/claims.csv"),
+    "/results/published/studies/*/robustness.csv",
     "/figures/[!p]*",
 )
 

@@ -89,8 +89,9 @@ def test_the_examples_are_short(extended: Clone) -> None:
 def test_a_new_paper_is_a_folder_and_nothing_else(extended: Clone) -> None:
     extended.snakemake("example", "--cores", "2", "--config", "tier=smoke", "studies=example")
     claims = pd.read_csv(extended.folder / "results/smoke/studies/example/claims.csv")
-    assert claims["claim"].tolist() == ["E1"]
-    assert claims["verdict"].item() in {"supported", "contradicted", "inconclusive"}
+    assert claims["claim"].tolist() == ["example-E1"] * 2
+    assert claims["check"].fillna("").tolist() == ["", "rate"]
+    assert set(claims["verdict"]) <= {"supported", "contradicted", "inconclusive"}
     assert (extended.folder / "figures/smoke/example/rate.png").is_file()
     assert (extended.folder / "results/smoke/tables/example_rate.md").is_file()
 

@@ -39,7 +39,7 @@ def test_every_run_of_the_grid_stands_in_the_metrics(smoke: Clone) -> None:
 def test_every_claim_has_a_machine_made_verdict(smoke: Clone) -> None:
     with open(smoke.folder / "results/smoke/claims.csv", encoding="utf-8") as file:
         rows = {row["claim"]: row for row in csv.DictReader(file)}
-    assert {f"B{i}" for i in range(1, 15)} <= set(rows)
+    assert {f"landing-B{i}" for i in range(1, 15)} <= set(rows)
     assert {row["verdict"] for row in rows.values()} <= {
         "supported",
         "contradicted",
@@ -50,7 +50,9 @@ def test_every_claim_has_a_machine_made_verdict(smoke: Clone) -> None:
 
 def test_exact_claims_hold_even_at_smoke_scale(smoke: Clone) -> None:
     claims = pd.read_csv(smoke.folder / "results/smoke/claims.csv").set_index("claim")
-    assert set(claims.loc[["B1", "B8"], "verdict"]) == {"supported"}
+    exact = claims.loc[["landing-B1", "landing-B8"]]
+    assert set(exact["verdict"]) == {"supported"}
+    assert set(exact["kind"]) == {"fact"}
 
 
 def test_figures_tables_manifest_and_report_are_written(smoke: Clone) -> None:

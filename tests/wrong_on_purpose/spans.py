@@ -26,7 +26,7 @@ def _curves() -> pd.DataFrame:
         ]
 
     with tempfile.TemporaryDirectory() as folder:
-        found = results(Path(folder), [cell(estimator="path", seeds=2)], make)
+        found = results(Path(folder), [cell(estimator="path", seeds=2, curve_points=5)], make)
         return found.frame("made", "fit", "grad", "curve")
 
 

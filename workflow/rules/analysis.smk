@@ -62,9 +62,13 @@ for study in STUDIES:
             claims=local(STUDY_FOLDERS / study / "claims.yaml"),
             reported=local(STUDY_FOLDERS / study / "reported.csv"),
             schema=local(SCHEMAS / "claims.schema.yaml"),
-            code=sources("claims/verdicts.py"),
+            code=[
+                *sources("claims/verdicts.py", "claims/robustness.py"),
+                *samples(study),
+            ],
         output:
-            f"{RESULTS}/studies/{study}/claims.csv",
+            claims=f"{RESULTS}/studies/{study}/claims.csv",
+            robustness=f"{RESULTS}/studies/{study}/robustness.csv",
         log:
             f"logs/{TIER}/claims/{study}.log",
         localrule: True
@@ -76,14 +80,15 @@ for study in STUDIES:
                     STUDY_FOLDERS / study / "claims.yaml",
                     STUDY_FOLDERS / study / "reported.csv",
                     SCHEMAS / "claims.schema.yaml",
-                    *sources("claims/verdicts.py"),
+                    *samples(study),
+                    *sources("claims/verdicts.py", "claims/robustness.py"),
                 ]
             ),
             study=study,
             root=subpath(input[0], parent=True),
         shell:
             '"$PYTHON" -m paper_repro claims --study {params.study:q} --results {params.root:q}'
-            " --out {output:q} 2> {log:q}"
+            " --out {output.claims:q} --robustness {output.robustness:q} 2> {log:q}"
 
     rule:
         name:
@@ -144,8 +149,27 @@ rule evaluate_claims:
         '"$PYTHON" -m paper_repro join --out {output:q} {input.claims:q} 2> {log:q}'
 
 
+rule render_robustness:
+    input:
+        files=[f"{RESULTS}/studies/{study}/robustness.csv" for study in STUDIES],
+        code=sources("drawing/robustness.py"),
+    output:
+        table=shipped(f"{RESULTS}/tables/robustness.csv"),
+        shown=shipped([f"{RESULTS}/tables/robustness.{kind}" for kind in ("md", "tex")]),
+    log:
+        f"logs/{TIER}/robustness.log",
+    localrule: True
+    conda:
+        "../envs/paper_repro.yaml"
+    params:
+        content=content(sources("drawing/robustness.py")),
+    shell:
+        '"$PYTHON" -m paper_repro robustness --out {output.table:q} {input.files:q} 2> {log:q}'
+
+
 rule build_report:
     input:
+        rules.render_robustness.output,
         [f"{root}/{table}" for root in JOINED for table in TABLES],
         rules.render_tables.output,
         rules.evaluate_claims.output,

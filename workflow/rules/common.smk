@@ -28,6 +28,7 @@ from paper_repro.workflow import (
     minutes,
     outdated,
     require_data,
+    samples,
     sources,
     tables,
     training_jobs,
@@ -40,7 +41,14 @@ STUDIES = config["studies"]
 RESULTS = f"results/{TIER}"
 FIGURES = f"figures/{TIER}"
 STARTED = time.time()
-TABLES = ["metrics.csv", "curves.csv.gz", "cells.csv", "runs.csv", "costs.csv"]
+TABLES = [
+    "metrics.csv",
+    "curves.csv.gz",
+    "cells.csv",
+    "runs.csv",
+    "costs.csv",
+    "registrations.csv",
+]
 ROOTS = {study: f"{RESULTS}/studies/{study}" for study in STUDIES}  # of its tables
 # Where the report reads: what is published is not joined, so that an import rewrites one study.
 JOINED = list(ROOTS.values()) if TIER == "published" else [RESULTS]

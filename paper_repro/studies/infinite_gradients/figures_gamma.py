@@ -125,7 +125,7 @@ def gradient_conventions(results: Results) -> Figure:
 
 
 def anneal(results: Results) -> Figure:
-    """How fast gamma falls, and what comes of it (ours; claim A10)."""
+    """How fast gamma falls, and what comes of it (ours; claim infinite-A10)."""
     made, grid = style.figure(2, 3, 4.4)
     shown = families(results, SPEEDS, ("mmd", "sse"))
     for (left, middle, right), (family, found, lost, setting) in zip(grid, shown, strict=True):
@@ -147,7 +147,7 @@ def anneal(results: Results) -> Figure:
 
 
 def over_regularised(results: Results) -> Figure:
-    """A gamma fixed far above its optimum (claim A11)."""
+    """A gamma fixed far above its optimum (claim infinite-A11)."""
     made, grid = style.figure(2, 3, 3.6)
     columns = {"sse": SSE, "informative_units": ACTIVE, "mmd": MMD}
     shown = families(results, SIZES, tuple(columns))

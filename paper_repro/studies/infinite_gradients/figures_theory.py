@@ -38,7 +38,8 @@ PENALTIES = {
 
 
 def slope(results: Results) -> Figure:
-    """A2: the least loss against gamma, its slope against beta; A14: gaps of Lemmas 2 and 3."""
+    """The least loss against gamma and its slope against beta (infinite-A2), gaps of Lemmas 2 and
+    3 (infinite-A14)."""
     frame, lost = StudyRows(results, STUDY).with_lost("closed_forms", "linear_vae")
     made, grid = style.figure(2, 2, 4.7)
     _losses(grid[0, 0], frame)
@@ -111,7 +112,7 @@ def _gaps(axes: Axes, frame: DataFrame, x: str, meaning: str) -> None:
 
 
 def beta_threshold(results: Results) -> Figure:
-    """A3: final log gamma, active dimensions and error against beta in units of d / r."""
+    """Final log gamma, active dimensions, error against beta in units of d / r (infinite-A3)."""
     frame, lost = StudyRows(results, STUDY).with_lost("closed_forms", "beta_threshold")
     made, (row,) = style.figure(1, 3, 2.5)
     shown = (

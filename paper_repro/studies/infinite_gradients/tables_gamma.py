@@ -27,7 +27,7 @@ GRADIENTS = {
     "grad_encoder": "encoder",
 }
 BOTH = ("celeba", "miniature")
-START, END = {"max": 0.01}, {"min": 0.96}  # stretches of a run, as in claim A7
+START, END = {"max": 0.01}, {"min": 0.96}  # stretches of a run, as in claim infinite-A7
 
 # A column: its title and what it holds of the runs of a family.
 Column = tuple[str, Callable[[Results, str, Sequence[str]], pd.DataFrame]]

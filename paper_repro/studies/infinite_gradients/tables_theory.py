@@ -18,7 +18,9 @@ def theory(results: Results) -> Table:
         results.finals(STUDY, name) for name in ("closed_forms", "linear_vae", "beta_threshold")
     )
     rows: list[list[Entry]] = [
-        _row("A1: dL/dlog gamma / d at eq. (6)", 0.0, pick(exact, metric="gamma_star_slope"))
+        _row(
+            "infinite-A1: dL/dlog gamma / d at eq. (6)", 0.0, pick(exact, metric="gamma_star_slope")
+        )
     ]
     for beta in measured_at(exact, "loss_slope_theory", "beta"):
         formula = pick(exact, metric="loss_slope_theory", beta=beta)["value"].mean()
@@ -27,9 +29,11 @@ def theory(results: Results) -> Table:
             ("trained", trained, "trained_loss_slope"),
         ):
             found = pick(frame, metric=metric, beta=beta)
-            rows.append(_row(f"A2: slope in log gamma, beta {beta:g}, {how}", formula, found))
+            rows.append(
+                _row(f"infinite-A2: slope in log gamma, beta {beta:g}, {how}", formula, found)
+            )
     for ratio in measured_at(learned, "log_gamma", "ratio"):
-        what = f"A3: beta = {ratio:g} d/r"
+        what = f"infinite-A3: beta = {ratio:g} d/r"
         if ratio < 1:
             found = pick(learned, metric="log_gamma", ratio=ratio)
             rows.append([f"{what}, log gamma", "no minimum", estimate(found["value"]), NONE])
@@ -45,7 +49,7 @@ def theory(results: Results) -> Table:
         gaps = pick(exact, metric=f"lemma{lemma}_gap", h="log")
         for value in measured_at(exact, f"lemma{lemma}_gap", small)[:1]:
             found = pick(gaps, **{small: value})
-            name = f"A14: gap of Lemma {lemma} at {small.replace('_', ' ')} {value:g}"
+            name = f"infinite-A14: gap of Lemma {lemma} at {small.replace('_', ' ')} {value:g}"
             rows.append(_row(name, 0.0, found))
     return Table(
         ["quantity", "closed form", "measured", "largest difference"],

@@ -26,7 +26,7 @@ FORMULAS = {
     "PNCC": "mean correlation of patches of x and g >= kappa",
 }
 # What a constraint holds down (RMS errors) or up (probability, correlation): metric, and whether
-# its square root is meant. The test of CLA is of accuracy, as in claim C12.
+# its square root is meant. The test of CLA is of accuracy, as in claim taming-C12.
 REACHED = {
     "RE": ("mse", True),
     "FRE": ("feature_error", True),

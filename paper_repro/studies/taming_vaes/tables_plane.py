@@ -11,17 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paper_repro.claims.filters import pick
-from paper_repro.claims.interpolation import height
 from paper_repro.data.names import shown
 from paper_repro.drawing.labels import METRICS, NOT_RUN
 from paper_repro.drawing.study_rows import RUN, Setting, of
 from paper_repro.drawing.tables import NONE, Entry, Table, estimate
 from paper_repro.results.frames import Results
 from paper_repro.studies.taming_vaes import plane_rows
+from paper_repro.studies.taming_vaes.interpolation import height
 from paper_repro.studies.taming_vaes.plane_rows import LOOKS, METHODS
 
-TOLERANCE = 0.05  # of the error reached, as in claim C5
-TARGET = 0.1  # RMS error that one beta is chosen for, as in claim C11
+TOLERANCE = 0.05  # of the error reached, as in claim taming-C5
+TARGET = 0.1  # RMS error that one beta is chosen for, as in claim taming-C11
 
 
 def plane(results: Results) -> Table:
@@ -112,7 +112,7 @@ def _status(error: float, kappa: float, lowest: pd.Series) -> str:
 
 
 def annealing(results: Results) -> Table:
-    """Baselines against GECO at their own error, by interpolation along the sweep (claim C13)."""
+    """Baselines against GECO at their own error, by interpolation along the sweep (taming-C13)."""
     sweep, baselines = (plane_rows.points(results, name) for name in ("sweep", "baselines"))
     rows: list[list[Entry]] = []
     for setting in plane_rows.settings(baselines):
@@ -137,8 +137,8 @@ def annealing(results: Results) -> Table:
     notes = [
         "GECO's KL at the error of a run is interpolated between its runs of the same seed, "
         "linearly in ln RMS error. A run with an error above that of GECO's largest kappa has no "
-        "counterpart there, which is one of the two things that claim C13 says; so is one whose "
-        "error is below that of the smallest, and that is no support."
+        "counterpart there, which is one of the two things that claim taming-C13 says; so is one "
+        "whose error is below that of the smallest, and that is no support."
     ]
     return Table(titles, rows, notes)
 
@@ -170,8 +170,8 @@ def tuning(results: Results) -> Table:
     titles = ["setting", f"GECO, kappa {TARGET:g}", *(f"beta {beta:g}" for beta in betas)]
     notes = [
         f"|ln(RMS error / {TARGET:g})| of training images. Every setting has the same kappa, or "
-        "the same beta (variance 1/2, so that beta = 1/lambda). Claim C11 compares the largest "
-        "under GECO with the largest under that beta which is best for all settings."
+        "the same beta (variance 1/2, so that beta = 1/lambda). Claim taming-C11 compares the "
+        "largest under GECO with the largest under that beta which is best for all settings."
     ]
     return Table(titles, rows, notes)
 

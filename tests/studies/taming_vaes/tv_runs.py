@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ MINE = (
     *("same_error_elbo", "same_error_geco", "marginal_elbo", "marginal_geco"),
 )
 PIXELS = 784
+POINTS = 20
 SCALES = {"cifar10": 0.24, "color_mnist": 0.2, "celeba_half_64": 0.26}  # others: 0.3
 FLOORS = {"cifar10": 0.07}  # others: 0.03
 SETS = ("mnist", "fashion_mnist", "cifar10", "color_mnist", "celeba_half_64", "digits", "patches")
@@ -39,8 +41,9 @@ def rate(dataset: str, error: float) -> float:
 
 
 def multiplier(dataset: str, error: float) -> float:
-    """GECO's lambda there, falling with the error."""
-    return 0.05 * rate(dataset, error) / error**2
+    """GECO's lambda there: minus the slope of the rate over the summed squared error."""
+    slope = 72 * max(math.log(SCALES.get(dataset, 0.3) / error), 0.01) ** 0.2
+    return slope / (2 * PIXELS * error**2)
 
 
 def floor(dataset: str) -> float:
@@ -62,7 +65,7 @@ def end(cell: Cell, seed: int) -> tuple[float, float, float]:
         error = {"elbo": 0.21, "gqn": 0.16, "beta_elbo": 0.13}[p["objective"]] * wobble
         return error, rate(data, error) + 6, math.nan
     if cell.experiment.startswith(("same_error", "marginal")):
-        gain = 4.0 if p["objective"] == "geco" else 0.0
+        gain = 8.0 if p["objective"] == "geco" else 0.0
         error = 0.05 * (1 + 0.001 * noise(cell.id, seed))
         return error, 90 - gain + noise(seed) + 0.2 * noise(cell.id, seed), 1 / (2 * error**2)
     if kappa := p["kappa"]:
@@ -88,11 +91,15 @@ def rows(cell: Cell, seed: int) -> Iterator[Row]:
             yield Row("off_target", abs(away), "1", split, coordinates(target=float(target)))
             yield Row("excess", away, "1", split, coordinates(kappa=float(target)))
         bounds = p["constraints"]
-        yield Row("patch_correlation", bounds.get("PNCC", 0.4) + 0.01, "1", split)
-        yield Row("brightness_error", 0.2 if "PNCC" in bounds else 0.03, "1", split)
+        small = 0.001 * noise(cell.id, seed)
+        yield Row("patch_correlation", bounds.get("PNCC", 0.4) + 0.01 + small, "1", split)
+        yield Row("patch_limit", 0.46 if p["dataset"] == "color_mnist" else 0.98, "1", split)
+        yield Row("brightness_error", (0.2 if "PNCC" in bounds else 0.03) + small, "1", split)
         if p["classifier_steps"]:
             yield Row("class_probability", bounds.get("CLA", 0.6) + 0.01, "1", split)
-            yield Row("accuracy", bounds.get("CLA", 0.6) + 0.03, "1", split)
+            yield Row("accuracy", bounds.get("CLA", 0.6) + 0.03 + small, "1", split)
+            known = 0.6 if p["dataset"] == "cifar10" else 0.96
+            yield Row("classifier_accuracy", known, "1", split)
             yield Row("feature_error", bounds.get("FRE", 0.7) ** 2, "1", split)
     if p["prior_samples"]:
         near = 0.05 + 0.5 * error + 0.005 * noise(cell.id, seed)
@@ -101,6 +108,7 @@ def rows(cell: Cell, seed: int) -> Iterator[Row]:
             share = 1 / (1 + math.exp(20 * (near - 2 * target)))
             yield Row("coverage", share, "1", "test", coordinates(radius=2 * float(target)))
     if p["marginal"]:
+        yield Row("marginal_kl_floor", 1.0, "nats/image", "test")
         for side, more in (("low", 0.0), ("high", 0.7)):
             value = 3.0 + more + 1.5 * (p["objective"] == "elbo") + 0.05 * noise(cell.id, seed)
             yield Row("marginal_kl", value, "nats/image", "test", coordinates(side=side))
@@ -110,8 +118,8 @@ def rows(cell: Cell, seed: int) -> Iterator[Row]:
 def _curves(cell: Cell, seed: int, error: float, kl: float, lagrange: float) -> Iterator[Row]:
     """20 points on an error that falls, a KL that rises, and a lambda that peaks at 0.3."""
     p, steps = cell.params, cell.params["steps"]
-    for point in range(1, 21):
-        t = point / 20
+    for point in range(1, POINTS + 1):
+        t = point / POINTS
         where = {"split": "train", "step": round(t * steps), "kind": "curve"}
         here = error * (1 + 3 * max(0.0, 0.22 - t) - 0.04 * (0.22 < t < 0.7))
         yield Row("rate", kl * min(1.0, 3 * t), "nats/image", **where)
@@ -133,8 +141,12 @@ def _curves(cell: Cell, seed: int, error: float, kl: float, lagrange: float) -> 
 
 @functools.cache
 def cells(tier: str, seeds: int = 3) -> tuple[Cell, ...]:
-    """Cells of the grid that these rows are for."""
-    return tuple(c for c in grid.expand(STUDY, tier, max_seeds=seeds) if c.experiment in MINE)
+    """Cells of the grid that these rows are for, with as few points a curve as `_curves` makes."""
+    return tuple(
+        replace(c, params={**c.params, "curve_points": POINTS})
+        for c in grid.expand(STUDY, tier, max_seeds=seeds)
+        if c.experiment in MINE
+    )
 
 
 def bound_cells(tier: str) -> list[Cell]:

@@ -1,0 +1,148 @@
+"""What the rows say to a check before any rule: its planned table, or the fact it states."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from paper_repro import grid, registry
+from paper_repro.claims import facts, planned
+from paper_repro.claims.check import FACT, Check, Claim
+from paper_repro.claims.facts import Fact
+from paper_repro.claims.selection import table
+from paper_repro.claims.settled import open_runs
+from paper_repro.errors import UserError
+from paper_repro.results.frames import FINISHED, Results
+
+SHOWN = 4  # runs and units that a note names before it only counts them
+Sampler = Callable[[Results, Check], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The rows behind a check at one tier.
+
+    `table` has a row per planned unit and seed (`unit`, `seed`, `low`, `high`, NaN in a gap,
+    `diverged`, `run`); `fact` takes its place for facts and preconditions. `open` says why nothing
+    is decided whatever the numbers are; `all_excepted`, that a rule excepts every unit. `runs`
+    holds the finished ones used, as cell:seed.
+    """
+
+    check: Check
+    table: pd.DataFrame
+    fact: Fact | None = None
+    of: str = ""
+    open: str = ""
+    notes: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    all_excepted: bool = False
+
+    @property
+    def ran(self) -> bool:
+        """Whether a run of it has finished."""
+        return bool(self.runs) and not self.all_excepted
+
+
+def tier_of(results: Results, claim: Claim) -> str:
+    """The largest tier at which all that decides a claim is planned, or else some of it; "" where
+    none of it is. The plan decides, never the rows."""
+    each = [_tiers(results, one) for one in claim.checks if one.role != "beside"]
+    shared = set.intersection(*each) or set.union(*each)
+    return max(shared, key=grid.TIERS.index, default="")
+
+
+def _tiers(results: Results, check: Check) -> set[str]:
+    sides = [check.select]
+    if check.versus and "reported" not in check.versus:
+        sides.append(check.other)
+    found = [set(planned.cells(results, check, side)["tier"]) for side in sides]
+    return set.intersection(*found)
+
+
+def gather(results: Results, check: Check, tier: str) -> Evidence:
+    """The evidence on a check at a tier."""
+    nothing = pd.DataFrame(columns=["unit", "seed", "low", "high", "diverged", "run"])
+    if not tier or tier not in _tiers(results, check):
+        return Evidence(check, nothing)
+    rows = results.at(tier)
+    asked = check.kind == FACT or check.precondition
+    if asked and not check.sample:
+        found_fact = facts.judge(rows, check, tier)
+        runs, moved = _settle(rows, check, found_fact.runs)
+        return Evidence(check, nothing, found_fact, found_fact.of, moved, runs=runs)
+    found = _sampled(rows, check) if check.sample else table(rows, check)
+    excepted = found["excepted"].fillna("") if "excepted" in found else pd.Series("", found.index)
+    notes = _excepted(found, excepted)
+    kept = _bounded(found[excepted == ""])
+    finished = _finished(rows, check.study)
+    used = {run for runs in kept["run"] for run in runs.split()} & finished
+    runs, moved = _settle(rows, check, used)
+    wanting = _miscounted(check, found["unit"].nunique(), tier)
+    lost = sorted(set(kept.loc[kept["low"].isna(), "run"]))
+    if lost:
+        notes.append(f"missing or diverged: {some(lost, 'runs')}")
+    of = next((str(one) for one in kept.get("of", ()) if one), "")
+    every = len(found) > 0 and kept.empty
+    fact = facts.sampled(check, kept) if asked else None
+    return Evidence(
+        check, kept, fact, of, "; ".join(filter(None, [wanting, moved])), tuple(notes), runs, every
+    )
+
+
+def _settle(results: Results, check: Check, runs: Iterable[str]) -> tuple[tuple[str, ...], str]:
+    """The runs, and why they decide nothing where some have not settled."""
+    known = tuple(sorted(runs))
+    if not check.settled or not known:
+        return known, ""
+    moved, unknown = open_runs(results, check, set(known))
+    parts = [f"not settled: {some(moved, 'runs')}"] if moved else []
+    parts += [f"not known to be settled: {some(unknown, 'runs')}"] if unknown else []
+    return known, "; ".join(parts)
+
+
+def _bounded(rows: pd.DataFrame) -> pd.DataFrame:
+    """With `low` and `high` for every row, and `diverged`."""
+    if "low" not in rows:
+        rows = rows.assign(low=rows["value"], high=rows["value"])
+    gap = rows[["low", "high"]].isna().any(axis=1)
+    rows = rows.assign(low=rows["low"].mask(gap), high=rows["high"].mask(gap))
+    return rows if "diverged" in rows else rows.assign(diverged=False)
+
+
+def _sampled(results: Results, check: Check) -> pd.DataFrame:
+    """The table that a study's own function makes. UserError where it is none."""
+    path = registry.STUDIES / check.study / "samples.py"
+    made: Sampler = getattr(importlib.import_module(registry.module_name(path)), check.sample)
+    found = made(results, check)
+    lacking = {"unit", "seed", "run"} - set(found.columns)
+    lacking |= set() if {"low", "high"} <= set(found.columns) else {"value"} - set(found.columns)
+    if lacking:
+        raise UserError(f"{check.where}: sample {check.sample} returns no {sorted(lacking)[0]}")
+    if found.duplicated(["unit", "seed"]).any():
+        raise UserError(f"{check.where}: sample {check.sample} returns a unit and seed twice")
+    return found
+
+
+def _excepted(found: pd.DataFrame, excepted: pd.Series) -> list[str]:
+    names = sorted(set(found.loc[excepted != "", "unit"]))
+    reasons = sorted(set(excepted) - {""})
+    return [f"excepted by rule ({'; '.join(reasons)}): {some(names, 'units')}"] if names else []
+
+
+def _miscounted(check: Check, units: int, tier: str) -> str:
+    of = check.of_at(tier)
+    return f"{units} of {of} units planned" if of is not None and units != of else ""
+
+
+def _finished(results: Results, study: str) -> set[str]:
+    runs = results.runs[(results.runs["study"] == study) & (results.runs["status"] == FINISHED)]
+    return {f"{cell}:{seed}" for cell, seed in zip(runs["cell"], runs["seed"], strict=True)}
+
+
+def some(names: list[str], what: str) -> str:
+    """The first names, and how many more."""
+    more = f" +{len(names) - SHOWN} {what}" if len(names) > SHOWN else ""
+    return " ".join(names[:SHOWN]) + more

@@ -1,0 +1,166 @@
+"""The plan of a check: which units and seeds its rows must have, before any row is looked at.
+
+The plan is what the results folder lists as planned (cells and runs, finished or not) and what the
+check names. Gaps, duplicates and the number of units follow from it alone, so that a row that
+vanished is a gap and never a smaller sample.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paper_repro import grid
+from paper_repro.claims.check import Check
+from paper_repro.claims.filters import matches, passes
+from paper_repro.errors import UserError
+from paper_repro.results.frames import Results
+from paper_repro.results.row_names import experiment
+
+FREE = {"kind", "progress", "step", "split", "metric", "seed"}  # of a row, not of its cell
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One comparison of a check: its name, its coordinates, and the planned cells on both sides."""
+
+    name: str
+    values: Mapping[str, Any]
+    cells: tuple[str, ...]
+    other: tuple[str, ...]
+    seeds: tuple[int, ...]
+    runs: Mapping[int, str]  # seed -> "cell:seed ..."
+
+
+def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
+    """The planned cells that pass the filters as far as these are of cells, settings as columns."""
+    key = repr(("cells", check.study, filters))
+    if key not in results.memory:
+        results.memory[key] = _cells(results, check, filters)
+    found: pd.DataFrame = results.memory[key]
+    return found
+
+
+def _cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
+    frame = results.settings(check.study, filters["experiment"])
+    if frame.empty:
+        return frame
+    inside = results.coordinates(check.study, filters["experiment"], filters["metric"])
+    free = {*FREE, "experiment", *inside}
+    asked = {
+        name: wanted
+        for name, wanted in filters.items()
+        if name not in free and (name in frame or name in _settings(check.study, filters))
+    }
+    estimator = asked.pop("estimator", None)
+    passed = matches(frame, asked, check.where)
+    if estimator is not None:  # a cell without its own estimator measures several, as may others
+        trains = frame["estimator"] if "estimator" in frame else pd.Series("", frame.index)
+        own = passes(trains, estimator) | (trains == "")
+        compared = [results.parameters(check.study, c).get("compare") or [] for c in frame["cell"]]
+        wanted = set(estimator if isinstance(estimator, list) else [estimator])
+        passed &= own | np.array([not wanted.isdisjoint(names) for names in compared], bool)
+    return frame.loc[passed, [name for name in frame if name not in inside]]
+
+
+def _settings(study: str, filters: Mapping[str, Any]) -> set[str]:
+    """Settings that cells of an experiment have at any tier: of one that none has here, only ""."""
+    if study not in grid.folders() or filters["experiment"] not in grid.experiments(study):
+        return set()
+    known = experiment(study, filters["experiment"])
+    return set(known.settings) - known.written
+
+
+def units(results: Results, check: Check) -> list[Unit]:
+    """The planned units, in the order of the plan. UserError for a column of units that cells do
+    not have and whose values the check does not name."""
+    key = repr(("units", check.study, check.select, check.versus, check.units))
+    if key not in results.memory:
+        results.memory[key] = _units(results, check)
+    found: list[Unit] = results.memory[key]
+    return found
+
+
+def _units(results: Results, check: Check) -> list[Unit]:
+    own = cells(results, check, check.select)
+    paired = check.versus is not None and "reported" not in check.versus
+    theirs = cells(results, check, check.other) if paired else own.iloc[:0]
+    if paired and len(theirs) and bool((theirs["steps"] == 0).all()):
+        paired = paired and "experiment" not in (check.versus or {})  # one number for all seeds
+    every = _seeds(results, check.study, own["cell"])
+    found = []
+    for values in _points(check, own):
+        mine = _of(own, values)
+        partner = _of(theirs, values)
+        # a unit that the check names and the tier does not plan is missing at every seed
+        seeds = _seeds(results, check.study, mine["cell"]) if len(mine) else every
+        if paired and len(partner):
+            seeds = seeds & _seeds(results, check.study, partner["cell"])
+        sides = (tuple(mine["cell"]), tuple(partner["cell"]))
+        runs = {
+            seed: " ".join(f"{cell}:{seed}" for cell in dict.fromkeys(itertools.chain(*sides)))
+            for seed in seeds
+        }
+        found.append(Unit(label(values), values, *sides, tuple(sorted(seeds)), runs))
+    return found
+
+
+def label(values: Mapping[str, Any]) -> str:
+    """Text such as "dataset=mnist, k=5"."""
+    return ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+
+
+def labels(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """`label` per row; a column that is not there holds ""."""
+    text = pd.Series("", index=rows.index, dtype=object)
+    for i, column in enumerate(columns):
+        values = rows[column] if column in rows else pd.Series("", rows.index, dtype=object)
+        text = text + (", " if i else "") + f"{column}=" + values.map(_shown).astype(object)
+    return text
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return "" if value != value else f"{float(value):.12g}"
+    return str(value)
+
+
+def _points(check: Check, own: pd.DataFrame) -> list[dict[str, Any]]:
+    """The coordinates of every unit."""
+    if isinstance(check.units, Mapping):
+        return [
+            dict(zip(check.units, point, strict=True))
+            for point in itertools.product(*check.units.values())
+        ]
+    if own.empty:
+        return []
+    for column in check.units:
+        if column not in own:
+            raise UserError(
+                f"{check.where}: units: {column!r} is measured inside a cell: name its values, "
+                f"units: {{{column}: [...]}}"
+            )
+    if not check.units:
+        return [{}]
+    points = own[list(check.units)].drop_duplicates().itertuples(index=False, name=None)
+    return [dict(zip(check.units, point, strict=True)) for point in points]
+
+
+def _of(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """The cells of a unit, as far as it is one of cells."""
+    passed = pd.Series(True, index=frame.index)
+    for column, value in values.items():
+        if column in frame:
+            passed &= passes(frame[column], value)
+    return frame[passed]
+
+
+def _seeds(results: Results, study: str, names: pd.Series) -> set[int]:
+    runs = results.runs
+    return set(runs.loc[(runs["study"] == study) & runs["cell"].isin(set(names)), "seed"])
