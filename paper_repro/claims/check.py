@@ -9,7 +9,7 @@ their hashes, before anything trains.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -160,13 +160,35 @@ def _each(each: Mapping[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]
                 yield f"_{value}", {"select": {name: value}}
 
 
+def _check_nulls(claim: Mapping[str, Any], where: str) -> None:
+    """UserError for a null that removes nothing: a slip in the name would keep the filter."""
+    for check in claim["checks"]:
+        place = f"{where}: {claim['id']}.{check['name']}"
+        changes = [change for _, change in _each(check.get("each"))]
+        known = claim.get("select", {}).keys()
+        _refuse_nulls(check.get("select", {}), known, f"{place}: select")
+        known = known | check.get("select", {}).keys()
+        for change in changes:
+            _refuse_nulls(change.get("select", {}), known, f"{place}: select")
+
+
+def _refuse_nulls(filters: Filters, known: Collection[str], where: str) -> None:
+    for name, value in filters.items():
+        if value is None and name not in known:
+            raise UserError(f"{where}.{name}: null removes nothing there")
+
+
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     both = {key: {**below[key], **above[key]} for key in MERGED if key in below and key in above}
     return {**below, **above, **both}
 
 
 def _claim(claim: Mapping[str, Any], study: str, where: str) -> Claim:
+    _check_nulls(claim, where)
     prose = {key: " ".join(str(claim[key]).split()) for key in PROSE}
+    for key, text in prose.items():
+        if not text and key != "figure":
+            raise UserError(f"{where}: {claim['id']}: {key} says nothing")
     checks = tuple(_check(one, study, claim["id"], where) for one in expanded(claim))
     names = [check.name for check in checks]
     for name in names:

@@ -28,7 +28,7 @@ class Evidence:
     `table` has a row per planned unit and seed (`unit`, `seed`, `low`, `high`, NaN in a gap,
     `diverged`, `run`); `fact` takes its place for facts and preconditions. `open` says why nothing
     is decided whatever the numbers are; `all_excepted`, that a rule excepts every unit. `runs`
-    holds the finished ones used, as cell:seed.
+    holds the finished ones used, as cell:seed, `looked` those besides that were candidates.
     """
 
     check: Check
@@ -39,6 +39,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     all_excepted: bool = False
+    looked: tuple[str, ...] = ()
 
     @property
     def ran(self) -> bool:
@@ -79,6 +80,7 @@ def gather(results: Results, check: Check, tier: str) -> Evidence:
     kept = _bounded(found[excepted == ""])
     finished = _finished(rows, check.study)
     used = {run for runs in kept["run"] for run in runs.split()} & finished
+    looked = {run for runs in kept.get("looked", ()) for run in runs.split()} & finished
     runs, moved = _settle(rows, check, used)
     wanting = _miscounted(check, found["unit"].nunique(), tier)
     lost = sorted(set(kept.loc[kept["low"].isna(), "run"]))
@@ -87,9 +89,9 @@ def gather(results: Results, check: Check, tier: str) -> Evidence:
     of = next((str(one) for one in kept.get("of", ()) if one), "")
     every = len(found) > 0 and kept.empty
     fact = facts.sampled(check, kept) if asked else None
-    return Evidence(
-        check, kept, fact, of, "; ".join(filter(None, [wanting, moved])), tuple(notes), runs, every
-    )
+    undecided = "; ".join(filter(None, [wanting, moved]))
+    others = tuple(sorted(looked - set(runs)))
+    return Evidence(check, kept, fact, of, undecided, tuple(notes), runs, every, others)
 
 
 def _settle(results: Results, check: Check, runs: Iterable[str]) -> tuple[tuple[str, ...], str]:
@@ -116,14 +118,49 @@ def _sampled(results: Results, check: Check) -> pd.DataFrame:
     """The table that a study's own function makes. UserError where it is none."""
     path = registry.STUDIES / check.study / "samples.py"
     made: Sampler = getattr(importlib.import_module(registry.module_name(path)), check.sample)
-    found = made(results, check)
+    return as_planned(made(results, check), results, check)
+
+
+def as_planned(found: pd.DataFrame, results: Results, check: Check) -> pd.DataFrame:
+    """What a sample returned, with a gap for every planned seed that a unit lacks. UserError for
+    what is no table of planned units and seeds."""
+
+    def refuse(what: str) -> UserError:
+        return UserError(f"{check.where}: sample {check.sample} returns {what}")
+
+    numbers = [name for name in ("value", "low", "high") if name in found]
     lacking = {"unit", "seed", "run"} - set(found.columns)
-    lacking |= set() if {"low", "high"} <= set(found.columns) else {"value"} - set(found.columns)
+    lacking |= set() if {"low", "high"} <= set(numbers) else {"value"} - set(numbers)
     if lacking:
-        raise UserError(f"{check.where}: sample {check.sample} returns no {sorted(lacking)[0]}")
+        raise refuse(f"no {sorted(lacking)[0]}")
     if found.duplicated(["unit", "seed"]).any():
-        raise UserError(f"{check.where}: sample {check.sample} returns a unit and seed twice")
-    return found
+        raise refuse("a unit and seed twice")
+    for name in numbers:
+        if found[name].dtype.kind not in "fi":
+            raise refuse(f"a {name} that is no number")
+    if {"low", "high"} <= set(numbers) and (found["low"] > found["high"]).any():
+        raise refuse("a low above its high")
+    texts = [name for name in ("unit", "run", "excepted") if name in found]
+    if not all(isinstance(entry, str) for name in texts for entry in found[name]):
+        raise refuse(f"something else than texts in {', '.join(texts)}")
+    some_seeds = found.get("excepted", pd.Series("", found.index)).groupby(found["unit"])
+    if (some_seeds.min() != some_seeds.max()).any():
+        raise refuse("a unit that is excepted at some seeds alone")
+    known = set(results.runs["cell"] + ":" + results.runs["seed"].astype(str))
+    named = [runs.split() for runs in found["run"]]
+    if odd := next((run for runs in named for run in runs if run not in known), ""):
+        raise refuse(f"{odd}, which is no planned run")
+    if not all(named):
+        raise refuse("a row that names no run")
+    seeds = planned.seeds(results, check)
+    if odd_seeds := sorted(set(found["seed"]) - seeds):
+        raise refuse(f"seed {odd_seeds[0]}, which is not planned")
+    every = pd.MultiIndex.from_product([found["unit"].unique(), sorted(seeds)])
+    whole = found.set_index(["unit", "seed"]).reindex(every)
+    for name in ("run", "excepted"):  # what a unit lacks a seed of is one of the others' cells
+        if name in whole:
+            whole[name] = whole[name].fillna("")
+    return whole.rename_axis(["unit", "seed"]).reset_index()
 
 
 def _excepted(found: pd.DataFrame, excepted: pd.Series) -> list[str]:

@@ -44,7 +44,9 @@ def read(path: Path, study: str) -> list[Claim]:
             if check.sample and check.sample not in _samples(path.parent / "samples.py"):
                 known = sorted(_samples(path.parent / "samples.py"))
                 raise UserError(unknown(f"{check.where}: sample", check.sample, known))
-    for deviation in document.get("deviations", ()):
+    deviations = document.get("deviations", ())
+    _check_twice((deviation["claim"] for deviation in deviations), f"{where}: deviation of")
+    for deviation in deviations:
         if deviation["claim"] not in (ids := [claim.id for claim in claims]):
             raise UserError(unknown(f"{where}: deviations: claim", deviation["claim"], ids))
     if study in grid.folders():
@@ -128,6 +130,12 @@ def _samples(path: Path) -> set[str]:
     if not path.is_file():
         return set()
     body = ast.parse(path.read_text(encoding="utf-8")).body
+    for node in body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "paper_repro.studies"
+        ):
+            # its code would be no part of what is on record of a claim's rules (`registration`)
+            raise UserError(f"{path}: {node.module}: what samples use stands in this file itself")
     found = (node.name for node in body if isinstance(node, ast.FunctionDef))
     return {name for name in found if not name.startswith("_")}
 

@@ -98,10 +98,11 @@ def _units(results: Results, check: Check) -> list[Unit]:
     for values in _points(check, own):
         mine = _of(own, values)
         partner = _of(theirs, values)
-        # a unit that the check names and the tier does not plan is missing at every seed
-        seeds = _seeds(results, check.study, mine["cell"]) if len(mine) else every
+        # a unit that the check names and the tier does not plan, or whose runs are nowhere, is
+        # missing at every seed
+        seeds = _seeds(results, check.study, mine["cell"]) or every
         if paired and len(partner):
-            seeds = seeds & _seeds(results, check.study, partner["cell"])
+            seeds = seeds & (_seeds(results, check.study, partner["cell"]) or seeds)
         sides = (tuple(mine["cell"]), tuple(partner["cell"]))
         runs = {
             seed: " ".join(f"{cell}:{seed}" for cell in dict.fromkeys(itertools.chain(*sides)))
@@ -109,6 +110,17 @@ def _units(results: Results, check: Check) -> list[Unit]:
         }
         found.append(Unit(label(values), values, *sides, tuple(sorted(seeds)), runs))
     return found
+
+
+def seeds(results: Results, check: Check) -> set[int]:
+    """The seeds that are planned for what a check selects, on both sides of a pair."""
+    found = _seeds(results, check.study, cells(results, check, check.select)["cell"])
+    if check.versus is None or "reported" in check.versus:
+        return found
+    theirs = cells(results, check, check.other)
+    if "experiment" in check.versus and bool((theirs["steps"] == 0).all()):
+        return found
+    return found & _seeds(results, check.study, theirs["cell"])
 
 
 def label(values: Mapping[str, Any]) -> str:

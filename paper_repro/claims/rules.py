@@ -46,6 +46,8 @@ def check_rule(check: Check) -> None:
         allowed = forms = {*REGIONS, *WITH_ERROR}
         if check.statistic != "every":
             raise UserError(f"{where}: a fact is asked of every value: no statistic")
+        if check.error == check.select["metric"]:
+            raise UserError(f"{where}: error: {check.error} is no error of itself")
         if bool(check.error) != bool(WITH_ERROR & rule.keys()):
             raise UserError(f"{where}: error goes with equals and differs, and they with it")
         if check.of is None and not isinstance(check.units, dict) and not check.sample:
@@ -75,7 +77,7 @@ def check_rule(check: Check) -> None:
         raise UserError(f"{where}: a rule names one of {', '.join(sorted(forms))}")
     if bool(WITH_MARGIN & rule.keys()) != ("margin" in rule):
         raise UserError(f"{where}: margin goes with {', '.join(sorted(WITH_MARGIN))}")
-    if "margin" in rule and not check.why:
+    if "margin" in rule and not check.why.strip():
         raise UserError(f"{where}: a margin needs why: why this much matters")
 
 
@@ -97,6 +99,10 @@ def _check_numbers(check: Check) -> None:
                     raise UserError(f"{where}: {side}.{column}: min is above max")
             elif isinstance(wanted, list):
                 _check_once(wanted, f"{where}: {side}.{column}")
+    if odd := {"seed", "tier"} & set(check.columns):
+        raise UserError(
+            f"{where}: units: {sorted(odd)[0]} is no unit; the seed is what is repeated"
+        )
     if isinstance(check.units, dict):
         for column, values in check.units.items():
             _check_once(values, f"{where}: units.{column}")

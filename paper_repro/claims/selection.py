@@ -102,7 +102,8 @@ def _of_candidates(joined: pd.DataFrame, lost: set[str]) -> pd.DataFrame:
         runs.append(" ".join(f"{cell}:{row['seed']}" for cell in cells))
         open_ = [candidates for one, candidates in sides if not isinstance(one, str)]
         failed.append(any(candidates and out.issuperset(candidates) for candidates in open_))
-    return joined.assign(run=runs, diverged=np.array(failed, bool))
+    diverged = np.array(failed, bool)
+    return joined.assign(looked=joined["run"], run=runs, diverged=diverged)
 
 
 def values(
@@ -182,7 +183,7 @@ def pair(joined: pd.DataFrame, check: Check, unit: str) -> None:
         if check.pairing == "difference":
             joined["value"] = mine - theirs
         else:
-            ratio = mine / theirs
+            ratio = np.where(both, mine / theirs, np.nan)
             joined["value"] = np.log(ratio) if check.pairing == "log_ratio" else ratio
     joined["of"] = unit if check.pairing == "difference" else check.pairing.replace("_", " ")
 

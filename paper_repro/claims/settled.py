@@ -17,6 +17,7 @@ from paper_repro.claims.selection import values
 from paper_repro.claims.whole_curves import whole
 from paper_repro.results.frames import Results
 
+FEWEST = 2  # points that a line is fitted to
 PLACES = ("experiment", "progress", "step", "kind", "metric", "split", "z", "side")
 
 
@@ -41,7 +42,8 @@ def open_runs(results: Results, check: Check, runs: set[str]) -> tuple[list[str]
 def _changes(
     results: Results, check: Check, filters: Mapping[str, Any], rule: Mapping[str, Any]
 ) -> dict[str, float]:
-    """Per run the relative change of the metric between the halves of its last stretch."""
+    """Per run the relative change of the metric along its last stretch, from end to end of the line
+    that fits it best."""
     kept = {name: want for name, want in filters.items() if name not in PLACES}
     asked = {**kept, **rule.get("select", {}), "metric": rule["metric"], "kind": "curve"}
     asked["experiment"] = filters["experiment"]
@@ -49,12 +51,11 @@ def _changes(
     curve = curve[whole(results, check.study, curve)]
     found = {}
     for (cell, seed), rows in curve.groupby(["cell", "seed"]):
-        progress = rows["progress"].to_numpy(float)
-        value = rows["value"].to_numpy(float)[progress > 1 - rule["last"]]
-        late = progress[progress > 1 - rule["last"]] > 1 - rule["last"] / 2
-        if late.all() or not late.any():  # too few points to see a change
+        progress, value = (rows[name].to_numpy(float) for name in ("progress", "value"))
+        last = progress > 1 - rule["last"]
+        if last.sum() < FEWEST:  # too few points to see a change
             found[f"{cell}:{seed}"] = np.nan
             continue
-        before, after = value[~late].mean(), value[late].mean()
-        found[f"{cell}:{seed}"] = float(abs(after - before) / abs(before)) if before else np.nan
+        slope, start = np.polyfit(progress[last] - (1 - rule["last"]), value[last], 1)
+        found[f"{cell}:{seed}"] = abs(slope * rule["last"] / start) if start else np.nan
     return found

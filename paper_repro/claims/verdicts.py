@@ -176,7 +176,7 @@ def _registered(results: Results, judged: Judged, folder: Path) -> str:
         (run.rpartition(":")[0], int(run.rpartition(":")[2]))
         for one in judged.evidence
         if one.check.role != "beside"
-        for run in one.runs
+        for run in (*one.runs, *one.looked)
     }
     if not runs:
         return ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from paper_repro.claims.curve_summaries import SERIES
@@ -19,7 +20,8 @@ from paper_repro.results.places import MOST
 
 
 def whole(results: Results, study: str, rows: pd.DataFrame) -> pd.Series:
-    """Per row of `rows` (of curves) whether its curve has every point it should have."""
+    """Per row of `rows` (of curves) whether its curve has every point it should have, all of them
+    numbers."""
     points = rows.groupby(SERIES, dropna=False)["step"].transform("nunique")
     wanted = pd.Series(-1, index=rows.index)
     alike = [name for name in SERIES if name != "seed"]
@@ -28,7 +30,9 @@ def whole(results: Results, study: str, rows: pd.DataFrame) -> pd.Series:
         recorded = frozenset(seeds["step"])
         if recorded in _schedules(results.parameters(study, cell), int(seeds["steps"].iloc[0])):
             wanted[seeds.index] = len(recorded)
-    return points == wanted
+    numbers = pd.Series(np.isfinite(rows["value"].to_numpy(float)), rows.index)
+    finite = numbers.groupby([rows[name] for name in SERIES], dropna=False).transform("all")
+    return (points == wanted) & finite
 
 
 def _schedules(params: Mapping[str, Any], steps: int) -> Iterator[frozenset[int]]:

@@ -60,7 +60,7 @@ def _with_floor(results: Results, check: Check, found: pd.DataFrame) -> pd.DataF
     an error of kappa or more, its mean over seeds; without that number the unit is a gap."""
     select = {"experiment": "floor", "metric": "excess", "split": "train", "progress": None}
     floors = table(results, check.but(select=select, versus=None, pairing="", span=""))
-    lowest = _mean_of_unit(floors, found)
+    lowest, found = _mean_of_unit(floors, found), _resting_on(floors, found)
     kappa = check.select["kappa"]
     rule = f"its network ends at or above kappa = {kappa:g} with beta near 0"
     return found.assign(
@@ -150,7 +150,7 @@ def possible(results: Results, check: Check) -> pd.DataFrame:
     name = next(name for name in LIMITS if check.select.get(name))
     select = {"metric": LIMITS[name], "z": None}
     limits = table(results, check.but(select=select, versus=None, pairing=""))
-    limit = _mean_of_unit(limits, found)
+    limit, found = _mean_of_unit(limits, found), _resting_on(limits, found)
     wanted = check.select[name]
     rule = f"its images themselves score less than {wanted:g}"
     return found.assign(
@@ -218,6 +218,18 @@ def _beside(found: pd.DataFrame, base: pd.DataFrame) -> Numbers:
     """The values of `found` in the order of the units and seeds of `base`."""
     merged = base[KEYS].merge(found[[*KEYS, "value"]], on=KEYS, how="left", validate="one_to_one")
     return merged["value"].to_numpy(float)
+
+
+def _resting_on(other: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """`found` with the runs of `other` of each row's unit beside its own: they decide too."""
+    runs = other.groupby("unit")["run"].agg(" ".join)
+    also = found["unit"].map(runs).fillna("")
+    return found.assign(
+        run=[
+            " ".join(dict.fromkeys(f"{a} {b}".split()))
+            for a, b in zip(found["run"], also, strict=True)
+        ]
+    )
 
 
 def _mean_of_unit(found: pd.DataFrame, base: pd.DataFrame) -> Numbers:
