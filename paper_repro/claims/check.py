@@ -29,7 +29,7 @@ class Check:
 
     `units` are columns whose values the plan knows, or columns with their values; `of` is how many
     units there must be or, of a fact, how many values every planned run has, at all tiers or by
-    tier. `why` says why the margin matters. The other keys stand in docs/verdicts.md.
+    tier. `why` says why the margin matters. CONTRIBUTING.md ("Add a claim") has the other keys.
     """
 
     study: str

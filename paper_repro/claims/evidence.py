@@ -135,6 +135,8 @@ def as_planned(found: pd.DataFrame, results: Results, check: Check) -> pd.DataFr
         raise refuse(f"no {sorted(lacking)[0]}")
     if found.duplicated(["unit", "seed"]).any():
         raise refuse("a unit and seed twice")
+    if found.empty:  # nothing of it is planned
+        return found
     for name in numbers:
         if found[name].dtype.kind not in "fi":
             raise refuse(f"a {name} that is no number")

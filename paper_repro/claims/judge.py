@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from paper_repro.claims import combine
+from paper_repro.claims import combine, power
 from paper_repro.claims import names as claim_names
 from paper_repro.claims.borders import (
     ALPHA,
@@ -127,6 +127,21 @@ def _part(evidence: Evidence, found: Outcome) -> Part:
     return Part(
         check.name, check.kind, check.role, found.support, found.refute, holds, evidence.ran
     )
+
+
+def tests_in(evidence: Evidence, found: Outcome, findings: int) -> int:
+    """By how much the p of what was seen is multiplied before Holm: for the units of its check and,
+    where it would refute, for the `findings` that decide its claim."""
+    check, units = evidence.check, evidence.table["unit"].nunique()
+    if check.statistic == "count":
+        border = combine.count_border(check.rule)
+    else:
+        border = Border.of(check.rule)
+    supports = power.leans_to_support(found, border)
+    if check.statistic not in ("all", "at_least"):
+        return 1 if supports else max(1, findings)
+    u = check.rule.get("at_least", units)
+    return max(1, units - u + 1 if supports else u * findings)
 
 
 def check_verdict(evidence: Evidence, found: Outcome, alpha: float = ALPHA) -> str:

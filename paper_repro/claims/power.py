@@ -73,6 +73,13 @@ def spread(outcome: Outcome, alpha: float = ALPHA) -> float:
     return (outcome.high - outcome.low) / 2 / reach * math.sqrt(outcome.n)
 
 
+def leans_to_support(outcome: Outcome, border: Border) -> bool:
+    """Whether the estimate lies where more seeds would support rather than refute."""
+    if border.test == "superiority":
+        return border.side * outcome.estimate >= border.margin
+    return all(side * (outcome.estimate - number) > 0 for number, side in border.supports())
+
+
 def distance(outcome: Outcome, border: Border) -> float:
     """How far the estimate lies, in the unit of the values, from the border that it must clear:
     that of support where it lies beyond it (and reaches the margin), else that of refutation.
@@ -81,9 +88,7 @@ def distance(outcome: Outcome, border: Border) -> float:
         [side * (outcome.estimate - number) for number, side in statements]
         for statements in (border.supports(), border.refutes())
     )
-    if border.test == "superiority" and border.side * outcome.estimate < border.margin:
-        return max(beyond)
-    return min(inside) if min(inside) > 0 else max(beyond)
+    return min(inside) if leans_to_support(outcome, border) else max(beyond)
 
 
 def count_power(n: int, truth: float, share: float = 0.5, alpha: float = ALPHA) -> float:

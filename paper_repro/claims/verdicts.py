@@ -28,7 +28,15 @@ from paper_repro.claims.borders import (
 from paper_repro.claims.check import FACT, FINDING, Claim
 from paper_repro.claims.evidence import Evidence, some
 from paper_repro.claims.family import PRECONDITION
-from paper_repro.claims.judge import Collected, Judged, check_verdict, collected, joined, judge
+from paper_repro.claims.judge import (
+    Collected,
+    Judged,
+    check_verdict,
+    collected,
+    joined,
+    judge,
+    tests_in,
+)
 from paper_repro.claims.wording import describe
 from paper_repro.claims.words import words
 from paper_repro.results import overwriting
@@ -127,7 +135,7 @@ def _check_row(
         "words": _words(evidence, found, verdict),
         "deciding": "",
         "registered": "",
-        **_power(evidence, found, verdict, m),
+        **_power(evidence, found, verdict, m, _findings(claim)),
         "tier": tier if evidence.ran else "",
         "runs": _counted(evidence.runs),
         "note": joined(f"decides: {found.unit}" if found.unit else "", found.note),
@@ -152,7 +160,13 @@ def _words(evidence: Evidence, found: Outcome, verdict: str) -> str:
     return words(found, Border.of(check.rule), verdict)
 
 
-def _power(evidence: Evidence, found: Outcome, verdict: str, m: int) -> dict[str, float]:
+def _findings(claim: Claim) -> int:
+    return sum(check.kind == FINDING for check in claim.required)
+
+
+def _power(
+    evidence: Evidence, found: Outcome, verdict: str, m: int, findings: int
+) -> dict[str, float]:
     """The smallest effects that the seeds and their spread would show, and the seeds that an open
     finding would need; NaN where there is no spread to go by."""
     names = ("detects", "detects_holm", "seeds_needed")
@@ -166,7 +180,8 @@ def _power(evidence: Evidence, found: Outcome, verdict: str, m: int) -> dict[str
     seeds = math.nan
     if verdict == INCONCLUSIVE:
         border = combine.count_border(check.rule) if counted else Border.of(check.rule)
-        seeds = power.seeds_as_seen(found, border, counted, ALPHA / m) or math.inf
+        alpha = ALPHA / m / tests_in(evidence, found, findings)
+        seeds = power.seeds_as_seen(found, border, counted, alpha) or math.inf
     return dict(zip(names, (*seen, seeds), strict=True))
 
 

@@ -179,3 +179,16 @@ def test_the_language_is_short():
     """The claims took 2,555 lines before checks inherited from their claims."""
     files = [registry.STUDIES / study / "claims.yaml" for study in grid.study_names()]
     assert sum(len(file.read_text("utf-8").splitlines()) for file in files) < 1600
+
+
+@pytest.mark.parametrize(
+    "own", [{"select": {"kk": None}}, {"each": {"a": {"select": {"kk": None}}}}]
+)
+def test_a_null_that_removes_nothing_is_a_slip(tmp_path, own):
+    with pytest.raises(UserError, match=r"x: select\.kk: null removes nothing there"):
+        written(tmp_path, {**DEFAULTS, "checks": [{"name": "x", **own}]})
+
+
+def test_prose_says_something(tmp_path):
+    with pytest.raises(UserError, match="made-A1: source says nothing"):
+        written(tmp_path, {**DEFAULTS, "source": "  ", "checks": [{"name": "x"}]})

@@ -373,3 +373,29 @@ def test_a_number_on_the_way_does_not_stand_for_one_that_was_lost_at_the_end(tmp
     assert verdict(found, tmp_path / "whole", MEAN)["verdict"] == CONTRADICTED
     row = verdict(without(found, "metrics", lost(found, step=100)), tmp_path / "lost", MEAN)
     assert (row["verdict"], row["n"]) == (INCONCLUSIVE, 0)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("side", ["path", "total"])
+def test_a_cell_whose_runs_are_nowhere_is_missing_at_every_seed(tmp_path, whole, side, name):
+    gone = without(whole, "metrics", whole.metrics["cell"] == f"fit-b-{side}")
+    gone = without(gone, "runs", gone.runs["cell"] == f"fit-b-{side}")
+    row = verdict(gone, tmp_path, CHECKS[name])
+    assert row["verdict"] == (SUPPORTED if name == "at_least" else INCONCLUSIVE)
+    assert "dataset=b seed 0" in row["note"]
+    assert f"fit-b-{side}:0" in row["note"]
+
+
+@pytest.mark.parametrize("pairing", ["difference", "log_ratio", "ratio"])
+@pytest.mark.parametrize("side", ["path", "total"])
+def test_an_infinite_side_makes_no_finite_pair(tmp_path, pairing, side):
+    cells = [cell(estimator=e) for e in ("path", "total")]
+
+    def one(c, seed):
+        bad = c.params["estimator"] == side and seed == 1
+        return [Row("kl", float("inf") if bad else 1.0 + seed, "nats")]
+
+    check = {**FACT, "versus": {"estimator": "total"}, "pairing": pairing, "rule": {"above": -9}}
+    row = verdict(results(tmp_path, cells, one), tmp_path, check)
+    assert row["verdict"] == INCONCLUSIVE
+    assert ":1" in row["note"]

@@ -101,3 +101,17 @@ def test_every_published_claim_is_within_reach_and_names_what_exists(study):
     found = names.read(registry.STUDIES / study / "claims.yaml", study)
     assert found
     reach.check(found, study)
+
+
+def test_a_count_of_a_sample_is_asked_of_its_seeds_too():
+    line = refused(check(select={**check().select, "tier": "smoke"}, sample="any", **COUNT))
+    assert "3 of 3 seeds have p = 0.25" in line
+
+
+def test_units_that_no_cell_has_and_cells_that_are_one_unit():
+    within = {key: v for key, v in check().select.items() if key != "estimator"}
+    two = check(select={**within, "estimator": ["total", "path"]})
+    assert "are one unit; add columns to units or select" in refused(two)
+    named = two.but(units={"estimator": ("total", "path"), "dim": (100, 7)})
+    assert "no cell has estimator total, dim 7" in refused(named)
+    reach.check([claim(two.but(units={"estimator": ("total", "path"), "dim": (100,)}))], STUDY)

@@ -109,9 +109,28 @@ def test_units_that_a_rule_excepts_are_left_out_and_named(tmp_path, found, monke
         (lambda r, c: table(r, c).drop(columns="seed"), "sample gain returns no seed"),
         (lambda r, c: table(r, c).drop(columns="value"), "sample gain returns no value"),
         (lambda r, c: pd.concat([table(r, c)] * 2), "returns a unit and seed twice"),
+        (changed(value=lambda r: r["value"] < 0), "returns a value that is no number"),
+        (changed(value=lambda r: r["value"].astype(str)), "returns a value that is no number"),
+        (changed(low=lambda r: r["value"] + 1, high=lambda r: r["value"]), "a low above its high"),
+        (changed(run=lambda r: None), "something else than texts in unit, run"),
+        (changed(run=lambda r: ""), "returns a row that names no run"),
+        (changed(run=lambda r: "no-such-run:0"), "no-such-run:0, which is no planned run"),
+        (changed(excepted=lambda r: True), "something else than texts in unit, run, excepted"),
+        (
+            changed(excepted=lambda r: ["low" * (seed == 0) for seed in r["seed"]]),
+            "a unit that is excepted at some seeds alone",
+        ),
+        (changed(seed=lambda r: r["seed"] + 10), "seed 10, which is not planned"),
     ],
 )
 def test_a_sample_that_is_none_is_an_error(tmp_path, found, monkeypatch, function, message):
     sampled(monkeypatch, function)
     with pytest.raises(UserError, match=message):
         verdict(found, tmp_path, asked(tmp_path, SAMPLE))
+
+
+def test_a_planned_seed_that_a_sample_leaves_out_is_a_gap(tmp_path, found, monkeypatch):
+    sampled(monkeypatch, lambda r, c: changed()(r, c).query("seed != 0"))
+    row = verdict(found, tmp_path, asked(tmp_path, SAMPLE))
+    assert (row["verdict"], row["n"]) == (INCONCLUSIVE, 3)
+    assert "no value: dataset=a seed 0" in row["note"]

@@ -7,6 +7,8 @@ import math
 import pytest
 
 from paper_repro.claims.borders import INCONCLUSIVE, NOT_RUN, SUPPORTED
+from paper_repro.claims.check import read
+from paper_repro.claims.evidence import gather
 from paper_repro.claims.names import read as load_claims
 from paper_repro.claims.tuning import chosen
 from paper_repro.errors import UserError
@@ -284,3 +286,11 @@ def test_mistakes_in_tuned_are_named_in_one_line(tmp_path, change, message):
         load_claims(folder / "claims.yaml", "made")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_candidates_that_lost_were_looked_at(tmp_path):
+    found = scored(tmp_path, {("silent", 0.1): 1.0, ("silent", 0.2): 2.0, ("total", 0.1): 0.0})
+    check = read(claims(tmp_path / "study", CHECK) / "claims.yaml", "made")[0].checks[0]
+    evidence = gather(found, check, "paper")
+    assert {run.rpartition(":")[0] for run in evidence.runs} == {"fit-silent-0.2", "fit-total-0.1"}
+    assert {run.rpartition(":")[0] for run in evidence.looked} == {"fit-silent-0.1"}

@@ -83,3 +83,14 @@ def test_curves_of_a_selection_have_a_row_of_nothing_for_what_is_not_whole(tmp_p
     gap = rows[rows["seed"] == 1].iloc[0]
     assert gap[["step", "value"]].isna().all()
     assert (gap["unit"], gap["run"]) == ("dataset=a", "fit-path-a:1")
+
+
+@pytest.mark.parametrize("kind", STEPS)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_point_that_is_no_number_is_a_lost_one(tmp_path, kind, bad):
+    found = recorded(tmp_path)
+    place = points(found, metric=kind, seed=1, step=sorted(STEPS[kind])[1])
+    assert place.sum() == 1
+    found.curves.loc[place, "value"] = bad
+    assert complete(found, kind)["all"].to_dict() == {0: True, 1: False, 2: True}
+    assert not complete(found, kind).loc[1, "any"]

@@ -222,8 +222,8 @@ def _beside(found: pd.DataFrame, base: pd.DataFrame) -> Numbers:
 
 def _resting_on(other: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """`found` with the runs of `other` of each row's unit beside its own: they decide too."""
-    runs = other.groupby("unit")["run"].agg(" ".join)
-    also = found["unit"].map(runs).fillna("")
+    runs = {unit: " ".join(rows["run"]) for unit, rows in other.groupby("unit")}
+    also = [runs.get(unit, "") for unit in found["unit"]]
     return found.assign(
         run=[
             " ".join(dict.fromkeys(f"{a} {b}".split()))
