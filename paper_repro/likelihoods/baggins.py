@@ -90,14 +90,37 @@ def variance(
     link: str = "identity",
 ) -> Tensor:
     """gamma of this batch, [C] (C: the same in all channels), attached to the output."""
+    r2 = normal.mean_square(residual(x, output, link), channels)
+    return solved(r2, data_variance(x, channels), variant=variant, bits=bits)
+
+
+def solved(r2: Tensor, s2: Tensor, *, variant: str = "A", bits: float = 8.0) -> Tensor:
+    """gamma from mean squared residual and variance of the data, per channel: [C] each, of a
+    batch or of a whole set."""
     if variant not in VARIANTS:
         raise ValueError(f"variant: {variant!r} is not one of {', '.join(VARIANTS)}")
-    r2 = normal.mean_square(residual(x, output, link), channels)
-    s2 = data_variance(x, channels)
     if variant == "C":
-        return total_variance(s2, bits).expand(channels)
+        return total_variance(s2, bits).expand(len(s2))
     gamma_min = minimum_variance(s2, bits)
     return r2 + gamma_min if variant == "A" else torch.maximum(r2, gamma_min)
+
+
+def floor(s2: Tensor, *, variant: str = "A", bits: float = 8.0) -> Tensor:
+    """The least that the distortion per value of a channel can be, nats: [C] -> [C]; of variants A
+    and B. ValueError for C, whose distortion has the floor of any fixed variance."""
+    return 0.5 * (2 * math.pi * _bounded(variant, math.e, 1.0) * minimum_variance(s2, bits)).log()
+
+
+def steepest(s2: Tensor, *, variant: str = "A", bits: float = 8.0) -> Tensor:
+    """The most that the root mean square of dL/df per value can be over the values that share a
+    variance: [C] -> [C]; of variants A and B."""
+    return _bounded(variant, 0.5, 1.0) * minimum_variance(s2, bits).rsqrt()
+
+
+def _bounded(variant: str, of_a: float, of_b: float) -> float:
+    if variant not in ("A", "B"):
+        raise ValueError(f"variant: {variant!r} has no bound of its own, A and B have")
+    return of_a if variant == "A" else of_b
 
 
 def log_likelihood(
