@@ -1,8 +1,8 @@
 """BILBO with all second moments: the fitted prior has covariances (a variant).
 
 Fyffe, "There and Back Again" (arXiv 1912.10309), in its public implementation keeps the diagonal
-(`bilbo`); this is the variant with M = mean mu mu^T, about zero: the rate is
-1/2 ln det(I + M / v), the batch average of the KL to N(0, M + v I), and never above that of `bilbo`.
+(`bilbo`); this is the variant with M = mean mu mu^T, about zero: the rate is 1/2 ln det(I + M / v),
+the batch average of the KL to N(0, M + v I), and never above that of `bilbo`.
 """
 
 from __future__ import annotations

@@ -7,11 +7,13 @@ its floor (H6). Of other likelihoods there is nothing to keep.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 from paper_repro.likelihoods.normal import by_channel
 from paper_repro.rows import Row
-from paper_repro.vae.whole_set import Reader, solver_options
+from paper_repro.vae.whole_set import Reader, Solves, solver_options
 
 
 def rows(reader: Reader, images: int) -> list[Row]:
@@ -20,6 +22,7 @@ def rows(reader: Reader, images: int) -> list[Row]:
     likelihood, options = reader.model.likelihood, reader.model.likelihood_options
     if not hasattr(likelihood, "floor") or options.get("variant", "A") == "C":
         return []
+    of_data = cast(Solves, likelihood)
     channels, solver = options["channels"], solver_options(options)
     x, posterior, name = next(reader.blocks("train", images))
     output = reader.decode(reader.draws(posterior, 1, name, "bounded"))[0].double()
@@ -28,10 +31,10 @@ def rows(reader: Reader, images: int) -> list[Row]:
         output.requires_grad_()
         distortion = -likelihood.log_likelihood(x, output, {}, **options).mean()
         (slope,) = torch.autograd.grad(distortion, output)
-    s2 = likelihood.data_variance(x, channels)  # type: ignore[attr-defined]
+    s2 = of_data.data_variance(x, channels)
     each = by_channel((len(x) * slope).square(), channels).mean(-1).mean(0).sqrt()
-    share = (each / likelihood.steepest(s2, **solver)).amax()  # type: ignore[attr-defined]
-    least = likelihood.floor(s2, **solver).mean()  # type: ignore[attr-defined]
+    share = (each / of_data.steepest(s2, **solver)).amax()
+    least = of_data.floor(s2, **solver).mean()
     above = distortion.detach() / x.shape[-1] - least
     return [
         Row("slope_to_bound", float(share), "1"),

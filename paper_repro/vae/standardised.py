@@ -46,7 +46,7 @@ class Standardised(EncoderDecoder):
         self.spread = self.units * math.sqrt(images.variance) if real else 1.0
         self.scale = torch.ones(self.likelihood.OUTPUTS * self.pixels)
         if real:
-            assert self.centre is not None and self.offset is not None
+            assert self.offset is not None
             self.scale[: self.pixels] = self.spread
             self.offset = self.offset * self.units
             self.offset[self.pixels :] = -2 * math.log(self.spread)

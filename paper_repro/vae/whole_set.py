@@ -1,9 +1,10 @@
 """What the whole training set settles, read once in parts: a fitted prior's moments, and gamma's.
 
-Batch moments flatter a small batch (Fyffe, "There and Back Again", arXiv 1912.10309: BILBO's rate by
-about (snr / (1 + snr))^2 / (2 B) nats a latent), so that bounds are measured with moments of all
-training images. These are sums in float64, and noise is drawn block by block from streams of their
-own: no number depends on how many images are worked on at a time, but for rounding.
+Batch moments flatter a small batch (BILBO's rate by about (snr / (1 + snr))^2 / (2 B) nats a
+latent; derived by us of Fyffe, "There and Back Again", arXiv 1912.10309), so that bounds are
+measured with moments of all training images. These are sums in float64, and noise is drawn block by
+block from streams of their own: no number depends on how many images are worked on at a time, but
+for rounding.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -29,9 +30,27 @@ from paper_repro.vae.trained import standard_normal
 
 BLOCK = 500  # images whose noise comes from one stream
 
-Likelihood = Callable[
-    [Tensor, Tensor], Tensor
-]  # images [B, D], output [..., B, D] -> nats [..., B]
+Likelihood = Callable[[Tensor, Tensor], Tensor]
+"""Images [B, D] and the decoder's output [..., B, D] -> log p(x|z) in nats, [..., B]."""
+
+
+class FitsPrior(Protocol):
+    """An objective that is a bound under a prior fitted to the training set."""
+
+    def prior(self, codes: Aggregate) -> NormalPrior:
+        """The prior of a whole set's moments."""
+
+
+class Solves(Protocol):
+    """A likelihood whose variance per channel is solved for, from mean squared residual `r2` and
+    variance of the data `s2`, [C] each; floor, steepest and data_variance where it is bounded."""
+
+    data_variance: Callable[..., Tensor]
+    floor: Callable[..., Tensor]
+    steepest: Callable[..., Tensor]
+
+    def solved(self, r2: Tensor, s2: Tensor, **options: Any) -> Tensor:
+        """gamma [C]."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +70,7 @@ class Reader:
     units: float = 1.0
 
     def blocks(self, split: str, images: int) -> Iterator[tuple[Tensor, DiagonalGaussian, str]]:
-        """The first images of a split as data [B, D] in their unit, q(z|x), and the block's name."""
+        """The first images of a split: data [B, D] in their unit, q(z|x), and the block's name."""
         pixels = getattr(self.data, split)[:images]
         for i, part in enumerate(pixels.split(BLOCK)):
             name = f"{split} {i}"
@@ -65,7 +84,7 @@ class Reader:
         device = posterior.mean.device
         names = ("evaluation", self.data.name, str(self.step), *name)
         noise = stream(self.seed, *names, device=device)
-        return cast(Tensor, posterior.sample(standard_normal(posterior, samples, noise)))
+        return posterior.sample(standard_normal(posterior, samples, noise))
 
     def decode(self, z: Tensor) -> Tensor:
         """The likelihood's parameters at z [..., D]."""
@@ -147,8 +166,9 @@ def read(reader: Reader, fit: Callable[[Aggregate], NormalPrior], images: int) -
 
 def prior(objective: Objective) -> Callable[[Aggregate], NormalPrior]:
     """The prior that an objective is a bound with: what it fits, or N(0, I)."""
-    fitted = getattr(objective, "prior", None)
-    return fitted or (lambda codes: aggregate.standard(codes.means))
+    if hasattr(objective, "prior"):
+        return cast(FitsPrior, objective).prior
+    return lambda codes: aggregate.standard(codes.means)
 
 
 def gamma(model: EncoderDecoder, whole: Whole) -> Tensor | None:
@@ -156,8 +176,8 @@ def gamma(model: EncoderDecoder, whole: Whole) -> Tensor | None:
     one."""
     if not model.likelihood.SOLVES_VARIANCE:
         return None
-    solved: Callable[..., Tensor] = model.likelihood.solved  # type: ignore[attr-defined]
-    return solved(whole.residual, whole.spread, **solver_options(model.likelihood_options))
+    options = solver_options(model.likelihood_options)
+    return cast(Solves, model.likelihood).solved(whole.residual, whole.spread, **options)
 
 
 def solver_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,7 +186,7 @@ def solver_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def frozen(model: EncoderDecoder, variance: Tensor) -> Likelihood:
-    """The Gaussian log p(x|z) of clean data at a variance per channel, [C] or 0-d, around E[x|z]."""
+    """Gaussian log p(x|z) of clean data around E[x|z], at a variance per channel, [C] or 0-d."""
 
     def log_likelihood(x: Tensor, output: Tensor) -> Tensor:
         mean = model.likelihood.mean(output, **model.likelihood_options)
