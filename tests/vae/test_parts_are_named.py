@@ -21,7 +21,9 @@ from paper_repro.data.names import DATASETS
 
 PACKAGE = registry.PACKAGE
 Params = Mapping[str, Any]
-NETWORKS = {"burda": "layered", "convdraw": "convdraw"}  # of all others "model"
+NETWORKS = {"burda": "layered", "convdraw": "convdraw"} | dict.fromkeys(
+    ("mlp_standardised", "conv_standardised"), "standardised"
+)  # of all others "model"
 
 
 def estimators(p: Params) -> set[str]:
