@@ -30,7 +30,8 @@ import torch
 from torch import Tensor
 
 from paper_repro.likelihoods import normal
-from paper_repro.likelihoods.normal import by_channel, linked, log_density, per_pixel, residual
+from paper_repro.likelihoods.channels import log_density, squares
+from paper_repro.likelihoods.normal import by_channel, linked, residual
 
 COMPONENT = "likelihood"
 OUTPUTS = 1
@@ -139,13 +140,14 @@ def log_likelihood(
     it is the expected log-density of the NOISY image; see `frozen_log_likelihood` for clean ones.
     ValueError for an unknown variant, bits that are not positive, shapes that do not agree.
     """
-    solved = variance(x, output, variant=variant, bits=bits, channels=channels, link=link)
-    gamma = per_pixel(solved.detach(), x.shape[-1])
-    clean = log_density(residual(x, output, link), -gamma.log())
+    pixels, s2 = x.shape[-1] // channels, data_variance(x, channels)
+    sums = squares(residual(x, output, link), channels)
+    r2 = sums.flatten(0, -2).mean(0) / pixels
+    gamma = solved(r2, s2, variant=variant, bits=bits).detach()
+    clean = log_density(sums, gamma.log(), pixels)
     if variant != "A":
         return clean
-    noise = per_pixel(minimum_variance(data_variance(x, channels), bits), x.shape[-1])
-    return clean - 0.5 * (noise / gamma).sum()
+    return clean - 0.5 * pixels * (minimum_variance(s2, bits) / gamma).sum()
 
 
 def frozen_log_likelihood(

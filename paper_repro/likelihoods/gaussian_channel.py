@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from paper_repro.likelihoods.normal import linked, log_density, per_pixel, residual
+from paper_repro.likelihoods import channels
+from paper_repro.likelihoods.normal import linked, residual
 
 COMPONENT = "likelihood"
 OUTPUTS = 1
@@ -36,8 +37,9 @@ def log_likelihood(
     """
     if "log_gamma" not in params:
         raise ValueError(f"params: no entry 'log_gamma', found {sorted(params)}")
-    error = residual(x, output, link)
-    return log_density(error, -per_pixel(params["log_gamma"], x.shape[-1]))
+    log_gamma = params["log_gamma"].reshape(-1)
+    sums = channels.squares(residual(x, output, link), len(log_gamma))
+    return channels.log_density(sums, log_gamma, x.shape[-1] // len(log_gamma))
 
 
 def mean(output: Tensor, *, link: str = "identity") -> Tensor:
