@@ -7,6 +7,7 @@ float64 and add up, so that a set may be read in parts of any size.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -126,8 +127,15 @@ def diagonal(mean: Tensor, variance: Tensor) -> NormalPrior:
 def full(mean: Tensor, covariance: Tensor) -> NormalPrior:
     """N(mean, covariance), [D] and [D, D]."""
     identity = torch.eye(len(mean), dtype=mean.dtype, device=mean.device)
-    factor = torch.linalg.cholesky(covariance)
+    factor = cholesky(covariance)
     return NormalPrior(mean, torch.linalg.solve_triangular(factor, identity, upper=False))
+
+
+def cholesky(matrix: Tensor) -> Tensor:
+    """The lower factor of a positive definite matrix, NaN of any other: divergence is a result, and
+    an exception would end the runs that train together with this one."""
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    return torch.where(info == 0, factor, torch.full_like(factor, math.nan))
 
 
 def standard(like: Tensor) -> NormalPrior:

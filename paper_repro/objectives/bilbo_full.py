@@ -34,7 +34,7 @@ def batch_information(mean: Tensor, variance: Tensor) -> Tensor:
         raise ValueError(f"mean, variance: shapes {shapes}, expected [B, D] twice")
     codes, spread = mean.double(), variance.double()  # moments reach 10^4 times v
     second = codes.T @ codes / len(codes) + spread.mean(0).diag()
-    factor = torch.linalg.cholesky(second)
+    factor = aggregate.cholesky(second)
     information = factor.diagonal().log().sum() - 0.5 * spread.log().mean(0).sum()
     return information.to(mean.dtype)
 

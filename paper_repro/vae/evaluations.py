@@ -47,7 +47,7 @@ def both(subject: Subject, reader: Reader, whole: Whole) -> list[Evaluation]:
         "native": whole_set.prior(subject.objective)(codes),
         "common": aggregate.best_diagonal(codes),
     }
-    variances = {"native": whole_set.gamma(model, whole), "common": None}
+    variances = {"native": whole_set.gamma(reader, whole), "common": None}
     if subject.data.preprocessing != "binarised":
         variances["common"] = whole.residual.mean()
     found = []
@@ -74,12 +74,8 @@ def training(
     rows = []
     for one in chosen:
         rows += _bounds(one, one.rate, one.distortion, reader, p)
-        variance = one.variance
-        if one.name == "native" and variance is None:
-            learned = reader.weights.get("likelihood.log_gamma")
-            variance = None if learned is None else learned.double().exp()
-        if variance is not None:
-            rows += _variance(one.name, variance, whole, p["units"])
+        if one.variance is not None:
+            rows += _variance(one.name, one.variance, whole, p["units"])
     native = -(chosen[0].rate + chosen[0].distortion)
     rows += [
         Row("mse", float(whole.residual.mean()) / p["units"] ** 2, "mse/pixel", at=SAMPLED),

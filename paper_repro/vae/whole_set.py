@@ -171,13 +171,18 @@ def prior(objective: Objective) -> Callable[[Aggregate], NormalPrior]:
     return lambda codes: aggregate.standard(codes.means)
 
 
-def gamma(model: EncoderDecoder, whole: Whole) -> Tensor | None:
-    """The variance per channel that the training set settles, [C], where the likelihood solves for
-    one."""
-    if not model.likelihood.SOLVES_VARIANCE:
-        return None
-    options = solver_options(model.likelihood_options)
-    return cast(Solves, model.likelihood).solved(whole.residual, whole.spread, **options)
+def gamma(reader: Reader, whole: Whole) -> Tensor | None:
+    """The variance of p(x|z) in float64, [C] or 0-d: what the training set settles where the
+    likelihood solves for it, what was learned, what is fixed; None where it is none of these."""
+    likelihood, options = reader.model.likelihood, reader.model.likelihood_options
+    if likelihood.SOLVES_VARIANCE:
+        solve = cast(Solves, likelihood).solved
+        return solve(whole.residual, whole.spread, **solver_options(options))
+    learned = reader.weights.get("likelihood.log_gamma")
+    if learned is not None:
+        return learned.double().exp()
+    fixed = {**likelihood.OPTIONS, **options}.get("variance")
+    return None if fixed is None else torch.full_like(whole.residual[0], fixed)
 
 
 def solver_options(options: Mapping[str, Any]) -> dict[str, Any]:

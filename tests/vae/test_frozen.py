@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 from torch.func import functional_call
 
-from paper_repro import parameters
+from paper_repro import contracts, parameters
 from paper_repro.errors import UserError
 from paper_repro.models import mlp
 from paper_repro.training.problem import Problem
 from paper_repro.vae import data as images
 from paper_repro.vae import whole_set
+from paper_repro.vae.standardised import Standardised
 from tests.vae import tiny
 
 FROZEN = {
@@ -52,6 +53,19 @@ def build(**changes: Any) -> Problem:
 def trained(problem: Problem, steps: int = 20) -> dict[str, Tensor]:
     live = tiny.steps(tiny.bundle(problem), steps)
     return live.member(0, live.params)
+
+
+def tiny_model(row: dict[str, Any]) -> Standardised:
+    """The model of a row, as the task builds it."""
+    p = tiny.cell(**(FROZEN | row)).params
+    data = images.load(p["dataset"], p["preprocessing"], "cpu")
+    return Standardised(p, data.images, lambda *part: torch.Generator())
+
+
+DATA = {
+    False: lambda: images.load("color_digits", "dequantised", "cpu"),
+    True: lambda: images.load("digits", "binarised", "cpu"),
+}
 
 
 def rows(problem: Problem, weights: dict[str, Tensor] | None = None, step: int = 20) -> Found:
@@ -382,3 +396,59 @@ def test_the_protocol_adds_no_parameter_to_the_cells_of_others() -> None:
     assert "units" not in cell.params
     rules = parameters.rules_of("", "vae", "frozen")
     assert rules["protocol"] == {"enum": ["frozen"]}
+
+
+@pytest.mark.parametrize("name", ["vae", "pixel", "both", "full", "bernoulli"])
+def test_the_hessian_is_that_of_explicit_jacobians(name: str) -> None:
+    """P0 + J^T G J at the posterior means, with the metric as the second derivative of a KL."""
+    changes = {"dataset": "digits", "preprocessing": "binarised", "likelihood": "bernoulli"}
+    row = {"bernoulli": BILBO | changes}.get(name) or ROWS[name]
+    problem = build(**row, hessian_images=3, pictures=3)
+    weights = trained(problem)
+    found = rows(problem, weights)
+    model = tiny_model(row)
+    with model.evaluating():
+        reader = whole_set.Reader(model, weights, DATA[name == "bernoulli"](), 0, 20, 1000)
+        objective = contracts.objective(row.get("objective", "elbo"))
+        whole = whole_set.read(reader, whole_set.prior(objective), 600)
+        gamma = whole_set.gamma(reader, whole)
+        _, posterior, _ = next(reader.blocks("test", 3))
+
+    def density(z: Tensor) -> torch.distributions.Distribution:
+        output = reader.decode(z[None])[0].double()
+        if name == "bernoulli":
+            return torch.distributions.Bernoulli(logits=output)
+        if name == "pixel":
+            mean, precision = output.chunk(2)
+            return Normal(mean, (-0.5 * precision.clamp(-2, 16)).exp())
+        assert gamma is not None
+        return Normal(output, gamma.sqrt().repeat_interleave(64))
+
+    prior = whole_set.prior(objective)(whole.codes)
+    hessians = []
+    for mean in posterior.mean:
+        here = density(mean)
+
+        def divergence(z: Tensor, here: Any = here) -> Tensor:
+            return torch.distributions.kl_divergence(here, density(z)).sum()
+
+        fisher = torch.autograd.functional.hessian(divergence, mean.clone()).double()
+        hessians.append(prior.whiten.T @ prior.whiten + fisher)
+    hessian = torch.stack(hessians)
+    penalty = 0.5 * (hessian.mean(0).logdet() - hessian.logdet().mean())
+    at = ("test", "curvature_penalty", "z=mean")
+    assert found[at] == pytest.approx(float(penalty), rel=1e-2, abs=1e-4)
+    assert found["test", "curvature_penalty", "z=sampled"] >= -1e-9
+    assert problem.arrays is not None
+    points = problem.arrays(weights)
+    assert points["posterior_variance"].shape == points["inverse_curvature"].shape == (3, 2)
+    variance = torch.tensor(points["posterior_variance"]).double()
+    torch.testing.assert_close(variance, (2 * posterior.log_scale).exp().double())
+    used = variance.mean(0) < 0.5 * torch.linalg.inv(prior.whiten.T @ prior.whiten).diagonal()
+    assert found["test", "used", "z=mean"] == used.sum()
+    errors = (variance * hessian.diagonal(dim1=-2, dim2=-1) - 1).abs()[:, used]
+    if used.any():
+        expected = pytest.approx(float(errors.median()), rel=1e-2)
+        assert found["test", "variance_error", "z=mean"] == expected
+    else:
+        assert math.isnan(found["test", "variance_error", "z=mean"])

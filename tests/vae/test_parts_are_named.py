@@ -39,6 +39,7 @@ def parts(p: Params) -> set[str]:
         "outliers": p.get("outliers", "") != "",
         "gradients": len(p["compare"]) > 0,
         "classifier": p["classifier_steps"] > 0,
+        "hessian": p.get("hessian_images", 0) > 0,
         "marginal": bool(p.get("marginal")),
     }
     return {name for name, is_used in used.items() if is_used}

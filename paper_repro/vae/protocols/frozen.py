@@ -24,9 +24,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from paper_repro import registry
 from paper_repro.contracts import Objective, Tensors
 from paper_repro.data import batches
-from paper_repro.distributions import aggregate
 from paper_repro.errors import UserError
 from paper_repro.rows import Row
 from paper_repro.training.memory import Memory
@@ -61,7 +61,8 @@ PARAMS = {
         "minimum": 0,
         "default": 0,
     },  # of each split, at the end
-    "pictures": {"type": "integer", "minimum": 0, "default": 0},
+    "hessian_images": {"type": "integer", "minimum": 0, "default": 0},  # of test, at the end
+    "pictures": {"type": "integer", "minimum": 0, "maximum": 100, "default": 0},
 }
 SHOWS_MEAN = False
 PROGRESS = "bound"
@@ -102,9 +103,7 @@ def evaluate(
     """Rows of the training set and of `splits`; those before the last step are of kind "curve"."""
     with subject.model.evaluating():
         reader = _reader(subject, p, seed, step)
-        fit = whole_set.prior(subject.objective)
-        plain = memory.part("whole", lambda: whole_set.read(reader, fit, p["train_images"]).plain())
-        whole = Whole.of(plain)
+        whole = Whole.of(memory.part("whole", lambda: _whole(subject, reader, p).plain()))
         chosen = evaluations.both(subject, reader, whole)
         rows = [
             replace(row, split="train") for row in evaluations.training(reader, whole, chosen, p)
@@ -115,6 +114,11 @@ def evaluate(
                 bound = partial(evaluations.importance, reader, chosen, split, p)
                 found += memory.rows(f"importance {split}", bound)
             rows += [replace(row, split=split) for row in found]
+        if step == p["steps"] and p["hessian_images"]:
+            part = registry.load("parts", "hessian")
+            rows += memory.rows(
+                "hessian", partial(part.rows, reader, chosen[0], p["hessian_images"])
+            )
     if step == p["steps"]:
         return rows + evaluations.counts(reader.model, subject.params)
     return [replace(row, kind="curve") for row in rows]
@@ -123,27 +127,33 @@ def evaluate(
 def arrays(subject: Subject, p: Mapping[str, Any], seed: int) -> dict[str, np.ndarray]:
     """Pictures uint8 [n, C, H, W] of the end: ``samples`` from the native prior, ``pictures_test``,
     E[x|z] of the first test images at the posterior mean, and these as ``originals_test`` where
-    they may be shown."""
+    they may be shown; with ``hessian_images`` the points of part `hessian`."""
     count, data = p["pictures"], subject.data
     if not count:
         return {}
     with subject.model.evaluating():
         reader = _reader(subject, p, seed, p["steps"])
-        blocks = [q for _, q, _ in reader.blocks("train", p["train_images"])]
-        prior = whole_set.prior(subject.objective)(aggregate.aggregate(*blocks))
+        native, _ = evaluations.both(subject, reader, _whole(subject, reader, p))
         noise = stream(seed, "evaluation", data.name, "samples", device=data.test.device)
         posterior = next(reader.blocks("test", count))[1]
         drawn = torch.randn(posterior.mean.shape, generator=noise, device=noise.device)
-        drawn = prior.to(posterior.mean).sample(drawn)
-        means = {"samples": drawn, "pictures_test": posterior.mean}
+        means = {"samples": native.prior.sample(drawn), "pictures_test": posterior.mean}
         found = {
             name: data.shown(reader.mean(reader.decode(z)) / p["units"])
             for name, z in means.items()
         }
+        curved = {}
+        if p["hessian_images"]:
+            part = registry.load("parts", "hessian")
+            curved = part.arrays(reader, native, p["hessian_images"])
     if data.may_be_shown:
         scaled = batches.scale(data.test[:count], data.levels)
         found["originals_test"] = as_pictures(scaled, data.images.shape)
-    return {name: picture.cpu().numpy() for name, picture in found.items()}
+    return curved | {name: picture.cpu().numpy() for name, picture in found.items()}
+
+
+def _whole(subject: Subject, reader: Reader, p: Mapping[str, Any]) -> Whole:
+    return whole_set.read(reader, whole_set.prior(subject.objective), p["train_images"])
 
 
 def _reader(subject: Subject, p: Mapping[str, Any], seed: int, step: int) -> Reader:
