@@ -412,7 +412,7 @@ def test_the_hessian_is_that_of_explicit_jacobians(name: str) -> None:
         objective = contracts.objective(row.get("objective", "elbo"))
         whole = whole_set.read(reader, whole_set.prior(objective), 600)
         gamma = whole_set.gamma(reader, whole)
-        _, posterior, _ = next(reader.blocks("test", 3))
+        _, posterior, _ = next(reader.blocks("train", 3))
 
     def density(z: Tensor) -> torch.distributions.Distribution:
         output = reader.decode(z[None])[0].double()
@@ -436,19 +436,19 @@ def test_the_hessian_is_that_of_explicit_jacobians(name: str) -> None:
         hessians.append(prior.whiten.T @ prior.whiten + fisher)
     hessian = torch.stack(hessians)
     penalty = 0.5 * (hessian.mean(0).logdet() - hessian.logdet().mean())
-    at = ("test", "curvature_penalty", "z=mean")
+    at = ("train", "curvature_penalty", "z=mean")
     assert found[at] == pytest.approx(float(penalty), rel=1e-2, abs=1e-4)
-    assert found["test", "curvature_penalty", "z=sampled"] >= -1e-9
+    assert found["train", "curvature_penalty", "z=sampled"] >= -1e-9
     assert problem.arrays is not None
     points = problem.arrays(weights)
     assert points["posterior_variance"].shape == points["inverse_curvature"].shape == (3, 2)
     variance = torch.tensor(points["posterior_variance"]).double()
     torch.testing.assert_close(variance, (2 * posterior.log_scale).exp().double())
     used = variance.mean(0) < 0.5 * torch.linalg.inv(prior.whiten.T @ prior.whiten).diagonal()
-    assert found["test", "used", "z=mean"] == used.sum()
+    assert found["train", "used", "z=mean"] == used.sum()
     errors = (variance * hessian.diagonal(dim1=-2, dim2=-1) - 1).abs()[:, used]
     if used.any():
         expected = pytest.approx(float(errors.median()), rel=1e-2)
-        assert found["test", "variance_error", "z=mean"] == expected
+        assert found["train", "variance_error", "z=mean"] == expected
     else:
-        assert math.isnan(found["test", "variance_error", "z=mean"])
+        assert math.isnan(found["train", "variance_error", "z=mean"])

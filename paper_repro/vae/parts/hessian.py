@@ -33,28 +33,34 @@ PART = 50  # images whose Jacobians are held at a time
 
 
 def rows(reader: Reader, native: Evaluation, images: int) -> list[Row]:
-    """Of the first test images, at the posterior mean and over draws (coordinate ``z``):
+    """Of the first training images, whose bound the encoder was trained for, and of test images, at
+    the posterior mean and over draws (coordinate ``z``):
     ``variance_error``, the median over images and used latents of the absolute V_jj H_jj - 1, NaN
     where none is used; ``curvature_penalty``, the cost above in nats/image; and how many latents
     are ``used``, those whose mean V_jj is below half of the prior's variance."""
+    return [row for split in ("train", "test") for row in _rows(reader, native, split, images)]
+
+
+def _rows(reader: Reader, native: Evaluation, split: str, images: int) -> list[Row]:
     found = []
-    for at, variance, hessian in _measured(reader, native, images):
+    for at, variance, hessian in _measured(reader, native, split, images):
         used = _used(variance, native)
         error = (variance * hessian.diagonal(dim1=-2, dim2=-1) - 1).abs()[:, used]
         median = float(error.median()) if error.numel() else float("nan")
         spread = hessian.mean(0).logdet() - hessian.logdet().mean()
         z = coordinates(z=at)
         found += [
-            Row("variance_error", median, "1", split="test", at=z),
-            Row("curvature_penalty", 0.5 * float(spread), "nats/image", split="test", at=z),
-            Row("used", float(used.sum()), "1", split="test", at=z),
+            Row("variance_error", median, "1", split=split, at=z),
+            Row("curvature_penalty", 0.5 * float(spread), "nats/image", split=split, at=z),
+            Row("used", float(used.sum()), "1", split=split, at=z),
         ]
     return found
 
 
 def arrays(reader: Reader, native: Evaluation, images: int) -> dict[str, np.ndarray]:
-    """``posterior_variance`` and ``inverse_curvature``, 1 / H_jj over draws, float32 [n, k]."""
-    _, (_, variance, hessian) = _measured(reader, native, images)
+    """``posterior_variance`` and ``inverse_curvature``, 1 / H_jj over draws, float32 [n, k], of
+    training images."""
+    _, (_, variance, hessian) = _measured(reader, native, "train", images)
     inverse = hessian.diagonal(dim1=-2, dim2=-1).reciprocal()
     pairs = {"posterior_variance": variance, "inverse_curvature": inverse}
     return {name: values.float().cpu().numpy() for name, values in pairs.items()}
@@ -66,9 +72,11 @@ def _used(variance: Tensor, native: Evaluation) -> Tensor:
     return variance.mean(0) < INFORMED * (factor @ factor.T).diagonal()
 
 
-def _measured(reader: Reader, native: Evaluation, images: int) -> list[tuple[str, Tensor, Tensor]]:
+def _measured(
+    reader: Reader, native: Evaluation, split: str, images: int
+) -> list[tuple[str, Tensor, Tensor]]:
     """Coordinate, V [n, k] and H [n, k, k], in float64."""
-    blocks = list(reader.blocks("test", images))
+    blocks = list(reader.blocks(split, images))
     variance = torch.cat([(2 * q.log_scale).exp() for _, q, _ in blocks]).double()
     precision = (native.prior.whiten.T @ native.prior.whiten).double()
     points = {

@@ -61,7 +61,11 @@ PARAMS = {
         "minimum": 0,
         "default": 0,
     },  # of each split, at the end
-    "hessian_images": {"type": "integer", "minimum": 0, "default": 0},  # of test, at the end
+    "hessian_images": {
+        "type": "integer",
+        "minimum": 0,
+        "default": 0,
+    },  # of train and test, at the end
     "pictures": {"type": "integer", "minimum": 0, "maximum": 100, "default": 0},
 }
 SHOWS_MEAN = False
