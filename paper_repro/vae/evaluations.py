@@ -23,7 +23,7 @@ from paper_repro.vae.model import EncoderDecoder
 from paper_repro.vae.subject import Subject
 from paper_repro.vae.whole_set import Likelihood, Reader, Whole
 
-SAMPLED = "z=sampled"
+SAMPLED = coordinates(z="sampled")
 DRAWS = 50  # importance samples that come from one stream
 
 
@@ -161,7 +161,7 @@ def importance(
             elbo[own_name] += float(weights.mean(0).sum())
     rows = []
     for own_name in names:
-        at = coordinates(evaluation=own_name, samples=samples)
+        at = coordinates(evaluation=own_name)
         bound, gap = evidence[own_name] / images, (evidence[own_name] - elbo[own_name]) / images
         rows += [
             Row("iwae", bound, "nats/image", at=at),

@@ -214,8 +214,7 @@ def test_every_row_is_measured_at_a_mark_and_at_the_end(name: str) -> None:
     assert len(keys) == len(set(keys))
     found = dict(zip(keys, (row.value for row in at_end), strict=True))
     for evaluation in ("native", "common"):
-        at = f"evaluation={evaluation},samples=60"
-        assert found["test", "gap", at] > 0
+        assert found["test", "gap", f"evaluation={evaluation}"] > 0
     bounded = name in ("baggins", "both", "hard")
     assert bounded == (("train", "slope_to_bound", "") in found)
     if bounded:
