@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Tensors = dict[str, Tensor]
-POLISH = 40  # steps without a line search
+POLISH = 100  # steps without a line search
 
 
 def maximise(
@@ -21,13 +21,15 @@ def maximise(
     Values are known to 1e-16 of their size, so that a line search stops at its root, 1e-8, from the
     maximum; the last steps trust slopes alone. Scale `start` so that its curvatures are alike.
     """
-    live = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
+    live = {name: tensor.detach().contiguous().clone() for name, tensor in start.items()}
+    for tensor in live.values():
+        tensor.requires_grad_()
     optimizer = torch.optim.LBFGS(
         live.values(),
         max_iter=iterations,
         max_eval=2 * iterations,
         tolerance_grad=1e-13,
-        tolerance_change=1e-18,
+        tolerance_change=1e-12,
         history_size=30,
         line_search_fn="strong_wolfe",
     )
