@@ -123,7 +123,9 @@ def arc_length(sigma: float) -> tuple[float, float]:
 def rows(
     generator: Generator, points: int, arrays: dict[str, np.ndarray] | None = None
 ) -> Iterator[Row]:
-    """Gaps and penalties of one sample of points at every sigma; the same z and noise at all.
+    """Gaps and penalties of one sample of points at every sigma; the same z and noise at all. The
+    formula's H is that at the posteriors' means; `penalty_at_truth` has it at the z that were drawn,
+    `penalty_of_prior` on average over the prior.
 
     `arrays`, if given, gets z [Z] with the Hessian there [S, Z], and the points' means and
     variances [S, P], for S = `sigma`.
@@ -144,9 +146,10 @@ def rows(
         yield Row("evidence_gap", gaps[-1], "nats", at=at)
         yield Row("least_evidence_gap", float((evidence - free.elbo).min()), "nats", at=at)
         direct = float((free.elbo - one.elbo).mean())
-        formula = penalty(hessian(z, sigma), even)
+        formula = penalty(hessian(free.mean, sigma), even)
         yield Row("penalty", direct, "nats", at=at)
         yield Row("penalty_formula", formula, "nats", at=at)
+        yield Row("penalty_at_truth", penalty(hessian(z, sigma), even), "nats", at=at)
         yield Row("penalty_ratio", direct / formula, "1", at=at)
         exact = penalty(hessian(everywhere, sigma), prior)
         yield Row("penalty_of_prior", exact, "nats", at=at)

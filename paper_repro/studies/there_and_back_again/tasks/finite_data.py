@@ -70,17 +70,17 @@ def fit(count: int, sigma: float, posterior: str) -> tuple[Model, Tensors]:
     return model(x, found["mean"], found["log_scale"], sigma), found
 
 
-def rows(sizes: Sequence[int], arrays: dict[str, np.ndarray] | None = None) -> Iterator[Row]:
+def rows(counts: Sequence[int], arrays: dict[str, np.ndarray] | None = None) -> Iterator[Row]:
     """The gap per number of points, sigma and kind of posterior.
 
     `arrays`, if given, gets of the last number of points at SHOWN_SIGMA: latent [Z], data [N, 2] and
     per kind of posterior the decoder [Z, 2], its means and its scales [N].
     """
-    for count in sizes:
+    for count in counts:
         for posterior in POSTERIORS:
             for sigma in SIGMAS:
                 made, found = fit(count, sigma, posterior)
-                at = coordinates(points=count, sigma=sigma, posterior=posterior)
+                at = coordinates(count=count, sigma=sigma, posterior=posterior)
                 gap = float((made.evidence - made.elbo).mean())
                 yield Row("finite_data_gap", gap, "nats", at=at)
                 if arrays is not None and sigma == SHOWN_SIGMA:
