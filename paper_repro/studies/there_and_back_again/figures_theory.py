@@ -38,8 +38,8 @@ def theory(results: Results) -> Figure:
     variance of every point at their best; 150 points a seed. Middle: what one variance for all
     points costs there, measured and by 1/2 (ln E H - E ln H). Right: change of variables less ELBO
     of clean data, two latents for two values, with the posterior covariance (I + J^T J /
-    sigma^2)^-1 at the mode and with the best one. Dotted: sigma^2. Marks of the curve are means over
-    seeds with 95 % t intervals ({where})."""
+    sigma^2)^-1 at the mode and with the best one. Dotted: sigma^2. Marks of the curve are means
+    over seeds with 95 % t intervals ({where})."""
     return style.caption(made, text)
 
 
@@ -81,7 +81,8 @@ def _flow(axes: Axes, frame: DataFrame) -> None:
         if posterior == "best":
             _square(axes, x, float(-values.mean(1)[0]))
     _decades(axes, "nats per point")
-    axes.legend(loc="upper left")
+    axes.set_ylim(top=10 * float(-errors["value"].min()))
+    axes.legend(loc="upper left", borderaxespad=0.2)
 
 
 def _square(axes: Axes, x: panels.Array, first: float) -> None:

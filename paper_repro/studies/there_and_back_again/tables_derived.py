@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from paper_repro.claims.filters import pick
 from paper_repro.drawing.labels import NOT_RUN
 from paper_repro.drawing.tables import NONE, Entry, Table, estimate, origin
@@ -9,7 +11,6 @@ from paper_repro.results.frames import Results
 from paper_repro.studies.there_and_back_again.derived_numbers import DERIVED, DIGITS, Derived
 
 STUDY = "there_and_back_again"
-ROUNDED = 0.5  # of the last digit that is stated
 
 
 def derived(results: Results) -> Table:
@@ -34,22 +35,20 @@ def derived(results: Results) -> Table:
 
 
 def _row(entry: Derived, values: list[float]) -> list[Entry]:
-    stated = f"{'< ' if entry.bound else ''}{entry.stated:.4g}"
+    stated = f"{'< ' if entry.bound else ''}{entry.stated}"
     if not values:
         return [entry.what, stated, NOT_RUN, NOT_RUN, NOT_RUN]
+    number = float(entry.stated)
     if entry.bound:
         worst = max(values)
-        held = "within the bound" if worst <= entry.stated else "beyond the bound"
+        held = "within the bound" if worst <= number else "beyond the bound"
         return [entry.what, stated, f"{worst:.2g}", NONE, f"{held}; {entry.why}"]
     mean = sum(values) / len(values)
-    off = mean / entry.stated - 1
-    why = entry.why
-    if why == DIGITS and not agrees(entry.stated, mean):
-        why = "differs"
-    return [entry.what, stated, estimate(values), f"{100 * off:+.1f} %", why]
+    why = entry.why if entry.why != DIGITS or agrees(entry.stated, mean) else "differs"
+    return [entry.what, stated, estimate(values), f"{100 * (mean / number - 1):+.1f} %", why]
 
 
-def agrees(stated: float, ours: float) -> bool:
-    """Whether ours rounds to the digits of what is stated."""
-    digits = f"{stated:g}".split("e")[0].replace("-", "").replace(".", "").lstrip("0")
-    return float(f"{ours:.{max(len(digits), 3) if '.' not in f'{stated:g}' else len(digits)}g}") == stated
+def agrees(stated: str, ours: float) -> bool:
+    """Whether ours rounds to the digits that are stated."""
+    exponent = Decimal(stated).as_tuple().exponent
+    return abs(ours - float(stated)) <= 0.5 * 10.0 ** int(exponent)

@@ -124,8 +124,8 @@ def rows(
     generator: Generator, points: int, arrays: dict[str, np.ndarray] | None = None
 ) -> Iterator[Row]:
     """Gaps and penalties of one sample of points at every sigma; the same z and noise at all. The
-    formula's H is that at the posteriors' means; `penalty_at_truth` has it at the z that were drawn,
-    `penalty_of_prior` on average over the prior.
+    formula's H is that at the posteriors' means; `penalty_at_truth` has it at the z that were
+    drawn, `penalty_of_prior` on average over the prior.
 
     `arrays`, if given, gets z [Z] with the Hessian there [S, Z], and the points' means and
     variances [S, P], for S = `sigma`.

@@ -73,8 +73,8 @@ def fit(count: int, sigma: float, posterior: str) -> tuple[Model, Tensors]:
 def rows(counts: Sequence[int], arrays: dict[str, np.ndarray] | None = None) -> Iterator[Row]:
     """The gap per number of points, sigma and kind of posterior.
 
-    `arrays`, if given, gets of the last number of points at SHOWN_SIGMA: latent [Z], data [N, 2] and
-    per kind of posterior the decoder [Z, 2], its means and its scales [N].
+    `arrays`, if given, gets of the last number of points at SHOWN_SIGMA: latent [Z], data [N, 2],
+    and per kind of posterior the decoder [Z, 2], its means and its scales [N].
     """
     for count in counts:
         for posterior in POSTERIORS:

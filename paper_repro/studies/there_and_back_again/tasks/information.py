@@ -50,6 +50,7 @@ def mean_kl(mean: Tensor, variance: Tensor, prior: Tensor) -> Tensor:
 
 def optimism(batch: int, snr: float) -> float:
     """1/2 ln(1 + snr) - E 1/2 ln(1 + snr chi2_B / B), nats per latent, by integration."""
+
     def integrand(q: float) -> float:
         return math.log1p(snr * q / batch) * float(stats.chi2.pdf(q, batch))
 

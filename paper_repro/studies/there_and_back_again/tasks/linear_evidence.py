@@ -9,6 +9,7 @@ are formulas: no data beyond the sample and no z are drawn. Set-up and derivatio
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -81,9 +82,9 @@ def rows(generator: Generator) -> Iterator[Row]:
         "encoder": normal(generator, LATENTS, PIXELS),
         "offset": 0.1 * normal(generator, LATENTS),
     }
-    log_scale = torch.full((LATENTS,), -1.0, dtype=torch.float64)
-    for name, bound, first in (("bilbo", bilbo, start),
-                               ("elbo", elbo, start | {"log_scale": log_scale})):  # fmt: skip
-        found, _ = maximise(lambda p, bound=bound: bound(p, x, white), first, ITERATIONS)
-        gap = float(bound(found, x, white)) - evidence
+    scales = {"log_scale": torch.full((LATENTS,), -1.0, dtype=torch.float64)}
+    for name, bound, first in (("bilbo", bilbo, start), ("elbo", elbo, start | scales)):
+        value = partial(bound, x=x, white=white)
+        found, _ = maximise(value, first, ITERATIONS)
+        gap = float(value(found)) - evidence
         yield Row("linear_evidence_difference", gap, "nats", at=coordinates(bound=name))

@@ -37,14 +37,14 @@ def maximise(
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = -value(live)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     searched, before = _copied(live), _steepest(value, live)
     settings = {"line_search_fn": None, "max_iter": POLISH, "tolerance_change": -1.0}
     optimizer.param_groups[0] |= settings
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     after = _steepest(value, live)
     return (_copied(live), after) if after < before else (searched, before)
 
