@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from statistics import stdev
 
 from paper_repro.claims.filters import pick
 from paper_repro.drawing.labels import NOT_RUN
 from paper_repro.drawing.tables import NONE, Entry, Table, estimate, origin
 from paper_repro.results.frames import Results
-from paper_repro.studies.there_and_back_again.derived_numbers import DERIVED, DIGITS, Derived
+from paper_repro.studies.there_and_back_again.derived_numbers import (
+    DERIVED,
+    DIGITS,
+    SAMPLE,
+    Derived,
+)
 
 STUDY = "there_and_back_again"
 
@@ -45,6 +51,8 @@ def _row(entry: Derived, values: list[float]) -> list[Entry]:
         return [entry.what, stated, f"{worst:.2g}", NONE, f"{held}; {entry.why}"]
     mean = sum(values) / len(values)
     why = entry.why if entry.why != DIGITS or agrees(entry.stated, mean) else "differs"
+    if why == SAMPLE and len(values) > 1:
+        why += f", of which one scatters by {100 * stdev(values) / abs(mean):.0f} %"
     return [entry.what, stated, estimate(values), f"{100 * (mean / number - 1):+.1f} %", why]
 
 

@@ -105,7 +105,7 @@ def rows(generator: Generator) -> Iterator[Row]:
     """Differences of both sides, at worst over a grid of z; one draw for each kind of posterior."""
     grid, far = torch.cartesian_prod(GRID, GRID), torch.cartesian_prod(FAR, FAR)
     root = normal(generator, PIXELS, PIXELS)
-    noise = root @ root.T + torch.eye(PIXELS, dtype=torch.float64)
+    noise = root @ root.T / PIXELS + torch.eye(PIXELS, dtype=torch.float64)
     for name in ("per_example", "constant"):
         q = toy(generator, constant=name == "constant")
         at = coordinates(covariance=name)
