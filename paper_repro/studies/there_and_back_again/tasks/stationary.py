@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Generator, Tensor
+from torch.func import jacrev
 
 from paper_repro.rows import Row, coordinates
 from paper_repro.studies.there_and_back_again.tasks.maximise import (
@@ -85,7 +86,7 @@ def mean_hessian(decoder: Decoder, mean: Tensor, covariance: Tensor) -> Tensor:
     points, weights = hermite(NODES, LATENTS)
     root = torch.linalg.cholesky(covariance)
     z = mean + torch.einsum("njk,sk->snj", root, points)
-    one = torch.func.hessian(decoder.loss)
+    one = jacrev(jacrev(decoder.loss))
     at_nodes = torch.vmap(torch.vmap(one), in_dims=(0, None))(z, decoder.x)
     expected = torch.einsum("s,snjk->njk", weights, at_nodes)
     return expected + torch.eye(LATENTS, dtype=torch.float64)
@@ -106,8 +107,8 @@ def bernoulli_hessians(
         at = logits(z)
         return (torch.nn.functional.softplus(at) - x * at).sum() + 0.5 * z.square().sum()
 
-    exact = torch.vmap(torch.func.hessian(loss))(z)
-    jacobian = torch.vmap(torch.func.jacrev(logits))(z)
+    exact = torch.vmap(jacrev(jacrev(loss)))(z)
+    jacobian = torch.vmap(jacrev(logits))(z)
     p = torch.vmap(logits)(z).sigmoid()
     metric = (p * (1 - p)).unsqueeze(-1)
     return exact, jacobian.mT @ (metric * jacobian) + torch.eye(z.shape[-1], dtype=z.dtype)
