@@ -192,7 +192,7 @@ def test_an_impossible_cell_is_refused_by_name(
         ({"latent": "two_layer"}, "latent: 'two_layer' is not one of gaussian, bernoulli"),
         (
             {"model": "mlpp"},
-            "model: 'mlpp' is not one of burda, conv, convdraw, infogan, linear, mlp",
+            "model: 'mlpp' is not one of burda, conv, conv_standardised, convdraw",
         ),
         ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of baggins, bernoulli"),
         ({"model": "convdraw"}, "model 'convdraw' cannot serve protocol 'bounds'; it serves plane"),
