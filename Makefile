@@ -28,7 +28,7 @@ REDO = $(if $(filter published,$(TIER)),--forceall)
 .PHONY: help setup slurm all reproduce fetch figures tables claims report test lint format lock clean
 
 help: ## this page
-	@echo 'Five papers on training variational autoencoders, reproduced with a verdict per claim.'
+	@echo 'Papers on training variational autoencoders, reproduced with a verdict per claim.'
 	@echo
 	@echo 'Usage: make TARGET [TIER=quick] [CORES=all] [CONFIG="key=value ..."] [PYTHON=python3]'
 	@echo

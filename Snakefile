@@ -1,4 +1,4 @@
-# Every estimator x data set x seed of the five papers, their tables, figures and verdicts.
+# Every estimator x data set x seed of the papers, their tables, figures and verdicts.
 #
 #   snakemake                                  the default tier, quick, on all cores (profiles/default)
 #   snakemake --config tier=smoke              another: smoke, quick, reduced, paper, published

@@ -1,4 +1,4 @@
-"""Five papers on training variational autoencoders, reproduced with a verdict per claim."""
+"""Papers on training variational autoencoders, reproduced with a verdict per claim."""
 
 import os
 import sys

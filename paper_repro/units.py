@@ -7,6 +7,7 @@ CHANGES_NO_NUMBER = True
 UNITS = frozenset(
     {
         "nats/image",  # summed over the pixels of one image, averaged over images
+        "nats/value",  # a bound over the number of values of an image, channels included
         "nats",  # a KL divergence or bound that belongs to no image (toy targets)
         "nats^2",  # variance, or trace of covariance, of a gradient of nats
         "bits/dim",

@@ -34,6 +34,15 @@ DATASETS: dict[str, dict[str, Any]] = {
         "folder": "",
         "fingerprint": "14c158260126cd16b9149ff8f9a909147f666681d49b338d91a0601ad3a0d381",
     },
+    "digits_few": {
+        "name": "64 digits",
+        "module": "paper_repro.data.few",
+        "line": "digits, of which the first 64 are trained on (ours)",
+        "shape": [1, 8, 8],
+        "counts": [64, 150, 300],
+        "folder": "",
+        "fingerprint": "3ce5b64c4a91eaf0ccd5bcf0e1d10552390c7745d3359dda3f483c908eea6d19",
+    },
     "patches": {
         "module": "paper_repro.data.embedded",
         "line": "12x12 grey patches of scikit-learn's two sample photographs (china, flower), "
@@ -125,6 +134,16 @@ DATASETS: dict[str, dict[str, Any]] = {
         "folder": "MNIST/raw",
         "holds": {"train-images-idx3-ubyte": 47040016, "t10k-images-idx3-ubyte": 7840016},
         "fingerprint": "99a292dbca9a87f38ec67516309a2bda0705075f8949f173839699098d991212",
+    },
+    "mnist_few": {
+        "name": "64 of MNIST",
+        "module": "paper_repro.data.few",
+        "line": "MNIST, of which the first 64 images are trained on (ours)",
+        "shape": [1, 28, 28],
+        "counts": [64, 400, 10000],
+        "folder": "MNIST/raw",
+        "holds": {"train-images-idx3-ubyte": 47040016, "t10k-images-idx3-ubyte": 7840016},
+        "fingerprint": "5823e9fb93e5a97f920a32acdab8476f07bb50899872c054dafae7114a2a3c86",
     },
     "fashion_mnist": {
         "name": "Fashion-MNIST",
@@ -249,6 +268,17 @@ DATASETS: dict[str, dict[str, Any]] = {
         "line": "any part of CelebA at half size (89x109) as files or zip, crop 70 resized to "
         "64x64, split 85/5/10 % by us; not celeba",
         "shape": [3, 64, 64],
+        "counts": [],
+        "most": 202599,
+        "folder": "celeba-half",
+        "fingerprint": "",
+        "showable": False,
+    },
+    "celeba_half_32": {
+        "name": "CelebA 32x32 (half)",
+        "module": "paper_repro.data.celeba_small",
+        "line": "celeba_half_64, every 2x2 pixels as their mean; not celeba",
+        "shape": [3, 32, 32],
         "counts": [],
         "most": 202599,
         "folder": "celeba-half",

@@ -30,7 +30,8 @@ import torch
 from torch import Tensor
 
 from paper_repro.likelihoods import normal
-from paper_repro.likelihoods.normal import by_channel, linked, log_density, per_pixel, residual
+from paper_repro.likelihoods.channels import log_density, squares
+from paper_repro.likelihoods.normal import by_channel, linked, residual
 
 COMPONENT = "likelihood"
 OUTPUTS = 1
@@ -90,14 +91,37 @@ def variance(
     link: str = "identity",
 ) -> Tensor:
     """gamma of this batch, [C] (C: the same in all channels), attached to the output."""
+    r2 = normal.mean_square(residual(x, output, link), channels)
+    return solved(r2, data_variance(x, channels), variant=variant, bits=bits)
+
+
+def solved(r2: Tensor, s2: Tensor, *, variant: str = "A", bits: float = 8.0) -> Tensor:
+    """gamma from mean squared residual and variance of the data, per channel: [C] each, of a
+    batch or of a whole set."""
     if variant not in VARIANTS:
         raise ValueError(f"variant: {variant!r} is not one of {', '.join(VARIANTS)}")
-    r2 = normal.mean_square(residual(x, output, link), channels)
-    s2 = data_variance(x, channels)
     if variant == "C":
-        return total_variance(s2, bits).expand(channels)
+        return total_variance(s2, bits).expand(len(s2))
     gamma_min = minimum_variance(s2, bits)
     return r2 + gamma_min if variant == "A" else torch.maximum(r2, gamma_min)
+
+
+def floor(s2: Tensor, *, variant: str = "A", bits: float = 8.0) -> Tensor:
+    """The least that the distortion per value of a channel can be, nats: [C] -> [C]; of variants A
+    and B. ValueError for C, whose distortion has the floor of any fixed variance."""
+    return 0.5 * (2 * math.pi * _bounded(variant, math.e, 1.0) * minimum_variance(s2, bits)).log()
+
+
+def steepest(s2: Tensor, *, variant: str = "A", bits: float = 8.0) -> Tensor:
+    """The most that the root mean square of dL/df per value can be over the values that share a
+    variance: [C] -> [C]; of variants A and B."""
+    return _bounded(variant, 0.5, 1.0) * minimum_variance(s2, bits).rsqrt()
+
+
+def _bounded(variant: str, of_a: float, of_b: float) -> float:
+    if variant not in ("A", "B"):
+        raise ValueError(f"variant: {variant!r} has no bound of its own, A and B have")
+    return of_a if variant == "A" else of_b
 
 
 def log_likelihood(
@@ -116,13 +140,14 @@ def log_likelihood(
     it is the expected log-density of the NOISY image; see `frozen_log_likelihood` for clean ones.
     ValueError for an unknown variant, bits that are not positive, shapes that do not agree.
     """
-    solved = variance(x, output, variant=variant, bits=bits, channels=channels, link=link)
-    gamma = per_pixel(solved.detach(), x.shape[-1])
-    clean = log_density(residual(x, output, link), -gamma.log())
+    pixels, s2 = x.shape[-1] // channels, data_variance(x, channels)
+    sums = squares(residual(x, output, link), channels)
+    r2 = sums.flatten(0, -2).mean(0) / pixels
+    gamma = solved(r2, s2, variant=variant, bits=bits).detach()
+    clean = log_density(sums, gamma.log(), pixels)
     if variant != "A":
         return clean
-    noise = per_pixel(minimum_variance(data_variance(x, channels), bits), x.shape[-1])
-    return clean - 0.5 * (noise / gamma).sum()
+    return clean - 0.5 * pixels * (minimum_variance(s2, bits) / gamma).sum()
 
 
 def frozen_log_likelihood(

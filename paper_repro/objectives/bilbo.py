@@ -7,13 +7,17 @@ batch average of the KL to the fitted prior N(0, diag(m2 + v)), the best zero-me
 and the capacity of a Gaussian channel. A batch objective: it is no sum over examples.
 
 Variances that differ between examples (outside the paper) are served too: `batch_information` is
-the average KL to the fitted prior for any Gaussian posterior.
+the average KL to the fitted prior for any Gaussian posterior, whose moments are E[mu^2 + sigma^2].
+`bilbo_centred` and `bilbo_full` fit the prior's mean, or its covariances, as well.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from paper_repro.distributions import aggregate
+from paper_repro.distributions.aggregate import Aggregate, NormalPrior
 from paper_repro.distributions.gaussian import DiagonalGaussian
 from paper_repro.estimators.terms import Terms, require_kind
 
@@ -42,6 +46,12 @@ def batch_information(mean: Tensor, variance: Tensor) -> Tensor:
     second, average = _moments(mean, variance)
     spread = variance.log().flatten(0, -2).mean(0)
     return 0.5 * ((second + average).log() - spread).sum()
+
+
+def prior(codes: Aggregate) -> NormalPrior:
+    """N(0, diag(m2 + E v)) of a whole set's moments."""
+    second = codes.second.diagonal() + codes.variance
+    return aggregate.diagonal(torch.zeros_like(second), second)
 
 
 def fitted_prior(mean: Tensor, variance: Tensor) -> Tensor:

@@ -129,6 +129,7 @@ def test_every_likelihood_is_listed():
         "baggins",
         "bernoulli",
         "gaussian",
+        "gaussian_channel",
         "gaussian_closed_form",
         "gaussian_gamma",
         "gaussian_pixel",

@@ -11,7 +11,7 @@ from torch import Tensor
 from paper_repro.distributions.bernoulli import Bernoulli
 from paper_repro.distributions.gaussian import DiagonalGaussian
 from paper_repro.estimators.terms import Terms
-from paper_repro.objectives import autoencoder, bilbo
+from paper_repro.objectives import autoencoder, bilbo, bilbo_centred, bilbo_full
 
 F64 = torch.float64
 
@@ -84,7 +84,7 @@ def test_the_slope_at_zero_is_bounded_for_the_penalties_that_cannot_promise_spar
     assert (slope < 10) == (name in BOUNDED)
 
 
-@pytest.mark.parametrize("module", [bilbo, autoencoder])
+@pytest.mark.parametrize("module", [bilbo, bilbo_centred, bilbo_full, autoencoder])
 def test_stacked_members_have_the_value_and_gradient_of_a_loop(module):
     options = {"pixels": 7} if module is autoencoder else {}
 
@@ -103,6 +103,22 @@ def test_stacked_members_have_the_value_and_gradient_of_a_loop(module):
         torch.testing.assert_close(gradient[member], torch.autograd.grad(expected, alone)[0])
 
 
+@pytest.mark.parametrize("module", [bilbo, bilbo_centred, bilbo_full])
+def test_a_member_that_diverged_leaves_the_others_as_they_are(module):
+    """Without an exception, which would end them all."""
+
+    def value(mean: Tensor) -> Tensor:
+        nothing = mean.new_zeros(1, 5)
+        q = DiagonalGaussian(mean, torch.zeros_like(mean))
+        return module.bound(Terms(nothing, nothing, nothing), q).mean()
+
+    means = normal(6, 3, 5, 2)
+    means[1, 0, 0] = math.nan
+    found = torch.vmap(value)(means)
+    assert found.isfinite().tolist() == [True, False, True]
+    torch.testing.assert_close(found[2], value(means[2]))
+
+
 def test_bad_input_is_refused_by_name():
     q, coins = gaussian(), Bernoulli(normal(3, 5, 2))
     with pytest.raises(ValueError, match="bernoulli"):
@@ -115,6 +131,11 @@ def test_bad_input_is_refused_by_name():
         autoencoder.bound(terms(), q, pixels=3, h="cubic")
     with pytest.raises(ValueError, match="constant"):
         autoencoder.penalty("log1p", q.mean, -1.0)
+    for module in (bilbo_centred, bilbo_full):
+        with pytest.raises(ValueError, match="bernoulli"):
+            module.bound(terms(), coins)
+    with pytest.raises(ValueError, match="mean, variance"):
+        bilbo_full.batch_information(q.mean[0], q.mean[0])
     with pytest.raises(ValueError, match="mean"):
         bilbo.batch_information(q.mean[0], q.mean[0])
     with pytest.raises(ValueError, match="variance"):

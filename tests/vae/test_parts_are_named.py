@@ -21,7 +21,9 @@ from paper_repro.data.names import DATASETS
 
 PACKAGE = registry.PACKAGE
 Params = Mapping[str, Any]
-NETWORKS = {"burda": "layered", "convdraw": "convdraw"}  # of all others "model"
+NETWORKS = {"burda": "layered", "convdraw": "convdraw"} | dict.fromkeys(
+    ("mlp_standardised", "conv_standardised"), "standardised"
+)  # of all others "model"
 
 
 def estimators(p: Params) -> set[str]:
@@ -37,6 +39,7 @@ def parts(p: Params) -> set[str]:
         "outliers": p.get("outliers", "") != "",
         "gradients": len(p["compare"]) > 0,
         "classifier": p["classifier_steps"] > 0,
+        "hessian": p.get("hessian_images", 0) > 0,
         "marginal": bool(p.get("marginal")),
     }
     return {name for name, is_used in used.items() if is_used}

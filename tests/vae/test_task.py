@@ -16,6 +16,14 @@ from tests.vae import tiny
 
 REINFORCE = {"estimator": "reinforce", "latent": "categorical", "likelihood": "gaussian_gamma"}
 BILBO = {"objective": "bilbo", "likelihood": "baggins", "latent_options": {"scale": 1.0}}
+FROZEN = {
+    "dataset": "color_digits",
+    "preprocessing": "dequantised",
+    "model": "mlp_standardised",
+    "protocol": "frozen",
+    "estimator": "exact_kl",
+    "latent_options": {"scale": 1.0},
+}
 FLOW = {
     "prior": "flow",
     "prior_options": {"layers": 2, "hidden": 8},
@@ -106,10 +114,16 @@ def test_resumed_from_a_checkpoint_it_changes_no_number(
         tiny.GUIDED,
         REINFORCE,
         BILBO,
+        FROZEN | {"objective": "bilbo", "likelihood": "baggins", "latent_options": {}},
+        FROZEN | {"objective": "bilbo_centred", "likelihood": "baggins"},
+        FROZEN | {"objective": "bilbo_full", "likelihood": "gaussian_channel"},
         FLOW | {"estimator": "dreg", "objective": "iwae", "objective_options": {}, "k": 2},
         {"estimator": "gumbel_softmax", "latent": "bernoulli", **LINEAR},
     ],
-    ids=["iwae", "geco", "guided", "reinforce", "bilbo", "flow", "linear"],
+    ids=[
+        *("iwae", "geco", "guided", "reinforce", "bilbo", "fitted", "centred", "full"),
+        *("flow", "linear"),
+    ],
 )
 def test_seeds_that_train_together_get_the_numbers_they_get_alone(changes: dict[str, Any]) -> None:
     assert tiny.agrees_with_its_members(lambda seed: tiny.build(seed, **changes))

@@ -192,7 +192,7 @@ def test_an_impossible_cell_is_refused_by_name(
         ({"latent": "two_layer"}, "latent: 'two_layer' is not one of gaussian, bernoulli"),
         (
             {"model": "mlpp"},
-            "model: 'mlpp' is not one of burda, conv, convdraw, infogan, linear, mlp",
+            "model: 'mlpp' is not one of burda, conv, conv_standardised, convdraw",
         ),
         ({"likelihood": "gauss"}, "likelihood: 'gauss' is not one of baggins, bernoulli"),
         ({"model": "convdraw"}, "model 'convdraw' cannot serve protocol 'bounds'; it serves plane"),
@@ -353,7 +353,8 @@ def test_claims_are_read_by_the_workflow_and_not_again_by_each_of_its_jobs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read: list[str] = []
-    monkeypatch.setattr(config.claim_names, "read", lambda path, study: read.append(study))
+    # append returns None: a study without claims
+    monkeypatch.setattr(config.claim_names, "read", lambda _, study: read.append(study) or [])
     given = {"tier": "smoke", "studies": "conformance"}
     assert workflow.load_cells(dict(given), claims=False)
     assert read == []
@@ -361,3 +362,11 @@ def test_claims_are_read_by_the_workflow_and_not_again_by_each_of_its_jobs(
     assert read == ["conformance"]
     text = (registry.PACKAGE.parent / "workflow/rules/common.smk").read_text(encoding="utf-8")
     assert "load_cells(config, claims=workflow.is_main_process)" in text
+
+
+def test_a_claim_of_two_studies_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = config.claim_names.read(registry.STUDIES / "conformance/claims.yaml", "conformance")[:1]
+    monkeypatch.setattr(config.claim_names, "read", lambda _, study: one)
+    said = r"\w+/claims\.yaml: conformance-K1 is a claim of \w+ too"
+    with pytest.raises(UserError, match=said):
+        config.check({"tier": "smoke", "studies": "conformance,taming_vaes"})

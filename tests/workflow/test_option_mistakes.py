@@ -79,7 +79,7 @@ WRONG = [
         "",
     ),
     ("{estimator: total, protocol: importance}", "preprocessing 'unit'; it serves binarised", ""),
-    ("protocol: plain", "protocol: 'plain' is not one of bounds, importance", "'plane'"),
+    ("protocol: plain", "protocol: 'plain' is not one of bounds, frozen, importance", "'plane'"),
     ("targets: [0.1]", "unknown key 'targets'", ""),  # of another protocol
     ("outliers: digits", "outliers: 'digits' is the data set itself", ""),
     ("outliers: patches", "outliers: patches is of shape [1, 12, 12], digits of [1, 8, 8]", ""),

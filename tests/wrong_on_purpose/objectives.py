@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from paper_repro.estimators.terms import Terms
 from paper_repro.likelihoods import gaussian, gaussian_gamma
-from paper_repro.objectives import beta_elbo, bilbo, elbo, geco, iwae
+from paper_repro.objectives import (
+    beta_elbo,
+    bilbo,
+    bilbo_centred,
+    bilbo_full,
+    elbo,
+    geco,
+    iwae,
+)
 from tests.oracles import (
     test_beta_threshold,
     test_bilbo_evidence,
     test_iwae_evidence,
     test_ppca_ceiling,
+    test_there_and_back_again,
     test_water_filling,
 )
 from tests.wrong_on_purpose.case import Case
@@ -62,6 +72,24 @@ def centred_moment(terms: Terms, posterior: Any) -> Tensor:
 def detached_moment(terms: Terms, posterior: Any) -> Tensor:
     variance = (2 * posterior.log_scale).exp()
     return terms.log_likelihood.mean(0) - bilbo.batch_information(posterior.mean.detach(), variance)
+
+
+def detached_full_moment(terms: Terms, posterior: Any) -> Tensor:
+    variance = (2 * posterior.log_scale).exp()
+    information = bilbo_full.batch_information(posterior.mean.detach(), variance)
+    return terms.log_likelihood.mean(0) - information
+
+
+def diagonal_of_the_moments(terms: Terms, posterior: Any) -> Tensor:
+    """The full variant that forgets the covariances."""
+    variance = (2 * posterior.log_scale).exp()
+    return terms.log_likelihood.mean(0) - bilbo.batch_information(posterior.mean, variance)
+
+
+def mean_of_batch_informations(mean: Tensor, variance: Tensor) -> Tensor:
+    """Logs averaged over minibatches, as on a training curve, not the log of the set's moments."""
+    parts = zip(mean.split(8), variance.split(8), strict=True)
+    return torch.stack([bilbo.batch_information(*part) for part in parts]).mean()
 
 
 def multiplier_of_the_wrong_sign(
@@ -122,6 +150,30 @@ CASES = [
         bilbo.bound,
         detached_moment,
         test_bilbo_evidence.misses_the_evidence,
+    ),
+    Case(
+        "full BILBO with detached moments",
+        bilbo_full.bound,
+        detached_full_moment,
+        test_there_and_back_again.misses("bilbo_full"),
+    ),
+    Case(
+        "full BILBO without covariances",
+        bilbo_full.bound,
+        diagonal_of_the_moments,
+        test_there_and_back_again.misses("bilbo_full"),
+    ),
+    Case(
+        "centred BILBO about zero",
+        bilbo_centred.bound,
+        bilbo.bound,
+        test_there_and_back_again.misses("bilbo_centred"),
+    ),
+    Case(
+        "BILBO with logs averaged over minibatches",
+        bilbo.batch_information,
+        mean_of_batch_informations,
+        test_there_and_back_again.is_no_divergence_of_the_whole_set,
     ),
     Case(
         "multiplier of the wrong sign",
