@@ -74,7 +74,7 @@ tables: ## the tables alone, and what they need
 claims: ## the verdicts alone, and what they need
 report: ## results/TIER/report.html, and what it needs
 
-test: $(READY) ## the test suite: about 14 minutes on two cores
+test: $(READY) ## the test suite: about 18 minutes on two cores
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff, mypy, import-linter, snakefmt and snakemake --lint, all of which must be clean
