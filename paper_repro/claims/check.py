@@ -104,6 +104,11 @@ class Claim:
         return tuple(check for check in self.checks if check.role == "decides")
 
     @property
+    def findings(self) -> int:
+        """How many findings decide it."""
+        return sum(check.kind == FINDING for check in self.required)
+
+    @property
     def kind(self) -> str:
         """A fact only if all that decides it is one."""
         return FACT if all(check.kind == FACT for check in self.required) else FINDING

@@ -121,8 +121,7 @@ def _rows(results: Results, check: Check) -> pd.DataFrame:
         return rows
     other = values(results, plain, check.other)
     other = other.assign(unit=planned.labels(other, check.columns))
-    by_data = len(other) > 0 and bool((other["steps"] == 0).all()) and "experiment" in check.versus
-    on = ["unit"] if by_data else ["unit", "seed"]
+    on = ["unit"] if planned.one_for_all_seeds(results, check) else ["unit", "seed"]
     _once(other, on, check)
     partner = other[[*on, "value", "cell"]]
     unit = unit_of(pd.concat([rows, other]), check)

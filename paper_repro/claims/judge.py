@@ -26,7 +26,7 @@ from paper_repro.claims.borders import (
     Outcome,
 )
 from paper_repro.claims.borders import verdict as alone
-from paper_repro.claims.check import FACT, Claim
+from paper_repro.claims.check import FACT, Check, Claim
 from paper_repro.claims.evidence import Evidence, gather, tier_of
 from paper_repro.claims.family import Decision, Part, decide
 from paper_repro.results.frames import Results
@@ -129,15 +129,17 @@ def _part(evidence: Evidence, found: Outcome) -> Part:
     )
 
 
+def border_of(check: Check) -> Border:
+    """The borders of a finding: of a count those of a share of seeds."""
+    counted = check.statistic == "count"
+    return combine.count_border(check.rule) if counted else Border.of(check.rule)
+
+
 def tests_in(evidence: Evidence, found: Outcome, findings: int) -> int:
     """By how much the p of what was seen is multiplied before Holm: for the units of its check and,
     where it would refute, for the `findings` that decide its claim."""
     check, units = evidence.check, evidence.table["unit"].nunique()
-    if check.statistic == "count":
-        border = combine.count_border(check.rule)
-    else:
-        border = Border.of(check.rule)
-    supports = power.leans_to_support(found, border)
+    supports = power.leans_to_support(found, border_of(check))
     if check.statistic not in ("all", "at_least"):
         return 1 if supports else max(1, findings)
     u = check.rule.get("at_least", units)

@@ -91,8 +91,7 @@ def _units(results: Results, check: Check) -> list[Unit]:
     own = cells(results, check, check.select)
     paired = check.versus is not None and "reported" not in check.versus
     theirs = cells(results, check, check.other) if paired else own.iloc[:0]
-    if paired and len(theirs) and bool((theirs["steps"] == 0).all()):
-        paired = paired and "experiment" not in (check.versus or {})  # one number for all seeds
+    paired = paired and not one_for_all_seeds(results, check)
     every = _seeds(results, check.study, own["cell"])
     found = []
     for values in _points(check, own):
@@ -117,10 +116,18 @@ def seeds(results: Results, check: Check) -> set[int]:
     found = _seeds(results, check.study, cells(results, check, check.select)["cell"])
     if check.versus is None or "reported" in check.versus:
         return found
-    theirs = cells(results, check, check.other)
-    if "experiment" in check.versus and bool((theirs["steps"] == 0).all()):
+    if one_for_all_seeds(results, check):
         return found
-    return found & _seeds(results, check.study, theirs["cell"])
+    return found & _seeds(results, check.study, cells(results, check, check.other)["cell"])
+
+
+def one_for_all_seeds(results: Results, check: Check) -> bool:
+    """Whether the other side is what another experiment computes from the data, without training:
+    one number for all seeds."""
+    if "experiment" not in (check.versus or {}):
+        return False
+    theirs = cells(results, check, check.other)
+    return len(theirs) > 0 and bool((theirs["steps"] == 0).all())
 
 
 def label(values: Mapping[str, Any]) -> str:

@@ -15,10 +15,10 @@ from typing import Any
 
 from paper_repro import grid, registry
 from paper_repro.claims import check as claim_check
-from paper_repro.claims import combine, power
+from paper_repro.claims import power
 from paper_repro.claims.borders import ALPHA, Border, Outcome
 from paper_repro.claims.check import FINDING, Check, family_size
-from paper_repro.claims.judge import Judged, collected, judge, tests_in
+from paper_repro.claims.judge import Judged, border_of, collected, judge, tests_in
 from paper_repro.errors import UserError
 from paper_repro.results.frames import load
 from paper_repro.results.row_names import experiment
@@ -55,15 +55,14 @@ def needs(study: str, root: Path) -> list[Need]:
 
 
 def _needs(one: Judged, m: int) -> Iterator[Need]:
-    findings = sum(check.kind == FINDING for check in one.claim.required)
     for evidence, found in zip(one.evidence, one.outcomes, strict=True):
         check = evidence.check
         counted = check.statistic == "count"
         tested = check.kind == FINDING and check.role == "decides" and found.n > 1
         sd = math.nan if counted else power.spread(found)
         if tested and (counted or (sd > 0 and math.isfinite(sd))):
-            border = combine.count_border(check.rule) if counted else Border.of(check.rule)
-            alpha = ALPHA / m / tests_in(evidence, found, findings)
+            border = border_of(check)
+            alpha = ALPHA / m / tests_in(evidence, found, one.claim.findings)
             needed = power.seeds_as_seen(found, border, counted, alpha)
             unit = "share of seeds" if counted else evidence.of.removeprefix("1")
             yield Need(check, m, unit, found.n, sd, border.margin, needed)

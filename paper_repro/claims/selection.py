@@ -69,8 +69,7 @@ def _table(results: Results, check: Check) -> pd.DataFrame:
         pair(joined, check, unit_of(own, check))
     else:
         other = values(results, check, check.other, meant)[USED]
-        untrained = len(other) > 0 and bool((other["steps"] == 0).all())
-        by_data = untrained and "experiment" in check.versus
+        by_data = planned.one_for_all_seeds(results, check)
         on = ["unit"] if by_data else ["unit", "seed"]
         _once(other, on, check)
         if by_data:

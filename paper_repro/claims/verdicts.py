@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from paper_repro import atomic, registry
-from paper_repro.claims import combine, power, registration
+from paper_repro.claims import power, registration
 from paper_repro.claims.borders import (
     ALPHA,
     CONTRADICTED,
@@ -31,6 +31,7 @@ from paper_repro.claims.family import PRECONDITION
 from paper_repro.claims.judge import (
     Collected,
     Judged,
+    border_of,
     check_verdict,
     collected,
     joined,
@@ -135,7 +136,7 @@ def _check_row(
         "words": _words(evidence, found, verdict),
         "deciding": "",
         "registered": "",
-        **_power(evidence, found, verdict, m, _findings(claim)),
+        **_power(evidence, found, verdict, m, claim.findings),
         "tier": tier if evidence.ran else "",
         "runs": _counted(evidence.runs),
         "note": joined(f"decides: {found.unit}" if found.unit else "", found.note),
@@ -160,10 +161,6 @@ def _words(evidence: Evidence, found: Outcome, verdict: str) -> str:
     return words(found, Border.of(check.rule), verdict)
 
 
-def _findings(claim: Claim) -> int:
-    return sum(check.kind == FINDING for check in claim.required)
-
-
 def _power(
     evidence: Evidence, found: Outcome, verdict: str, m: int, findings: int
 ) -> dict[str, float]:
@@ -179,7 +176,7 @@ def _power(
         seen = [power.detectable(found.n, alpha) * sd for alpha in (ALPHA, ALPHA / m)]
     seeds = math.nan
     if verdict == INCONCLUSIVE:
-        border = combine.count_border(check.rule) if counted else Border.of(check.rule)
+        border = border_of(check)
         alpha = ALPHA / m / tests_in(evidence, found, findings)
         seeds = power.seeds_as_seen(found, border, counted, alpha) or math.inf
     return dict(zip(names, (*seen, seeds), strict=True))
