@@ -66,6 +66,9 @@ def arrived(results: Results, check: Check) -> pd.DataFrame:
     known = found["unit"].map(mean.notna()).fillna(False).astype(bool)
     return found.assign(
         value=found["value"].where(known),
-        run=[f"{run} {runs.get(unit, '')}".strip() for run, unit in zip(found["run"], found["unit"], strict=True)],
+        run=[
+            f"{run} {runs.get(unit, '')}".strip()
+            for run, unit in zip(found["run"], found["unit"], strict=True)
+        ],
         excepted=np.where(found["unit"].map(short).fillna(False), "its VAE is cut short", ""),
     )
