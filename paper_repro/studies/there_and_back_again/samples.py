@@ -39,6 +39,17 @@ def _spike(results: Results, check: Check) -> pd.DataFrame:
     return runs.agg(lambda one: one.max(skipna=False) - one.median(skipna=False)).reset_index()
 
 
+def beside_pixels(results: Results, check: Check) -> pd.DataFrame:
+    """A score in each of the units in `units` minus that in units of the pixels, by seed."""
+    found = table(results, check)
+    pixels = table(results, check.but(select={"units": 1}, units=()))
+    both = found.merge(pixels, on="seed", how="left", suffixes=("", "_of_pixels"))
+    return both.assign(
+        value=both["value"] - both["value_of_pixels"],
+        run=both["run"] + " " + both["run_of_pixels"].fillna(""),
+    )[[*KEYS, "value", "run", "of"]]
+
+
 def arrived(results: Results, check: Check) -> pd.DataFrame:
     """The plain numbers, except of data sets whose VAE is cut short: at twice the steps its test
     ELBO is further away than ARRIVED, in the mean over the seeds of `twice`."""
@@ -66,6 +77,9 @@ def arrived(results: Results, check: Check) -> pd.DataFrame:
     known = found["unit"].map(mean.notna()).fillna(False).astype(bool)
     return found.assign(
         value=found["value"].where(known),
-        run=[f"{run} {runs.get(unit, '')}".strip() for run, unit in zip(found["run"], found["unit"], strict=True)],
+        run=[
+            f"{run} {runs.get(unit, '')}".strip()
+            for run, unit in zip(found["run"], found["unit"], strict=True)
+        ],
         excepted=np.where(found["unit"].map(short).fillna(False), "its VAE is cut short", ""),
     )
