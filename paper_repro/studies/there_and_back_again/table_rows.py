@@ -64,7 +64,9 @@ def origin(*frames: pd.DataFrame) -> str:
         return f"Not run. {OURS}"
     parts = []
     keys = ["dataset", "preprocessing", "tier", "steps"]
-    for names, rows in pd.concat(known).groupby(keys, sort=False):
+    groups = list(pd.concat(known).groupby(keys, sort=False))
+    order = methods.datasets(*known)
+    for names, rows in sorted(groups, key=lambda group: order.index(str(group[0][0]))):
         dataset, preprocessing, tier, steps = map(str, names)
         name = data_name(dataset, preprocessing)
         parts.append(f"{name}: tier {tier}, {int(steps):,} steps, {seeds_text(rows)}")

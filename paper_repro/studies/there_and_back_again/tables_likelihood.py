@@ -16,7 +16,7 @@ import pandas as pd
 from paper_repro.claims.filters import pick
 from paper_repro.data.names import shown
 from paper_repro.drawing.labels import METRICS
-from paper_repro.drawing.tables import NONE, Entry, Table
+from paper_repro.drawing.tables import NONE, Entry, Estimate, Table
 from paper_repro.results.frames import Results
 from paper_repro.studies.there_and_back_again import methods, rates
 from paper_repro.studies.there_and_back_again.table_rows import (
@@ -93,7 +93,7 @@ def memorising(results: Results) -> Table:
         row: list[Entry] = [shown(dataset), method]
         for frame in norms.values():
             log = measured(frame, lost, **where)
-            row += [_factor(pick(frame, **where)["value"]), log]
+            row += [f"{math.exp(log.mean):.3g}" if isinstance(log, Estimate) else log, log]
         rows.append([*row, *(measured(part, lost, **where) for part in (gamma, error))])
     columns = [
         title
@@ -107,8 +107,8 @@ def memorising(results: Results) -> Table:
         "over images, by the latent variable; a norm is the mean over the steps between two "
         "records of the training curve. Largest / median: geometric mean over seeds; its "
         "logarithm, which claim back-F9 compares, has the interval.",
-        "Gamma: variance of p(x|z) at the end; MSE: of the images that were trained on, at a draw "
-        "of z. Both in the square of the unit of pixels in [0, 1].",
+        "Gamma: the likelihood's variance at the end; MSE: of the images that were trained on, at "
+        "a draw of z. Both are of pixels in [0, 1].",
         origin(gamma),
     ]
     return Table(
@@ -125,10 +125,6 @@ def _norms(results: Results, metric: str) -> pd.DataFrame:
     keys = ["cell", "dataset", "method", "seed", "tier", "steps"]
     runs = logs.groupby(keys, sort=False)["value"]
     return runs.agg(lambda one: one.max(skipna=False) - one.median(skipna=False)).reset_index()
-
-
-def _factor(logs: pd.Series) -> Entry:
-    return f"{math.exp(logs.mean()):.3g}" if logs.notna().any() else NONE
 
 
 def bits(results: Results) -> Table:
@@ -150,8 +146,7 @@ def bits(results: Results) -> Table:
         "that of the other tables: gamma = mean squared residual + gamma_min; B: the larger of the "
         "two; C: gamma_min, whatever the residual.",
         "ELBO: native, of clean test images, with gamma of the whole training set. MSE: of "
-        "training images at a draw of z. It and gamma are in the square of the unit of pixels in "
-        "[0, 1].",
+        "training images at a draw of z. It and gamma are of pixels in [0, 1].",
         "A at 8 bits is that of E1, where this ran with the same rate and as many steps.",
         origin(frames[0]),
     ]

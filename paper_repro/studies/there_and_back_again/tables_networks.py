@@ -53,10 +53,10 @@ def hessian(results: Results) -> Table:
         rows,
         [
             METHODS,
-            "V: posterior variances; H: prior precision + J^T G J, of the native evaluation, at "
-            "the posterior's mean or averaged over draws of it. Where the ELBO is stationary in "
-            "learned variances, V_jj H_jj = 1; one variance for all images can only meet that on "
-            "average.",
+            "V: posterior variances; H: prior precision + J^T G J, J the decoder's Jacobian and G "
+            "the likelihood's Fisher metric, of the native evaluation, at the posterior's mean or "
+            "averaged over draws of it. Where the ELBO is stationary in learned variances, V_jj "
+            "H_jj = 1; one variance for all images can only meet that on average.",
             "Latents used: mean V_jj below half of the prior's variance. Error: median over images "
             "and used latents of the absolute V_jj H_jj - 1. Penalty: 1/2 (ln det E H - E ln det "
             "H) in nats/image, what one V for all images costs against one for each.",
