@@ -67,7 +67,7 @@ def label(dataset: str, found: dict[str, Arrival]) -> str:
 def note(found: dict[str, Arrival]) -> str:
     """What was found, as a note of a table."""
     if not any(one.known for one in found.values()):
-        return "Whether the VAE has arrived was not run: no run is twice as long."
+        return "Whether the VAE has arrived is not known: no run at twice the steps."
     parts = [
         f"{shown(dataset)} {one.change} (at most {one.limit:.3g}"
         f"{', so cut short' if one.short else ''})"
