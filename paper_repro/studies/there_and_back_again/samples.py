@@ -34,9 +34,10 @@ def spikes(results: Results, check: Check) -> pd.DataFrame:
 
 def _spike(results: Results, check: Check) -> pd.DataFrame:
     norms = curves(results, check.but(select={"kind": "curve"}))
-    norms["value"] = np.log(norms["value"].where(norms["value"] > 0))
+    norms["value"] = norms["value"].where(norms["value"] > 0)
     runs = norms.groupby([*KEYS, "run"], sort=False)["value"]
-    return runs.agg(lambda one: one.max(skipna=False) - one.median(skipna=False)).reset_index()
+    peak = runs.agg(lambda one: one.max(skipna=False) / one.median(skipna=False))
+    return np.log(peak).reset_index()
 
 
 def beside_pixels(results: Results, check: Check) -> pd.DataFrame:
