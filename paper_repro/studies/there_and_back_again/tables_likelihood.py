@@ -121,10 +121,11 @@ def memorising(results: Results) -> Table:
 def _norms(results: Results, metric: str) -> pd.DataFrame:
     """ln(largest / median) of every run's curve; NaN where a norm is not finite or zero."""
     curve = methods.named(results.ended(methods.STUDY, "memorising", metric, "curve"))
-    logs = curve.assign(value=np.log(curve["value"].where(curve["value"] > 0)))
+    norms = curve.assign(value=curve["value"].where(curve["value"] > 0))
     keys = ["cell", "dataset", "method", "seed", "tier", "steps"]
-    runs = logs.groupby(keys, sort=False)["value"]
-    return runs.agg(lambda one: one.max(skipna=False) - one.median(skipna=False)).reset_index()
+    runs = norms.groupby(keys, sort=False)["value"]
+    ratio = runs.agg(lambda one: one.max(skipna=False) / one.median(skipna=False)).reset_index()
+    return ratio.assign(value=np.log(ratio["value"]))
 
 
 def bits(results: Results) -> Table:
