@@ -29,7 +29,7 @@ def bits(results: Results) -> Figure:
     elbo = _both(results, "elbo_per_value", "test")
     gamma = _both(results, "gamma", "train")
     lost = methods.lost(results, "bits")
-    made, grid = trained_panels.figure(2, 1, 3.6, sharex=True)
+    made, grid = trained_panels.figure(2, 1, 3.6)
     for axes, frame, metric, title, unit in (
         (grid[0, 0], elbo, "elbo_per_value", "test ELBO, clean data", "nats/value"),
         (grid[1, 0], gamma, "gamma", r"likelihood variance $\gamma$", "squared pixels"),
@@ -40,8 +40,7 @@ def bits(results: Results) -> Figure:
         ends = _against(axes, frame, log=metric == "gamma")
         axes.set(title=title, ylabel=unit)
         trained_panels.name_ends(axes, ends)
-    if len(gamma):
-        grid[-1, 0].set_xlabel("bound (bits/value)")
+        axes.set_xlabel("bound (bits/value)")
     where = trained_panels.sign(made, pd.concat([elbo, gamma]), lost)
     data = " and ".join(map(shown, methods.datasets(pick(elbo, experiment="bits")))) or "not run"
     text = f"""BAGGINS on {data} (ours) by variant and by the information that a batch may tell of
@@ -52,12 +51,14 @@ def bits(results: Results) -> Figure:
 
 
 def _both(results: Results, metric: str, split: str) -> DataFrame:
-    """Native rows of the sweep, and those of the VAE and of BAGGINS in E1 on the same data, with
-    variant and bits as columns."""
+    """Native rows of the sweep, and those of the VAE and of BAGGINS in E1 on the same data after as
+    many steps, with variant and bits as columns."""
     where = {"evaluation": "native"}
     sweep = methods.finals(results, "bits", metric, split, **where)
     first = methods.finals(results, "elbo", metric, split, **where)
-    first = first[first["method"].isin([VAE, BAGGINS]) & first["dataset"].isin(sweep["dataset"])]
+    for column in ("dataset", "steps"):
+        first = first[first[column].isin(sweep[column])]
+    first = first[first["method"].isin([VAE, BAGGINS])]
     found = pd.concat([sweep, first], ignore_index=True)
     for name, default in zip(OPTIONS, DEFAULTS, strict=True):
         values = found[name] if name in found else pd.Series(None, found.index, dtype=object)

@@ -72,7 +72,8 @@ def _rows(axes: Axes, frame: DataFrame, lost: DataFrame) -> None:
         if len(values):
             trained_panels.seeds(axes, place, values, look)
         missing = style.lost_text(pick(lost, method=name))
-        trained_panels.remark(axes, place, missing or ("" if len(values) else NOT_RUN))
+        none = "no VAE" if len(pick(lost, method=VAE)) else NOT_RUN
+        trained_panels.remark(axes, place, missing or ("" if len(values) else none))
 
 
 def convergence(results: Results) -> Figure:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,21 +37,19 @@ class Setting(NamedTuple):
 
 def hessian(results: Results) -> Figure:
     """V against 1 / H of the VAE, and the curvature penalty of VAE- and BILBO-trained decoders."""
-    frames = {e: methods.finals(results, e, "curvature_penalty", **WHERE)
-              for e in ("elbo", "bernoulli")}  # fmt: skip
-    lost = {e: methods.lost(results, e) for e in frames}
-    found = [Setting(e, d) for e, frame in frames.items() for d in methods.datasets(frame, lost[e])]
-    rows = -(-len(found) // COLUMNS) or 1
-    below = 0.7 + 0.33 * max(2, len(found))
-    made = style.canvas(0.4 + 1.15 * rows + below, trained_panels.WIDTH)
-    halves: Any = made.subfigures(2, 1, height_ratios=[1.15 * rows + 0.3, below])
-    upper, lower = halves
-    grid = upper.subplots(rows, COLUMNS if found else 1, squeeze=False, sharex=True, sharey=True)
-    penalty = lower.subplots()
-    _points(results, grid, found, frames)
-    _penalties(penalty, found, frames, lost)
+    experiments = ("elbo", "bernoulli")
+    frames = {e: _both(methods.finals(results, e, "curvature_penalty", **WHERE))
+              for e in experiments}  # fmt: skip
+    lost = {e: _both(methods.lost(results, e)) for e in experiments}
+    found = [Setting(e, d) for e in experiments for d in methods.datasets(frames[e], lost[e])]
+    points = {setting: _arrays(results, frames, setting) for setting in found}
+    rows = -(-len(found) // COLUMNS) if any(points.values()) else 1
+    heights = [0.3 + 1.15 * rows, 0.7 + 0.33 * max(2, len(found))]
+    made = style.canvas(sum(heights) + 0.1, trained_panels.WIDTH)
+    halves: Any = made.subfigures(2, 1, height_ratios=heights)
+    _points(halves[0], rows, points)
+    _penalties(halves[1].subplots(), found, frames, lost)
     every = pd.concat(frames.values())
-    every = every[every["method"].isin([VAE, BILBO])]
     where = trained_panels.sign(made, every, pd.concat(lost.values()))
     text = f"""E3 and, of binary pixels, E10 (ours). Top: variance V of the VAE's posterior against
     1 / H, the diagonal of H = P0 + E[J^T G J] of its own decoder, a point per training image and
@@ -64,31 +61,38 @@ def hessian(results: Results) -> Figure:
     return style.caption(made, text)
 
 
-def _points(
-    results: Results, grid: np.ndarray, found: list[Setting], frames: dict[str, DataFrame]
-) -> None:
-    flat = grid.reshape(-1)
-    if not found:
-        style.not_run(flat[0], "elbo, bernoulli (posterior_variance)")
+def _both(frame: DataFrame) -> DataFrame:
+    return frame[frame["method"].isin([VAE, BILBO])]
+
+
+def _arrays(
+    results: Results, frames: dict[str, DataFrame], setting: Setting
+) -> dict[str, panels.Array]:
+    """What the VAE's first run saved; empty where none did."""
+    mine = pick(frames[setting.experiment], dataset=setting.dataset, method=VAE)
+    return StudyRows(results, STUDY).arrays(mine, "posterior_variance")
+
+
+def _points(made: Any, rows: int, points: dict[Setting, dict[str, panels.Array]]) -> None:
+    """A panel for each setting, of common axes."""
+    if not any(points.values()):
+        style.not_run(made.subplots(), "elbo, bernoulli (posterior_variance)")
         return
-    for place, axes in enumerate(flat):
-        if place >= len(found):
-            axes.remove()
-            continue
-        setting = found[place]
-        mine = pick(frames[setting.experiment], dataset=setting.dataset, method=VAE)
-        arrays = StudyRows(results, STUDY).arrays(mine, "posterior_variance")
+    grid = made.subplots(rows, COLUMNS, squeeze=False, sharex=True, sharey=True)
+    for axes in grid.reshape(-1)[len(points) :]:
+        axes.remove()
+    for axes, (setting, arrays) in zip(grid.reshape(-1), points.items(), strict=False):
         axes.set_title(trained_panels.wrapped(str(setting)), fontsize=SMALL)
         if arrays:
             _scatter(axes, arrays["inverse_curvature"], arrays["posterior_variance"])
-        else:  # its axes are shared
+        else:  # the axes are those of the others
             panels.text_at(axes, NOT_RUN, (0.5, 0.5), xycoords="axes fraction", ha="center",
                            fontsize=SMALL, color=style.GREY)  # fmt: skip
-        if place % COLUMNS == 0:
-            axes.set_ylabel("V")
-        if place // COLUMNS == (len(found) - 1) // COLUMNS:
-            axes.set_xlabel("1 / H")
-    panels.text_at(flat[0], "V = 1 / H", (0.97, 0.06), xycoords="axes fraction", ha="right",
+    for axes in grid[:, 0]:
+        axes.set_ylabel("V")
+    for axes in grid[-1][: len(points) - COLUMNS * (rows - 1)]:
+        axes.set_xlabel("1 / H")
+    panels.text_at(grid[0, 0], "V = 1 / H", (0.97, 0.06), xycoords="axes fraction", ha="right",
                    fontsize=SMALL, color=style.RED)  # fmt: skip
 
 

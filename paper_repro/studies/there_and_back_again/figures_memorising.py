@@ -21,7 +21,7 @@ from paper_repro.studies.there_and_back_again.trained_panels import SMALL
 
 NORMS = {  # metric -> title, unit
     "grad_decoder": ("gradient, decoder's first weight", "nats/image"),
-    "grad_z": ("gradient, z", "nats"),
+    "grad_z": ("gradient, z", "nats/image"),
 }
 BITS = 8.0  # of a bounded likelihood that names none
 
@@ -31,7 +31,7 @@ def memorising(results: Results) -> Figure:
     parts = {name: _curves(results, name) for name in NORMS}
     gamma = pd.concat([_curves(results, "gamma"), solved(results)], ignore_index=True)
     lost = methods.lost(results, "memorising")
-    made, grid = trained_panels.figure(3, 1, 4.6, sharex=True)
+    made, grid = trained_panels.figure(3, 1, 4.7)
     for axes, (name, (title, unit)) in zip(grid[:, 0], NORMS.items(), strict=False):
         _panel(axes, parts[name], f"memorising ({name})", title, unit)
     floor = smallest(results)
@@ -63,7 +63,7 @@ def _panel(
                        va="bottom", fontsize=SMALL, color=style.GREY)  # fmt: skip
     axes.set(title=title, ylabel=unit)
     trained_panels.logarithmic(axes, "y")
-    trained_panels.steps(axes, label=axes.get_subplotspec().is_last_row())
+    trained_panels.steps(axes, label=what.endswith("(gamma)"))
     trained_panels.name_ends(axes, ends)
 
 
