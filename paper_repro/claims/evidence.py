@@ -12,7 +12,7 @@ from paper_repro import grid, registry
 from paper_repro.claims import facts, planned
 from paper_repro.claims.check import FACT, Check, Claim
 from paper_repro.claims.facts import Fact
-from paper_repro.claims.selection import table
+from paper_repro.claims.selection import ended, table
 from paper_repro.claims.settled import open_runs
 from paper_repro.errors import UserError
 from paper_repro.results.frames import FINISHED, Results
@@ -78,9 +78,9 @@ def gather(results: Results, check: Check, tier: str) -> Evidence:
     excepted = found["excepted"].fillna("") if "excepted" in found else pd.Series("", found.index)
     notes = _excepted(found, excepted)
     kept = _bounded(found[excepted == ""])
-    finished = _finished(rows, check.study)
-    used = {run for runs in kept["run"] for run in runs.split()} & finished
-    looked = {run for runs in kept.get("looked", ()) for run in runs.split()} & finished
+    finished = ended(rows, check.study, FINISHED)
+    used = finished & {run for runs in kept["run"] for run in runs.split()}
+    looked = finished & {run for runs in kept.get("looked", ()) for run in runs.split()}
     runs, moved = _settle(rows, check, used)
     wanting = _miscounted(check, found["unit"].nunique(), tier)
     lost = sorted(set(kept.loc[kept["low"].isna(), "run"]))
@@ -174,11 +174,6 @@ def _excepted(found: pd.DataFrame, excepted: pd.Series) -> list[str]:
 def _miscounted(check: Check, units: int, tier: str) -> str:
     of = check.of_at(tier)
     return f"{units} of {of} units planned" if of is not None and units != of else ""
-
-
-def _finished(results: Results, study: str) -> set[str]:
-    runs = results.runs[(results.runs["study"] == study) & (results.runs["status"] == FINISHED)]
-    return {f"{cell}:{seed}" for cell, seed in zip(runs["cell"], runs["seed"], strict=True)}
 
 
 def some(names: list[str], what: str) -> str:

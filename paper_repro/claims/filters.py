@@ -42,13 +42,16 @@ def _check_numbers(values: pd.Series, where: str) -> None:
 def passes(values: pd.Series, wanted: Any) -> pd.Series:
     """Which values pass one filter; numbers are equal to nine digits, texts exactly."""
     if isinstance(wanted, list):
-        return pd.concat([passes(values, one) for one in wanted], axis=1).any(axis=1)
+        return pd.Series(np.any([passes(values, one) for one in wanted], axis=0), values.index)
     if isinstance(wanted, dict):
         numbers = pd.to_numeric(values, errors="coerce")
         low, high = wanted.get("min", -np.inf), wanted.get("max", np.inf)
         return (numbers >= low) & (numbers <= high)
     if isinstance(wanted, bool | str):
-        return values.astype(object).fillna("").astype(str) == str(wanted)
+        text = str(wanted)
+        each = values.to_numpy(object)
+        found = [("" if one is None or one != one else str(one)) == text for one in each]
+        return pd.Series(found, values.index, dtype=bool)
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     return pd.Series(np.isclose(numbers, wanted, rtol=1e-9, atol=0.0), values.index)
 

@@ -8,7 +8,7 @@ vanished is a gap and never a smaller sample.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -40,23 +40,26 @@ class Unit:
 
 def cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
     """The planned cells that pass the filters as far as these are of cells, settings as columns."""
-    key = repr(("cells", check.study, filters))
+    inside = results.coordinates(check.study, filters["experiment"], filters["metric"])
+    of_row = {*FREE, *inside} - {"experiment"}
+    asked = {name: wanted for name, wanted in filters.items() if name not in of_row}
+    key = repr(("cells", check.study, sorted(inside), asked))
     if key not in results.memory:
-        results.memory[key] = _cells(results, check, filters)
+        results.memory[key] = _cells(results, check, asked, inside)
     found: pd.DataFrame = results.memory[key]
     return found
 
 
-def _cells(results: Results, check: Check, filters: Mapping[str, Any]) -> pd.DataFrame:
+def _cells(
+    results: Results, check: Check, filters: Mapping[str, Any], inside: Collection[str]
+) -> pd.DataFrame:
     frame = results.settings(check.study, filters["experiment"])
     if frame.empty:
         return frame
-    inside = results.coordinates(check.study, filters["experiment"], filters["metric"])
-    free = {*FREE, "experiment", *inside}
     asked = {
         name: wanted
         for name, wanted in filters.items()
-        if name not in free and (name in frame or name in _settings(check.study, filters))
+        if name != "experiment" and (name in frame or name in _settings(check.study, filters))
     }
     estimator = asked.pop("estimator", None)
     passed = matches(frame, asked, check.where)
@@ -180,6 +183,10 @@ def _of(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
     return frame[passed]
 
 
-def _seeds(results: Results, study: str, names: pd.Series) -> set[int]:
-    runs = results.runs
-    return set(runs.loc[(runs["study"] == study) & runs["cell"].isin(set(names)), "seed"])
+def _seeds(results: Results, study: str, names: Iterable[str]) -> set[int]:
+    if (key := f"seeds {study}") not in results.memory:
+        runs = results.runs[results.runs["study"] == study]
+        by_cell = runs.groupby("cell")["seed"].agg(set)
+        results.memory[key] = dict(zip(by_cell.index, by_cell, strict=True))
+    of_cell: dict[str, set[int]] = results.memory[key]
+    return set().union(*(of_cell.get(name, ()) for name in names))

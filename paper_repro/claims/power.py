@@ -10,6 +10,7 @@ border in standard deviations over seeds. Counts have binomial probabilities, wh
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -31,17 +32,31 @@ def t_power(effect: float, n: int, alpha: float = ALPHA) -> float:
     """
     if n < 2:
         return 0.0
-    df, shift, reach = n - 1, math.sqrt(n) * effect, float(stats.t.isf(alpha / 2, n - 1))
-    ends = np.sqrt(stats.chi2.isf([1 - _TAIL, _TAIL], df) / df)
-    # below the first end Phi is 1, above the second it is 0, between them both factors are smooth
-    low = max(float(ends[0]), (shift - _FAR) / reach)
-    high = max(low, min(float(ends[1]), (shift + _FAR) / reach))
+    df, shift, reach = n - 1, math.sqrt(n) * effect, _reach(n, alpha)
+    first, last = _ends(df)
+    # below the first end Phi is 1, above the last it is 0, between them both factors are smooth
+    low = max(first, (shift - _FAR) / reach)
+    high = max(low, min(last, (shift + _FAR) / reach))
     s = (high + low) / 2 + (high - low) / 2 * _NODES
     density = 2 * df * s * stats.chi2.pdf(df * s**2, df)
     between = (high - low) / 2 * float((_WEIGHTS * density) @ special.ndtr(shift - reach * s))
     return float(stats.chi2.cdf(df * low**2, df)) + between
 
 
+@cache  # quantiles cost more than the integral, and searches ask for the same ones
+def _reach(n: int, alpha: float) -> float:
+    """Standard errors from the mean to an end of the t interval of `n` seeds."""
+    return float(stats.t.isf(alpha / 2, n - 1))
+
+
+@cache
+def _ends(df: int) -> tuple[float, float]:
+    """Between which the sample's sd lies, in true ones, but for `_TAIL` on each side."""
+    low, high = np.sqrt(stats.chi2.isf([1 - _TAIL, _TAIL], df) / df)
+    return float(low), float(high)
+
+
+@cache  # of most checks the same few numbers of seeds
 def detectable(n: int, alpha: float = ALPHA, power: float = POWER) -> float:
     """The smallest effect, in sd, that `n` seeds find with this power; inf for fewer than two."""
     if n < 2:
@@ -69,8 +84,8 @@ def spread(outcome: Outcome, alpha: float = ALPHA) -> float:
     """The sd over seeds behind a t interval; nan where there is none."""
     if outcome.n < 2:
         return math.nan
-    reach = float(stats.t.isf(alpha / 2, outcome.n - 1))
-    return (outcome.high - outcome.low) / 2 / reach * math.sqrt(outcome.n)
+    half = (outcome.high - outcome.low) / 2
+    return half / _reach(outcome.n, alpha) * math.sqrt(outcome.n)
 
 
 def leans_to_support(outcome: Outcome, border: Border) -> bool:

@@ -80,7 +80,7 @@ def _table(results: Results, check: Check) -> pd.DataFrame:
         joined["value_other"] = joined["value_other"].where(same)
         pair(joined, check, unit_of(pd.concat([own, other]), check))
     joined["value"] = joined["value"].where(np.isfinite(joined["value"]))
-    lost = _diverged(results, check.study)
+    lost = ended(results, check.study, DIVERGED)
     if check.tuned:
         joined = _of_candidates(joined, lost)
     else:
@@ -89,7 +89,7 @@ def _table(results: Results, check: Check) -> pd.DataFrame:
     return joined.drop(columns=["cells", "others"]).reset_index(drop=True)
 
 
-def _of_candidates(joined: pd.DataFrame, lost: set[str]) -> pd.DataFrame:
+def _of_candidates(joined: pd.DataFrame, lost: Collection[str]) -> pd.DataFrame:
     """With the runs of the cells that tuning chose, or of all candidates where none was, and with
     `diverged` where that is because every candidate diverged."""
     out = {run.rpartition(":")[0] for run in lost}
@@ -157,7 +157,7 @@ def _tuned(results: Results, check: Check, experiment: str) -> set[str]:
     if key not in results.memory:
         names = {name: tuned[name] for name in ("over", "metric", "best")}
         found = chosen(results, check.study, experiment, filters=tuned["select"], **names)
-        lost = _diverged(results, check.study)
+        lost = ended(results, check.study, DIVERGED)
         out = {run.rpartition(":")[0] for run in lost}  # a diverged candidate is out of the race
         open_ = [any(run.rpartition(":")[0] not in out for run in runs) for runs in found["lost"]]
         results.memory[key] = set(found["cell"][~np.array(open_, bool)]) - {""}
@@ -165,10 +165,14 @@ def _tuned(results: Results, check: Check, experiment: str) -> set[str]:
     return chosen_cells
 
 
-def _diverged(results: Results, study: str) -> set[str]:
-    """Runs that diverged, as cell:seed."""
-    runs = results.runs[(results.runs["study"] == study) & (results.runs["status"] == DIVERGED)]
-    return {f"{cell}:{seed}" for cell, seed in zip(runs["cell"], runs["seed"], strict=True)}
+def ended(results: Results, study: str, status: str) -> frozenset[str]:
+    """Runs that ended with a status, as cell:seed."""
+    if (key := f"ended {study} {status}") not in results.memory:
+        runs = results.runs[(results.runs["study"] == study) & (results.runs["status"] == status)]
+        pairs = zip(runs["cell"], runs["seed"], strict=True)
+        results.memory[key] = frozenset(f"{cell}:{seed}" for cell, seed in pairs)
+    found: frozenset[str] = results.memory[key]
+    return found
 
 
 def pair(joined: pd.DataFrame, check: Check, unit: str) -> None:

@@ -22,17 +22,18 @@ from paper_repro.results.places import MOST
 def whole(results: Results, study: str, rows: pd.DataFrame) -> pd.Series:
     """Per row of `rows` (of curves) whether its curve has every point it should have, all of them
     numbers."""
-    points = rows.groupby(SERIES, dropna=False)["step"].transform("nunique")
-    wanted = pd.Series(-1, index=rows.index)
+    curve = rows.groupby(SERIES, dropna=False, sort=False).ngroup()
+    points = rows["step"].groupby(curve).transform("nunique")
+    wanted = np.full(len(rows), -1)
     alike = [name for name in SERIES if name != "seed"]
-    for _, seeds in rows.groupby(alike, dropna=False, sort=False):
-        cell = str(seeds["cell"].to_numpy()[0])
-        recorded = frozenset(seeds["step"])
-        if recorded in _schedules(results.parameters(study, cell), int(seeds["steps"].iloc[0])):
-            wanted[seeds.index] = len(recorded)
-    numbers = pd.Series(np.isfinite(rows["value"].to_numpy(float)), rows.index)
-    finite = numbers.groupby([rows[name] for name in SERIES], dropna=False).transform("all")
-    return (points == wanted) & finite
+    cell, step, steps = (rows[name].to_numpy() for name in ("cell", "step", "steps"))
+    for seeds in rows.groupby(alike, dropna=False, sort=False).indices.values():
+        recorded = frozenset(step[seeds])
+        params = results.parameters(study, str(cell[seeds[0]]))
+        if recorded in _schedules(params, int(steps[seeds[0]])):
+            wanted[seeds] = len(recorded)
+    finite = pd.Series(np.isfinite(rows["value"].to_numpy(float)), rows.index)
+    return (points == wanted) & finite.groupby(curve).transform("all")
 
 
 def _schedules(params: Mapping[str, Any], steps: int) -> Iterator[frozenset[int]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,6 +28,7 @@ NUMBERS = {
 }
 WHOLE = ("step", "steps")  # whole numbers that an unfinished run may lack: -1 there
 FINISHED = "ok"
+NUMERIC = re.compile("[0-9]|inf|nan", re.IGNORECASE)  # a text without is no number
 P = ParamSpec("P")
 
 
@@ -80,15 +82,10 @@ class Results:
         Numeric columns are numbers. Rows of missing and diverged runs are included: see `status`.
         """
         parts = []
-        for name, rows in (("final", self.metrics), ("curve", self.curves)):
-            if kind not in (None, name):
-                continue
-            wanted = rows["study"] == study
-            if experiment is not None:
-                wanted &= rows["experiment"] == experiment
-            if metric is not None:
-                wanted &= rows["metric"] == metric
-            parts.append(rows[wanted].assign(kind=name))
+        for name, table in (("final", "metrics"), ("curve", "curves")):
+            if kind in (None, name):
+                found = self._found(table, study, experiment, metric)
+                parts.append(found.assign(kind=name))
         if not parts:
             raise ValueError(f"kind is 'final' or 'curve', not {kind!r}")
         found = pd.concat(parts, ignore_index=True)
@@ -109,9 +106,12 @@ class Results:
     ) -> pd.DataFrame:
         """The rows of `frame` of runs that ended well, those on the way included."""
         rows = self.frame(study, experiment, metric, kind)
+        rows = rows[rows["status"] == FINISHED]
         lost = self.unfinished(study, experiment)
+        if lost.empty:
+            return rows
         runs, gone = (pd.MultiIndex.from_frame(f[["cell", "seed"]]) for f in (rows, lost))
-        return rows[~runs.isin(gone) & (rows["status"] == FINISHED)]
+        return rows[~runs.isin(gone)]
 
     @_remembered
     def unfinished(self, study: str, experiment: str) -> pd.DataFrame:
@@ -137,27 +137,51 @@ class Results:
         """The coordinates that any row of a metric bears or, of one without rows, any row."""
         key = repr(("coordinates", study, experiment, metric))
         if key not in self.memory:
-            rows = pd.concat(
-                [f[["study", "experiment", "metric", "at"]] for f in (self.metrics, self.curves)]
-            )
-            rows = rows[(rows["study"] == study) & (rows["experiment"] == experiment)]
-            of_metric = rows[rows["metric"] == metric]
-            places = (of_metric if len(of_metric) else rows)["at"].unique()
+            places = set[str]()
+            for asked in (metric, None):
+                for table in ("metrics", "curves") if not places else ():
+                    places |= {*self._found(table, study, experiment, asked)["at"].unique()}
             self.memory[key] = frozenset(name for at in places for name in _coordinates(at))
         found: frozenset[str] = self.memory[key]
         return found
 
     def at(self, tier: str) -> Results:
-        """The rows of one tier."""
-        frames = {name: getattr(self, name) for name in NAMES if "tier" in COLUMNS[name]}
-        if all((frame["tier"] == tier).all() for frame in frames.values()):
-            return self
-        return replace(self, **{n: f[f["tier"] == tier] for n, f in frames.items()})
+        """The rows of one tier; the same object whenever it is asked for."""
+        if (key := f"at {tier}") not in self.memory:
+            frames = {name: getattr(self, name) for name in NAMES if "tier" in COLUMNS[name]}
+            kept = {name: frame["tier"] == tier for name, frame in frames.items()}
+            alone = all(rows.all() for rows in kept.values())
+            fewer = {name: frame[kept[name]] for name, frame in frames.items()}
+            self.memory[key] = None if alone else replace(self, **fewer)
+        found: Results | None = self.memory[key]
+        return self if found is None else found
 
     def arrays(self, study: str, cell: str, seed: int) -> dict[str, NDArray[Any]]:
         """Arrays that a run saved; empty where it saved none."""
         places = (array_path(part, (study, cell, str(seed))) for part in parts(self.root))
         return next((load_arrays(path) for path in places if path.is_file()), {})
+
+    def _found(
+        self, table: str, study: str, experiment: str | None, metric: str | None
+    ) -> pd.DataFrame:
+        """The rows of a table (metrics or curves), in their order."""
+        places = [
+            at
+            for (one, of, measured), at in self._places[table].items()
+            if one == study and experiment in (None, of) and metric in (None, measured)
+        ]
+        rows: pd.DataFrame = getattr(self, table)
+        return rows.iloc[np.sort(np.concatenate(places))] if places else rows.iloc[:0]
+
+    @cached_property
+    def _places(self) -> dict[str, dict[tuple[str, str, str], NDArray[np.intp]]]:
+        """Where the rows of every study, experiment and metric stand, by table: texts are compared
+        once, not for each of the dozens of readers."""
+        names = ["study", "experiment", "metric"]
+        return {
+            table: getattr(self, table).groupby(names, sort=False).indices
+            for table in ("metrics", "curves")
+        }
 
     @cached_property
     def _params(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -261,7 +285,13 @@ def _spread(
 def _numeric(column: NDArray[Any]) -> NDArray[Any]:
     """The column as numbers if every entry is one or empty (booleans stay), else unchanged. Texts
     are read by Python: 1e-30 must equal 1e-30, which pandas before 3 reads a digit off."""
+    if all(type(v) in (int, float) for v in column):  # as they are; the rest is for texts
+        found = np.array(column.tolist())
+        if found.dtype.kind in "if":
+            return found
     given = [v for v in column if v != "" and v == v]
+    if any(isinstance(v, str) and not NUMERIC.search(v) for v in given):
+        return column
     if not given or any(isinstance(v, bool) for v in given):
         return column
     if pd.to_numeric(pd.Series(given, dtype=object), errors="coerce").isna().any():

@@ -129,12 +129,23 @@ def targeted(
     results: Results, columns: Sequence[str] = ("metric", "seed", "estimator", "cell")
 ) -> Iterator[Lost]:
     """Everything of one value of a column: a metric, a seed, an arm, a cell, a data set, ..."""
+    return (everything_of(results, *one) for one in values_of(results, columns))
+
+
+def values_of(results: Results, columns: Sequence[str]) -> list[tuple[str, object]]:
+    """The columns with each value that a row has there."""
     tables = (results.metrics, results.curves)
-    for column in columns:
-        values = itertools.chain(*(rows[column].unique() for rows in tables))
-        for value in dict.fromkeys(values):
-            gone = [rows.index[rows[column] == value] for rows in tables]
-            yield Lost(f"{column} {value}", *gone)
+    return [
+        (column, value)
+        for column in columns
+        for value in dict.fromkeys(itertools.chain(*(rows[column].unique() for rows in tables)))
+    ]
+
+
+def everything_of(results: Results, column: str, value: object) -> Lost:
+    """All rows that have this value."""
+    tables = (results.metrics, results.curves)
+    return Lost(f"{column} {value}", *(rows.index[rows[column] == value] for rows in tables))
 
 
 def faults(
