@@ -43,13 +43,27 @@ def cell_lines(study: str | None, tier: str) -> Iterator[str]:
 
 def plan_lines(study: str | None, tier: str) -> Iterator[str]:
     """Cells, runs and training steps of a tier by experiment, before anything trains, and what is
-    known so far: the verdicts of this tier or, where it has none, those that are shipped."""
+    known so far: the hours and verdicts of this tier or, where it has none, those shipped."""
     for_all = [study] if study else grid.study_names()
     yield from summary((cell for name in for_all for cell in grid.expand(name, tier)), tier)
     for root in (Path("results", tier), registry.PACKAGE.parent / "results/published"):
         if (root / "claims.csv").is_file():
+            yield from hour_lines(root, for_all, tier)
             yield from known_lines(root / "claims.csv", for_all, tier)
             return
+
+
+def hour_lines(root: Path, studies: list[str], tier: str) -> Iterator[str]:
+    """What the runs of `tier` under `root` took on a CPU; nothing where there are none."""
+    from paper_repro.report import hours  # pandas: the workflow does not wait for it
+
+    try:
+        found = hours.core_hours(root, studies, tier)
+    except UserError as error:
+        yield f"no hours: {error}"
+        return
+    if found["runs"].sum():
+        yield f"{root}, by the clock: {hours.sentence(found)}"
 
 
 def known_lines(claims: Path, studies: list[str], tier: str) -> Iterator[str]:

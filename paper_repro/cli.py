@@ -138,10 +138,10 @@ def report(args: argparse.Namespace) -> None:
 
 
 def readme(args: argparse.Namespace) -> None:
-    """Write the published verdicts into README.md."""
+    """Write the published verdicts and hours into README.md, Makefile and docs/decisions.md."""
     from paper_repro.report.readme import update
 
-    update(args.readme, args.claims)
+    update(args.clone, args.claims)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -257,8 +257,10 @@ def parser() -> arguments.Parser:
     sub.add_argument("--figures", type=reads, required=True, help="figures/<tier>")
     sub.add_argument("--out", type=arguments.file_to_write, required=True, help="an HTML file")
     sub = command(readme)
-    sub.add_argument("--readme", type=arguments.file, default="README.md")
-    sub.add_argument("--claims", type=arguments.file, default="results/published/claims.csv")
+    sub.add_argument("--clone", type=reads, default=".", help="folder of the suite (default: .)")
+    claims_file = "verdicts beside the rows they are of"
+    default = "results/published/claims.csv"
+    sub.add_argument("--claims", type=arguments.file, default=default, help=claims_file)
 
     sub = command(export)
     sub.add_argument("--results", type=reads, required=True, help="e.g. results/paper")

@@ -17,6 +17,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import paper_repro
+from paper_repro import grid, registry
+from paper_repro.schemas import read_yaml
 
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -206,7 +208,33 @@ def test_continuous_integration_lints_then_tests():
     assert re.findall(r"^make (\w+)$", script.read_text(), flags=re.MULTILINE) == ["lint", "test"]
 
 
-def test_citation_names_the_version_and_the_five_papers():
+WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def papers() -> list[str]:
+    """The studies that are of a paper."""
+    grids = {study: registry.STUDIES / study / "grid.yaml" for study in grid.study_names()}
+    return [study for study, path in grids.items() if not read_yaml(path).get("ours")]
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CITATION.cff", "Makefile", "CHANGELOG.md", "pyproject.toml"]
+)
+def test_the_number_of_papers_is_that_of_the_studies_of_a_paper(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    said = re.findall(rf"\b({'|'.join(WORDS)}|\d+)\s+papers\b", text, flags=re.IGNORECASE)
+    assert {word.lower() for word in said} == {WORDS[len(papers())]}
+
+
+def test_the_readme_lists_every_study_and_calls_none_unfinished():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .* \| here\b.* \|$", text, flags=re.MULTILINE)
+    assert sorted(rows) == sorted(grid.study_names())
+    for name in ("README.md", "CITATION.cff", "CHANGELOG.md"):
+        assert "under construction" not in (ROOT / name).read_text(encoding="utf-8").lower()
+
+
+def test_citation_names_the_version_and_the_papers():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors"} <= citation.keys()
@@ -214,6 +242,7 @@ def test_citation_names_the_version_and_the_five_papers():
     assert citation["license"] == PROJECT["project"]["license"] == "MIT"
     first = {paper["authors"][0]["family-names"]: paper for paper in citation["references"]}
     assert first.keys() == {"Shao", "Dai", "Rezende", "Roeder", "Fyffe"}
+    assert len(citation["references"]) == len(papers())
     for paper in first.values():
         assert paper["title"]
         assert paper["url"].startswith("https://")

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from paper_repro.report import shown
+from paper_repro.report import hours, shown
 from paper_repro.report.shown import ABSENT, SYMBOLS, Row
 from paper_repro.results.frames import Results
 
@@ -181,6 +181,12 @@ def cost_table(results: Results) -> Table:
         peak_memory_mib=("peak_memory_mib", "max"),
     )
     return table(found.reset_index().rename(columns={"peak_memory_mib": "peak memory (MiB)"}))
+
+
+def hour_table(results: Results) -> Table:
+    """Hours of the runs of each study, tier and device, and the longest run."""
+    found = hours.by_study(results.runs)
+    return table(found.rename(columns={"longest": "longest run (s)"})) if len(found) else Table()
 
 
 def fingerprint_table(results: Results) -> Table:

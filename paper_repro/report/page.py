@@ -59,6 +59,7 @@ def build(root: Path, figures: Path, out: Path) -> None:
         studies=[
             _study(results, study, verdicts, others, figures / study, hashes) for study in names
         ],
+        hours=content.hour_table(results),
         costs=content.cost_table(results),
         fingerprints=content.fingerprint_table(results),
         versions=content.version_table(results),

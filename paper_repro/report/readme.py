@@ -1,4 +1,8 @@
-"""The claims table of README.md, written from the published verdicts and never by hand."""
+"""What README.md, Makefile and docs say of the published rows, written from them, never by hand.
+
+Between two markers stand, in README, the verdicts, and in all three files the hours of tier
+reduced.
+"""
 
 from __future__ import annotations
 
@@ -9,32 +13,56 @@ import pandas as pd
 
 from paper_repro import atomic, grid, registry
 from paper_repro.errors import UserError, unknown
-from paper_repro.report import shown
+from paper_repro.report import hours, shown
 from paper_repro.report.shown import Row
 from paper_repro.results.files import RANK
 from paper_repro.schemas import read_yaml
 
-BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 COLUMNS = (
     *("study", "claim", "check", "statement", "by", "kind", "unit", "estimate", "ci_low"),
     *("ci_high", "n", "verdict", "words", "deciding", "registered", "tier", "note"),
 )
+CLAIMS = ("<!-- claims: begin -->", "<!-- claims: end -->")
+HOURS = ("<!-- hours: begin -->", "<!-- hours: end -->")
+RECIPE = ("@# hours: begin", "@# hours: end")
 MARKS = {**shown.SYMBOLS, "not run": "·"}
 
 
-def update(readme: Path, claims: Path) -> None:
-    """Replace what stands between the markers of `readme` by the verdicts of `claims`.
+def update(clone: Path, claims: Path) -> None:
+    """Write what `claims`, and the rows in the same folder, say into the files of `clone`.
 
-    UserError if a file is not there or not such a file, or has not one of each marker.
+    UserError, before any is written, if one is not there or not such a file, or has not one of
+    each marker.
     """
-    if not readme.is_file():
-        raise UserError(f"{readme}: not there; name the README to write into by --readme")
-    text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end) or text.count(BEGIN) > 1 or text.count(END) > 1:
-        raise UserError(f"{readme}: no lines {BEGIN} and {END}, in this order and once each")
-    atomic.write_text(readme, f"{before}{BEGIN}\n{block(claims)}\n{END}{after}")
+    written = {}
+    for name, texts in _texts(claims).items():
+        path = clone / name
+        if not path.is_file():
+            raise UserError(f"{path}: not there; name the folder of the suite by --clone")
+        written[path] = path.read_text(encoding="utf-8")
+        for (begin, end), text in texts:
+            written[path] = _replaced(written[path], begin, end, text, path)
+    for path, text in written.items():
+        atomic.write_text(path, text)
+
+
+def _texts(claims: Path) -> dict[str, list[tuple[tuple[str, str], str]]]:
+    """By file the texts that stand in it, each with its two markers."""
+    verdicts = block(claims)
+    found = hours.core_hours(claims.parent, grid.study_names())
+    return {
+        "README.md": [(CLAIMS, f"\n{verdicts}\n"), (HOURS, f"\n{hours.table(found)}\n")],
+        "Makefile": [(RECIPE, f"\n{hours.recipe(found)}\n\t")],
+        "docs/decisions.md": [(HOURS, hours.sentence(found))],
+    }
+
+
+def _replaced(text: str, begin: str, end: str, new: str, path: Path) -> str:
+    before, first, rest = text.partition(begin)
+    _, last, after = rest.partition(end)
+    if not (first and last) or text.count(begin) > 1 or text.count(end) > 1:
+        raise UserError(f"{path}: no lines {begin} and {end}, in this order and once each")
+    return f"{before}{begin}{new}{end}{after}"
 
 
 def block(claims: Path) -> str:

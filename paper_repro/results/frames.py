@@ -218,9 +218,19 @@ class Results:
 def load(root: Path) -> Results:
     """Read the tables of a results folder, of one study or of several (`parts`); UserError names
     what is missing or was changed."""
+    _verify(root)
+    return Results(root, **{table: _joined(root, table) for table in NAMES})
+
+
+def load_runs(root: Path) -> pd.DataFrame:
+    """The runs of a results folder alone, as in `Results.runs`; UserError as by `load`."""
+    _verify(root)
+    return _joined(root, "runs")
+
+
+def _verify(root: Path) -> None:
     for part in parts(root):
         sound.verify(part, paths(part))
-    return Results(root, **{table: _joined(root, table) for table in NAMES})
 
 
 def _joined(root: Path, table: str) -> pd.DataFrame:

@@ -197,6 +197,11 @@ def test_it_says_how_many_runs_finished_diverged_and_when_the_newest_ended(page:
     assert "1 diverged; the newest finished at 2026-01-02 03:04:06 UTC." in page.text
 
 
+def test_it_says_how_long_the_runs_of_every_study_took(page: Page) -> None:
+    assert "longest run (s)" in page.text
+    assert "Time by the clock" in page.text
+
+
 def test_equal_results_give_equal_bytes_wherever_they_lie(
     root: Path, figures: Path, raw: str, tmp_path: Path
 ) -> None:
