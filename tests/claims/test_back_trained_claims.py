@@ -19,6 +19,7 @@ from paper_repro.claims.filters import matches
 from paper_repro.claims.judge import Rules, check_verdict, outcome
 from paper_repro.claims.names import read
 from paper_repro.results.frames import Results
+from paper_repro.studies.there_and_back_again import arrival, methods
 from tests.claims.deletion import Lost, faults, targeted, verdicts, without
 from tests.results import there_and_back_again_rows as made
 from tests.results.made_runs import results
@@ -101,9 +102,9 @@ def turn(results: Results) -> Results:
     for change, wanted in [
         (0.2, {"experiment": "elbo", "metric": "variance_error", **VAE}),
         (0.2, {"experiment": "bernoulli", "metric": "variance_error"}),
-        (PENALTY["fitted"], {"experiment": "elbo", "metric": "curvature_penalty", **ONE}),
-        (-GAIN["bilbo"] - 0.02, {**ELBO, **ONE, "likelihood": "gaussian_channel"}),
-        (-GAIN["both"], {**ELBO, **ONE, "likelihood": "baggins"}),
+        (PENALTY[methods.FITTED], {"experiment": "elbo", "metric": "curvature_penalty", **ONE}),
+        (-GAIN[methods.BILBO] - 0.02, {**ELBO, **ONE, "likelihood": "gaussian_channel"}),
+        (-GAIN[methods.BOTH], {**ELBO, **ONE, "likelihood": "baggins"}),
         (0.03, {"experiment": "units", "likelihood": "baggins", "units": 255}),
         (0.1, {"experiment": "optimal_decoder", "points": 500}),
     ]:
@@ -197,6 +198,8 @@ def test_a_set_that_is_cut_short_is_excepted_and_named(found, dataset):
     near = moved(found, 0.8 * SHORT[dataset] - LONGER, **TWICE, dataset=dataset)
     worse = moved(cut, 0.3, experiment="elbo", metric="variance_error", dataset=dataset, **VAE)
     worse = moved(worse, -6, experiment="elbo", metric="used", dataset=dataset, **VAE)
+    assert arrival.cut_short(worse) == [dataset]  # as tables and figures say
+    assert arrival.cut_short(near) == []
     for name in ARRIVING:
         verdict, note, evidence = asked(worse, name)
         assert verdict == SUPPORTED

@@ -15,15 +15,24 @@ from dataclasses import replace
 from paper_repro import grid
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
+from paper_repro.studies.there_and_back_again.methods import (
+    BAGGINS,
+    BILBO,
+    BOTH,
+    FITTED,
+    HEAD,
+    NAMES,
+    STUDY,
+    VAE,
+)
 from tests.results.made_runs import curve, noise
 
-STUDY = "there_and_back_again"
 EXPERIMENTS = ("elbo", "twice", "units", "memorising", "bernoulli", "optimal_decoder")
 POINTS = 10  # of a curve
 PIXELS = 100
 # Above the VAE's test ELBO, in nats per value.
-GAIN = {"vae": 0.0, "head": 0.05, "fitted": 0.001, "bilbo": 0.02, "baggins": 0.015, "both": 0.03}
-PENALTY = {"vae": 2.2, "fitted": 2.0, "bilbo": 1.0}  # nats/image
+GAIN = {VAE: 0.0, HEAD: 0.05, FITTED: 0.001, BILBO: 0.02, BAGGINS: 0.015, BOTH: 0.03}
+PENALTY = {VAE: 2.2, FITTED: 2.0, BILBO: 1.0}  # nats/image
 LONGER = 0.002  # what twice the steps add
 
 
@@ -35,17 +44,9 @@ def cells(tier: str, experiments: tuple[str, ...] = EXPERIMENTS) -> tuple[Cell, 
 
 
 def method(cell: Cell) -> str:
-    """The row of E1 that a cell is: a key of GAIN."""
+    """The row of E1 that a cell is."""
     p = cell.params
-    one_variance = p["latent_options"].get("scale") is not None
-    match p["likelihood"]:
-        case "baggins":
-            return "both" if one_variance else "baggins"
-        case "gaussian_pixel":
-            return "head"
-    if p["objective"] == "elbo":
-        return "vae"
-    return "bilbo" if one_variance else "fitted"
+    return NAMES[p["objective"] == "bilbo", "scale" in p["latent_options"], p["likelihood"]]
 
 
 def rows(cell: Cell, seed: int) -> Iterator[Row]:
@@ -69,7 +70,7 @@ def bounds(cell: Cell, seed: int) -> Iterator[Row]:
     p, what = cell.params, method(cell)
     value = 1 + 0.01 * noise(p["dataset"], seed) + GAIN[what]
     value += LONGER * (cell.experiment == "twice")
-    if what == "vae":
+    if what == VAE:
         value -= 0.05 * abs(math.log(p["units"]))
     for evaluation in ("native", "common"):
         own = value + 0.0005 * noise(cell.id, seed, evaluation)
@@ -103,9 +104,9 @@ def identities(cell: Cell, seed: int) -> Iterator[Row]:
 
 
 def counts(cell: Cell) -> Iterator[Row]:
-    heads = 1 if cell.params["latent_options"].get("scale") is not None else 2
+    heads = 1 if "scale" in cell.params["latent_options"] else 2
     yield Row("encoder_outputs", heads * cell.params["dim"], "1")
-    yield Row("decoder_outputs", (1 + (method(cell) == "head")) * PIXELS, "1")
+    yield Row("decoder_outputs", (1 + (method(cell) == HEAD)) * PIXELS, "1")
 
 
 def gradients(cell: Cell, seed: int) -> Iterator[Row]:
