@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -162,25 +163,36 @@ def _reach(path: Path, numbers: bool) -> frozenset[Path]:
 
 
 @cache
-def _imports(path: Path) -> list[Path]:
+def _imports(path: Path) -> frozenset[Path]:
     modules: set[str] = set()
-    for node in ast.walk(_tree(path)):
+    for node in _statements(_tree(path)):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules.add(node.module)
             modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    found: set[Path] = set()
-    for module in modules:
-        parts = module.split(".")
-        if parts[0] != PACKAGE.name:
-            continue
-        for depth in range(1, len(parts) + 1):  # importing a.b.c runs a and a.b too
-            base = PACKAGE.parent.joinpath(*parts[:depth])
-            found.update(
-                f.resolve() for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()
-            )
-    return sorted(found)
+    own = (module for module in modules if module.split(".")[0] == PACKAGE.name)
+    return frozenset[Path]().union(*map(_files_of, own))
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements of a module, whatever they stand in; their expressions are not walked."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            todo += getattr(node, block, ())
+
+
+@cache
+def _files_of(module: str) -> frozenset[Path]:
+    """The files of the package that importing a dotted name runs: of a.b.c also those of a and
+    a.b; of a name inside a module that module's."""
+    parent = module.rpartition(".")[0]
+    base = PACKAGE.parent.joinpath(*module.split("."))
+    found = {f.resolve() for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()}
+    return frozenset(found) | (_files_of(parent) if parent else frozenset())
 
 
 def product(study: str, name: str) -> str:

@@ -6,6 +6,7 @@ A mistake becomes one line that names the key and what is allowed. As in YAML, t
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -60,6 +61,12 @@ def check_schema(value: Any, schema: Mapping[str, Any], where: str) -> None:
 
 def holds(value: Any, schema: Mapping[str, Any]) -> bool:
     """Whether a value follows a JSON schema."""
+    return _holds(json.dumps([value, schema]))
+
+
+@cache  # of thousands of cells the same few rules are asked about the same few values
+def _holds(asked: str) -> bool:
+    value, schema = json.loads(asked)
     return bool(_Strict(schema).is_valid(value))
 
 

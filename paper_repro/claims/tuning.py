@@ -53,23 +53,24 @@ def chosen(
     if best not in SIGNS:
         raise ValueError(f"best: {best!r} is not one of {', '.join(SIGNS)}")
     runs = _scored(results, study, experiment, metric, filters)
+    values = runs["value"].groupby(runs["cell"])
+    means = values.mean().where(values.count() == values.size())
+    numbers = {
+        cell: _number(params, over)
+        for cell, params in zip(runs["cell"], runs["params"], strict=True)
+    }
     rows = []
-    for group, members in runs.groupby(_groups(results, runs, over), sort=False):
-        found = members.groupby("cell").agg(
-            score=("value", lambda scores: scores.mean(skipna=False)), params=("params", "first")
-        )
-        found["over"] = [_number(params, over) for params in found["params"]]
-        found = found.sort_values("over")
-        whole = found[found["score"].notna()]
+    for group, members in runs.groupby(_groups(runs, over), sort=False):
+        cells = sorted(set(members["cell"]), key=lambda cell: (numbers[cell], cell))
+        scored = {cell: float(means[cell]) for cell in cells}
+        complete = [cell for cell in cells if not np.isnan(scored[cell])]
+        # min takes the first of equals, which has the smallest number
+        cell = min(complete, key=lambda cell: SIGNS[best] * scored[cell], default="")
+        value, score = (numbers[cell], scored[cell]) if cell else (np.nan, np.nan)
+        scores = {numbers[one]: scored[one] for one in cells}
         lost = members[members["value"].isna()]
-        cell, value, score = "", np.nan, np.nan
-        if len(whole):
-            # argmin takes the first of equals, which has the smallest value
-            winner = whole.iloc[int((SIGNS[best] * whole["score"]).to_numpy().argmin())]
-            cell, value, score = str(winner.name), winner["over"], winner["score"]
-        scores = dict(zip(found["over"], found["score"], strict=True))
         names = tuple(f"{c}:{s}" for c, s in zip(lost["cell"], lost["seed"], strict=True))
-        rows.append((group, cell, value, score, scores, tuple(found.index), names))
+        rows.append((group, cell, value, score, scores, tuple(cells), names))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -78,10 +79,8 @@ def _scored(
 ) -> pd.DataFrame:
     """Every planned run with its score as `value`, nan where there is no finite one, and the
     parameters of its cell."""
-    runs, cells = results.runs, results.cells
+    runs = results.runs
     runs = runs[(runs["study"] == study) & (runs["experiment"] == experiment)]
-    cells = cells[cells["study"] == study]
-    params = dict(zip(cells["cell"], map(json.loads, cells["params"]), strict=True))
     finals = results.finals(study, experiment, metric)
     at_end = finals["step"] == finals["steps"]
     finals = finals.loc[at_end & matches(finals, filters), ["cell", "seed", "value"]]
@@ -91,16 +90,17 @@ def _scored(
         )
     scored = runs[["cell", "seed", "tier"]].merge(finals, on=["cell", "seed"], how="left")
     scored["value"] = scored["value"].where(np.isfinite(scored["value"]))
+    params = {cell: results.parameters(study, cell) for cell in scored["cell"]}
     return scored.assign(params=scored["cell"].map(params))
 
 
-def _groups(results: Results, runs: pd.DataFrame, over: str) -> pd.Series:
+def _groups(runs: pd.DataFrame, over: str) -> pd.Series:
     """Per run what it shares with its fellow candidates, as text."""
-    text = [
-        json.dumps({"tier": tier, **_without(params, over.split("."))}, sort_keys=True)
-        for tier, params in zip(runs["tier"], runs["params"], strict=True)
-    ]
-    return pd.Series(text, runs.index, dtype=object)
+    text = {
+        cell: json.dumps({"tier": tier, **_without(params, over.split("."))}, sort_keys=True)
+        for cell, tier, params in zip(runs["cell"], runs["tier"], runs["params"], strict=True)
+    }
+    return runs["cell"].map(text).astype(object)
 
 
 def _without(params: Mapping[str, Any], path: list[str]) -> dict[str, Any]:

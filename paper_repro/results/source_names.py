@@ -50,19 +50,20 @@ def patterns(path: Path) -> tuple[str, ...]:
 def units(path: Path) -> frozenset[tuple[str, str]]:
     """Metrics whose unit a file writes beside them, as in ``Row("nll", value, "nats/image")`` or
     ``("snr", value, "1")``, or in a function that makes a row of the metric it is given."""
-    nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    code = path.read_bytes()
+    nodes = list(ast.walk(ast.parse(code)))
     given = [node.args for node in nodes if isinstance(node, ast.Call)]
     given += [node.elts for node in nodes if isinstance(node, ast.Tuple)]
     found = {(_text(one[0]), _text(one[2])) for one in given if len(one) > 2}
     makers = [
         (node.name, _text(row.args[2]))
-        for node in nodes
+        for node in (nodes if b"Row(" in code else ())
         if isinstance(node, ast.FunctionDef) and node.args.args
         for row in ast.walk(node)
         if isinstance(row, ast.Call) and len(row.args) > 2 and _name(row.func) == "Row"
         if _name(row.args[0]) == node.args.args[0].arg
     ]
-    for node in nodes:
+    for node in nodes if makers else ():
         if isinstance(node, ast.Call) and node.args:
             found |= {(_text(node.args[0]), unit) for by, unit in makers if by == _name(node.func)}
     return frozenset((metric, unit) for metric, unit in found if metric and unit in UNITS)

@@ -21,8 +21,8 @@ from paper_repro.claims.verdicts import evaluate
 from paper_repro.results.collect import collect
 from paper_repro.results.frames import Results, load
 from paper_repro.rows import Row, coordinates
-from tests.results.made_runs import results
-from tests.studies.silent_gradients.silent_runs import GAIN, RELAXED, STUDY, noise, rows
+from tests.results.made_runs import noise, results
+from tests.studies.silent_gradients.silent_runs import GAIN, RELAXED, STUDY, rows
 
 FOLDER = registry.STUDIES / STUDY
 PUBLISHED = Path(__file__).parents[2] / "results/published/studies" / STUDY

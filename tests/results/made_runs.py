@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -33,8 +35,10 @@ Make = Callable[[Cell, int], Iterable[Row]]
 
 
 def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone: common random numbers."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
+    """A standard normal number that depends on the key alone: common random numbers. By a hash,
+    which costs a fortieth of a generator."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return NormalDist().inv_cdf((int.from_bytes(digest) + 0.5) / 2**64)
 
 
 def cell(

@@ -13,6 +13,7 @@ import numpy as np
 
 from paper_repro.cell import Cell
 from paper_repro.rows import Row, coordinates
+from tests.results.made_runs import noise
 
 STUDY = "silent_gradients"
 CEILING = 60.0
@@ -33,11 +34,6 @@ BITS = {"exact_kl": 4.0, "gumbel_softmax_st": 4.3, "reinforce": 4.9}
 GAIN, LOSS = 0.05, 0.3  # bits/dim: of annealing, and of the silent gradient to the end
 EMPTY = 20.0  # what no latents reach
 RELAXED = ("gumbel_softmax", "gumbel_softmax_st", "straight_through")
-
-
-def noise(*key: object) -> float:
-    """A standard normal number that depends on the key alone: common random numbers."""
-    return float(np.random.default_rng(list(repr(key).encode())).normal())
 
 
 def curve(cell: Cell, metric: str, unit: str, at: str, value: Callable[[float, str], float]):
