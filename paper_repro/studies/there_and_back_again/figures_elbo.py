@@ -51,7 +51,7 @@ def elbo(results: Results) -> Figure:
     pixels, to the right: better. Left, native: each method under its own prior and variance,
     settled by the training set. Right, common: all under one scalar variance, the training set's
     mean squared error, and the best diagonal Gaussian prior. The axis is linear within {LINEAR:g},
-    logarithmic beyond. Marks: means over seeds with 95 % t intervals, dots beneath: seeds ({where}).
+    logarithmic beyond. Marks: means over seeds with 95 % t intervals, dots: seeds ({where}).
     {_arrived(sets, arrivals)}"""
     return style.caption(made, text)
 
