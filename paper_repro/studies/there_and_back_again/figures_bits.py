@@ -43,7 +43,7 @@ def bits(results: Results) -> Figure:
         axes.set_xlabel("bound (bits/value)")
     where = trained_panels.sign(made, pd.concat([elbo, gamma]), lost)
     data = " and ".join(map(shown, methods.datasets(pick(elbo, experiment="bits")))) or "not run"
-    text = f"""BAGGINS on {data} (ours) by variant and by the information that a batch may tell of
+    text = f"""BAGGINS (ours), {data}, by variant and by the information that a batch may tell of
     its examples. Top: ELBO of clean test images under the variance frozen from the training set;
     dotted: the VAE of E1. Bottom: that variance, of pixels in [0, 1]. A at 8 bits is BAGGINS of E1.
     Marks: means over seeds with 95 % t intervals ({where})."""

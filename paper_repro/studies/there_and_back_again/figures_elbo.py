@@ -29,7 +29,7 @@ def elbo(results: Results) -> Figure:
     apart = {name: methods.differences(frame) for name, frame in values.items()}
     lost = methods.lost(results, "elbo")
     sets = methods.datasets(*values.values(), lost)
-    short = arrival.cut_short(results)
+    arrivals = arrival.arrivals(results)
     height = 0.75 + 1.05 * max(1, len(sets))
     made, grid = trained_panels.figure(max(1, len(sets)), 2, height, sharex="row")
     if not sets:
@@ -41,7 +41,7 @@ def elbo(results: Results) -> Figure:
         low, high = np.array([axes.dataLim.intervalx for axes in row]).T
         trained_panels.symmetric(row[0], "x", LINEAR, low.min(), high.max())
         row[1].tick_params(labelleft=False)
-        row[0].set_title(shown(dataset) + (" (cut short)" if dataset in short else ""))
+        row[0].set_title(arrival.label(dataset, arrivals))
     if sets:
         for axes, name in zip(grid[-1], EVALUATIONS, strict=True):
             axes.set_xlabel(f"{name} (nats/value)")
@@ -51,16 +51,18 @@ def elbo(results: Results) -> Figure:
     pixels, to the right: better. Left, native: each method under its own prior and variance,
     settled by the training set. Right, common: all under one scalar variance, the training set's
     mean squared error, and the best diagonal Gaussian prior. The axis is linear within {LINEAR:g},
-    logarithmic beyond. Marks: means over seeds with 95 % t intervals, faint dots seeds ({where}).
-    {_arrived(results, sets, short)}"""
+    logarithmic beyond. Marks: means over seeds with 95 % t intervals, dots: seeds ({where}).
+    {_arrived(sets, arrivals)}"""
     return style.caption(made, text)
 
 
-def _arrived(results: Results, sets: list[str], short: list[str]) -> str:
-    asked = methods.datasets(methods.finals(results, "twice", "elbo"))
-    open_ = [shown(dataset) for dataset in sets if dataset not in asked]
+def _arrived(sets: list[str], arrivals: dict[str, arrival.Arrival]) -> str:
+    """What cut short means, where a set is, and of which sets nothing is known."""
+    short = any(one.short for one in arrivals.values())
     said = "Cut short: the VAE's ELBO moves on by more than the limit of figure convergence."
-    never = f"Whether the VAE has arrived was not asked on {', '.join(open_)}." if open_ else ""
+    asked = [name for name, one in arrivals.items() if one.known]
+    unknown = ", ".join(shown(dataset) for dataset in sets if dataset not in asked)
+    never = f"Whether the VAE has arrived is not known: {unknown}." if unknown else ""
     return " ".join(filter(None, [said if short else "", never]))
 
 
@@ -95,7 +97,7 @@ def convergence(results: Results) -> Figure:
     text = f"""Has the VAE of E1 arrived (ours)? Its native test ELBO at marks of its training and
     at the end, less its ELBO of the same seed after twice the steps (hollow, 0 by definition). Grey
     band: within {limits}, the limits for MNIST and Fashion-MNIST and for others. The axis is linear
-    within the band, logarithmic beyond. Bands and marks: means over seeds with 95 % t intervals
+    within the band, logarithmic beyond. Marks: means over seeds with 95 % t intervals
     ({where})."""
     return style.caption(made, text)
 
@@ -109,7 +111,9 @@ def _remaining(axes: Axes, results: Results, dataset: str, far: DataFrame) -> No
     axes.axhspan(-limit, limit, color="#d9d9d9", linewidth=0, zorder=0)
     x, values = panels.by_seed(pairs, "step")
     panels.bars(axes, x, values, fmt=f"{look.marker}-", color=look.colour, **panels.BARS)
-    axes.plot(far["steps"].max(), 0, look.marker, mfc="white", mec=look.colour)
+    end = float(far["steps"].max())
+    axes.plot(end, 0, look.marker, mfc="white", mec=look.colour)
+    panels.text_at(axes, "twice", (end, 0), xytext=(3, -4), ha="right", va="top", fontsize=SMALL)
     trained_panels.symmetric(axes, "y", limit, *axes.dataLim.intervaly)
     axes.set_title(trained_panels.wrapped(shown(dataset)))
     axes.set_ylabel(arrival.UNITS[named])

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from paper_repro.claims.filters import pick
-from paper_repro.data.names import shown
 from paper_repro.drawing import panels, style
 from paper_repro.drawing.labels import NOT_RUN
 from paper_repro.drawing.study_rows import StudyRows
 from paper_repro.results.frames import Results
 from paper_repro.studies.there_and_back_again import methods, trained_panels
 from paper_repro.studies.there_and_back_again.methods import BILBO, LOOKS, STUDY, VAE
+from paper_repro.studies.there_and_back_again.table_rows import data_name
 from paper_repro.studies.there_and_back_again.trained_panels import SMALL
 
 USED = 0.5  # of the prior's variance, which is 1: a latent with less on average is in use
@@ -31,8 +31,8 @@ class Setting(NamedTuple):
     dataset: str
 
     def __str__(self) -> str:
-        more = ", binary" if self.experiment == "bernoulli" else ""
-        return shown(self.dataset) + more
+        kind = "binarised" if self.experiment == "bernoulli" else ""
+        return data_name(self.dataset, kind)
 
 
 def hessian(results: Results) -> Figure:
@@ -57,7 +57,7 @@ def hessian(results: Results) -> Figure:
     holds where the ELBO is stationary, but for terms that vanish with the residual. Bottom: spread
     of the Hessian, 1/2 (ln det E H - E ln det H), of VAE- and BILBO-trained decoders, which is what
     one posterior variance for all images costs. Marks: geometric means over seeds with 95 % t
-    intervals of the logarithm, faint dots seeds ({where})."""
+    intervals of the logarithm, dots beneath: seeds ({where})."""
     return style.caption(made, text)
 
 
@@ -114,17 +114,14 @@ def _penalties(
         return
     panels.listed(axes, [str(setting) for setting in found], room=0.7)
     axes.set_xlabel("spread of the Hessian (nats/image)")
-    named: set[str] = set()
     for place, setting in enumerate(found):
         for name, shift in ((VAE, -0.25), (BILBO, 0.15)):
             where = {"dataset": setting.dataset, "method": name}
             values = pick(frames[setting.experiment], **where)["value"].dropna().to_numpy()
             if len(values):
-                mean = trained_panels.seeds(axes, place + shift, values, LOOKS[name], log=True)
-                if name not in named:
-                    named.add(name)
-                    panels.text_at(axes, name, (mean, place + shift), xytext=(0, 4), ha="center",
-                                   va="bottom", fontsize=SMALL)  # fmt: skip
+                trained_panels.seeds(axes, place + shift, values, LOOKS[name], log=True)
             missing = style.lost_text(pick(lost[setting.experiment], **where))
             trained_panels.remark(axes, place + shift, missing or ("" if len(values) else NOT_RUN))
+            if place == 0:
+                trained_panels.name_row(axes, shift, LOOKS[name])
     trained_panels.logarithmic(axes, "x")

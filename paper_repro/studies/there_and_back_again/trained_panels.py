@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from pandas import DataFrame
 
 from paper_repro.claims.filters import pick
@@ -73,7 +73,8 @@ def name_ends(axes: Axes, ends: Sequence[End]) -> None:
     for end, point, place in zip(ends, points, spread(wanted, SPACING / height), strict=True):
         beside: dict[str, Any] = {"color": end.look.colour, "transform": axes.transAxes}
         axes.plot(NAMES[0], place, end.look.marker, clip_on=False, label="_", **beside)
-        arrow = {"arrowstyle": "-", "color": end.look.colour, "linewidth": 0.6, "shrinkB": 2}
+        arrow = {"arrowstyle": "-", "color": end.look.colour, "linewidth": 0.7, "shrinkB": 2,
+                 "linestyle": (0, (1, 1))}  # fmt: skip
         axes.annotate("", point, (NAMES[0], place), textcoords="axes fraction", arrowprops=arrow,
                       annotation_clip=False)  # fmt: skip
         axes.annotate(end.look.label, (NAMES[1], place), xycoords="axes fraction", va="center",
@@ -115,29 +116,36 @@ def logarithmic(axes: Axes, along: str) -> None:
 
 def symmetric(axes: Axes, along: str, linear: float, low: float, high: float) -> None:
     """Limits about 0 and [low, high] of an axis, "x" or "y", that is linear within +- `linear` and
-    logarithmic beyond, with numbers at 0 and at few powers of ten to each side."""
+    logarithmic beyond, with numbers at 0 and at some powers of ten."""
     low, high = 1.6 * min(low, -linear), 1.6 * max(high, linear)
     axes.set(**{f"{along}lim": (low, high)})
     {"x": axes.set_xscale, "y": axes.set_yscale}[along]("symlog", linthresh=linear)
     axis = {"x": axes.xaxis, "y": axes.yaxis}[along]
     powers = linear * 10.0 ** np.arange(8)
-    sides = [powers[powers <= end] for end in (high, -low)]
-    above, below = (side[:: 1 + len(side) // {"x": 3, "y": 5}[along]] for side in sides)
-    axis.set_ticks([*(-below[::-1]), 0.0, *above])
-    axis.set_minor_locator(NullLocator())
+    above, below = powers[powers <= high], powers[powers <= -low]
+    every = 2 if along == "x" or len(above) + len(below) > 6 else 1
+    shown, others = above[::-1][::every], below[::-1][::every]
+    if along == "x" and len(shown) + len(others) > 3:
+        others = others[:1]
+    axis.set_ticks(sorted([*-others, 0.0, *shown]))
+    axis.set_ticks([*-below, *above], minor=True)
+    axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def seeds(
-    axes: Axes, place: float, values: panels.Array, look: Look, *, log: bool = False
-) -> float:
-    """A row: the mean of `values` [seeds] with its interval, and the seeds as dots beneath; returns
-    the mean."""
-    (mean,), low, high = panels.student(values[None], log)
+def seeds(axes: Axes, place: float, values: panels.Array, look: Look, *, log: bool = False) -> None:
+    """A row: the mean of `values` [seeds] with its interval, and the seeds as dots beneath."""
+    mean, low, high = panels.student(values[None], log)
     axes.plot(values, np.full(len(values), place + 0.26), ".", color=look.colour, markersize=2.5)
-    axes.errorbar([mean], [place], xerr=panels.arms(np.array([mean]), low, high),
-                  fmt=look.marker, color=look.colour, **panels.BARS)  # fmt: skip
-    return float(mean)
+    axes.errorbar(mean, [place], xerr=panels.arms(mean, low, high), fmt=look.marker,
+                  color=look.colour, **panels.BARS)  # fmt: skip
+
+
+def name_row(axes: Axes, place: float, look: Look) -> None:
+    """Mark and name of a row to the right of the panel."""
+    where = axes.get_yaxis_transform()
+    axes.plot(1.03, place, look.marker, color=look.colour, transform=where, clip_on=False)
+    panels.text_at(axes, look.label, (1.06, place), xycoords=where, va="center", fontsize=SMALL)
 
 
 def remark(axes: Axes, place: float, text: str) -> None:

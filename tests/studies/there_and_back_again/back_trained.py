@@ -140,7 +140,8 @@ def arrays(cell: Cell, seed: int) -> dict[str, np.ndarray]:
     last latent is not used."""
     name = cell.params["dataset"]
     colours, side = (3, 32) if name in VALUES else (1, 28)
-    found = {"pictures_test": 100 + seed, "samples": 150 + seed}
+    place = cell.seeds.index(seed)
+    found = {"pictures_test": 100 + place, "samples": 150 + place}
     if not name.startswith("celeba"):
         found["originals_test"] = 200
     saved = {key: np.full((32, colours, side, side), grey, np.uint8) for key, grey in found.items()}
