@@ -117,8 +117,7 @@ class Claim:
 def read(path: Path, study: str) -> list[Claim]:
     """The claims of a claims.yaml. UserError for the first mistake in its form; what its names mean
     is checked by `names.read`."""
-    where = f"{study}/claims.yaml"
-    return [_claim(claim, study, where) for claim in document(path, study)["claims"]]
+    return [claim_of(written, study) for written in document(path, study)["claims"]]
 
 
 def document(path: Path, study: str) -> dict[str, Any]:
@@ -188,7 +187,9 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return {**below, **above, **both}
 
 
-def _claim(claim: Mapping[str, Any], study: str, where: str) -> Claim:
+def claim_of(claim: Mapping[str, Any], study: str) -> Claim:
+    """A claim of a study, as `document` has it."""
+    where = f"{study}/claims.yaml"
     _check_nulls(claim, where)
     prose = {key: " ".join(str(claim[key]).split()) for key in PROSE}
     for key, text in prose.items():

@@ -30,11 +30,19 @@ def read(path: Path, study: str) -> list[Claim]:
     """The claims of a claims.yaml whose keys, names and numbers are right; UserError names the
     first mistake.
 
-    Names are looked up where the study has a grid, which made-up studies of the tests lack.
+    Names are looked up where the study has a grid, which made-up studies of the tests lack. Files
+    that are what they were when last read are not checked again.
     """
+    files = (path.parent / name for name in (path.name, "samples.py", "reported.csv", "grid.yaml"))
+    content = (file.read_bytes() if file.is_file() else b"" for file in files)
+    return list(_checked(path, study, *content))
+
+
+@cache
+def _checked(path: Path, study: str, *content: bytes) -> tuple[Claim, ...]:
     where = f"{study}/claims.yaml"
     document = language.document(path, study)
-    claims = language.read(path, study)
+    claims = [language.claim_of(written, study) for written in document["claims"]]
     _check_twice((claim.id for claim in claims), f"{where}: claim")
     columns = _columns(study) | set(document["coordinates"])
     for claim in claims:
@@ -52,7 +60,7 @@ def read(path: Path, study: str) -> list[Claim]:
     if study in grid.folders():
         check_names(claims, document["coordinates"], study)
         reach.check(claims, study)
-    return claims
+    return tuple(claims)
 
 
 def check_columns(check: Check, known: set[str]) -> None:

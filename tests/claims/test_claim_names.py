@@ -324,6 +324,7 @@ def test_claims_are_checked_before_anything_trains(monkeypatch, change, message)
         return read
 
     monkeypatch.setattr(language, "read_yaml", mistaken)
+    claim_names._checked.cache_clear()
     with pytest.raises(UserError, match=message):
         config.check({"tier": "smoke", "studies": STUDY})
 

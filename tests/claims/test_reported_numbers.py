@@ -87,5 +87,6 @@ def test_the_file_is_read_before_anything_trains(tmp_path, monkeypatch):
 
     monkeypatch.setattr(reported, "read", refuse)
     claim_names._reported.cache_clear()
+    claim_names._checked.cache_clear()
     with pytest.raises(UserError, match=r"read reported\.csv of sticking_the_landing"):
         claim_names.read(registry.STUDIES / STUDY / "claims.yaml", STUDY)
