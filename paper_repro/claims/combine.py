@@ -55,7 +55,7 @@ def mean(
     _checked(table)
     if table.empty:
         return _withheld(_nothing(), table, "no seed")
-    low, high = (table.pivot(index="seed", columns="unit", values=c) for c in ("low", "high"))
+    low, high = (table.pivot(index="seed", columns="unit", values=c) for c in ("low", "high"))  # noqa: PD010
     whole = (low.notna() & high.notna()).all(axis=1).to_numpy(bool)
     with np.errstate(invalid="ignore"):  # of inf and -inf nothing is known
         x, y = (side.to_numpy(float)[whole].mean(axis=1) for side in (low, high))
