@@ -127,6 +127,7 @@ def closure(paths: list[Path], *, numbers: bool = False) -> list[Path]:
     return sorted(set().union(*(_reach(path, numbers) for path in paths)))
 
 
+@cache  # a fit asks for its estimator at every step, and a path is slow to resolve
 def module_name(path: Path) -> str:
     """Dotted name of a file of the package."""
     parts = path.resolve().relative_to(PACKAGE.parent.resolve()).with_suffix("").parts
