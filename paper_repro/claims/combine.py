@@ -36,6 +36,7 @@ from paper_repro.claims.borders import (
 )
 
 TESTS = {"t": t_outcome, "sign": sign_outcome}
+KEYS = ("seed", "unit")
 SHOWN = 4  # gaps that a note names before it only counts them
 
 
@@ -55,13 +56,22 @@ def mean(
     _checked(table)
     if table.empty:
         return _withheld(_nothing(), table, "no seed")
-    low, high = (table.pivot(index="seed", columns="unit", values=c) for c in ("low", "high"))  # noqa: PD010
-    whole = (low.notna() & high.notna()).all(axis=1).to_numpy(bool)
+    low, high = (_by_seed(table, column) for column in ("low", "high"))
+    whole = ~(np.isnan(low) | np.isnan(high)).any(axis=1)
     with np.errstate(invalid="ignore"):  # of inf and -inf nothing is known
-        x, y = (side.to_numpy(float)[whole].mean(axis=1) for side in (low, high))
+        x, y = (side[whole].mean(axis=1) for side in (low, high))
     x, y = np.where(np.isnan(x), -np.inf, x), np.where(np.isnan(y), np.inf, y)
     found = TESTS[test](x, y, border, alpha, margins)
     return _withheld(found, table, _miscounted(low.shape[1], of), bool(whole.all()))
+
+
+def _by_seed(table: pd.DataFrame, column: str) -> Array:
+    """A column as an array [seeds, units], both sorted, NaN where a pair is not there."""
+    keys = (np.unique(table[name].to_numpy(object), return_inverse=True) for name in KEYS)
+    (seeds, row), (units, place) = keys
+    found = np.full((len(seeds), len(units)), np.nan)
+    found[row, place] = table[column].to_numpy(float)
+    return found
 
 
 def all_units(

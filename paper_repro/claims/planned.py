@@ -8,13 +8,14 @@ vanished is a gap and never a smaller sample.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from paper_repro import grid
 from paper_repro.claims.check import Check
@@ -97,15 +98,15 @@ def _units(results: Results, check: Check) -> list[Unit]:
     paired = paired and not one_for_all_seeds(results, check)
     every = _seeds(results, check.study, own["cell"])
     found = []
-    for values in _points(check, own):
-        mine = _of(own, values)
-        partner = _of(theirs, values)
+    points = _points(check, own)
+    members = zip(points, _members(own, points), _members(theirs, points), strict=True)
+    for values, mine, partner in members:
         # a unit that the check names and the tier does not plan, or whose runs are nowhere, is
         # missing at every seed
-        seeds = _seeds(results, check.study, mine["cell"]) or every
-        if paired and len(partner):
-            seeds = seeds & (_seeds(results, check.study, partner["cell"]) or seeds)
-        sides = (tuple(mine["cell"]), tuple(partner["cell"]))
+        seeds = _seeds(results, check.study, mine) or every
+        if paired and partner:
+            seeds = seeds & (_seeds(results, check.study, partner) or seeds)
+        sides = (mine, partner)
         runs = {
             seed: " ".join(f"{cell}:{seed}" for cell in dict.fromkeys(itertools.chain(*sides)))
             for seed in seeds
@@ -174,13 +175,20 @@ def _points(check: Check, own: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(check.units, point, strict=True)) for point in points]
 
 
-def _of(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
-    """The cells of a unit, as far as it is one of cells."""
-    passed = pd.Series(True, index=frame.index)
-    for column, value in values.items():
-        if column in frame:
-            passed &= passes(frame[column], value)
-    return frame[passed]
+def _members(frame: pd.DataFrame, points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """The cells of each unit, as far as it is one of cells. Units share most of their values, each
+    of which is looked for once."""
+    names = frame["cell"].to_numpy(object) if len(frame) else np.empty(0, object)
+    having: dict[tuple[str, str], NDArray[np.bool_]] = {}
+    for values in points:
+        passed = np.ones(len(frame), bool)
+        for column, value in values.items():
+            if column in frame:
+                key = (column, repr(value))
+                if key not in having:
+                    having[key] = passes(frame[column], value).to_numpy(bool)
+                passed &= having[key]
+        yield tuple(names[passed])
 
 
 def _seeds(results: Results, study: str, names: Iterable[str]) -> set[int]:

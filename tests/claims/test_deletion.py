@@ -60,7 +60,7 @@ def make(one, seed):
         z = 0.3 * noise(k, seed, one.id) + (20 if p["estimator"] == "path" else 0)
         rows.append(Row("z", z, "1", at=f"k={k}"))
         rows.append(Row("z_se", 1.0, "1", at=f"k={k}"))
-    shift = 1 + 0.01 * noise(one.id, seed)
+    shift = 1 + 0.005 * noise(one.id, seed)
     level = [np.exp(-i / 2) * (1 + own / 2) + shift for i in range(POINTS)]
     return rows + curve("loss", level, 10, split="train")
 

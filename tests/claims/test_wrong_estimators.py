@@ -31,7 +31,7 @@ from tests.wrong_on_purpose.case import Case
 Measured = list[tuple[str, int, Row]]  # problem, seed, row
 
 STUDY = "conformance"
-PUBLISHED = Path(__file__).parents[2] / "results/published"
+PUBLISHED = Path(__file__).parents[2] / "results/published/studies/conformance"
 DRAWS = 10_000
 SLIGHT = {"current reward in the moving average": 100_000}  # a tenth of the gradient is missing
 SEEDS = 5  # of the published rows

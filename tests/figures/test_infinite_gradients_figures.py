@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 
 from paper_repro.drawing import style
 from paper_repro.drawing.tables import Estimate, Table
-from paper_repro.results.collect import collect
-from paper_repro.results.frames import Results, load
+from paper_repro.results.frames import Results
 from paper_repro.studies.infinite_gradients import figures, tables
 from paper_repro.studies.infinite_gradients.gamma_rows import LOOKS, NAMES, SIZES, SPEEDS
 from tests.figures.reading import bars
 from tests.results.infinite_gradients_rows import STUDY, cells, kind, rows
-from tests.results.made_runs import write_run
+from tests.results.made_runs import collected, made_run
 
 FIGURES = (
     *("figure4", "gradient_conventions", "miniature", "anneal"),
@@ -30,7 +29,7 @@ PAPER = {352.8, 349.9, 93.3, 291.8}
 
 def made(root: Path, tier: str, seeds: int, lost: Mapping[tuple[str, int], str]) -> Results:
     """Results of the study's own cells; `lost` names the fate of seeds of an experiment."""
-    chosen = cells(tier, seeds)
+    chosen, runs = cells(tier, seeds), []
     for cell in chosen:
         for seed in cell.seeds:
             status = lost.get((cell.experiment, seed), "ok")
@@ -43,9 +42,8 @@ def made(root: Path, tier: str, seeds: int, lost: Mapping[tuple[str, int], str])
             }
             arrays = pictures if cell.params["pictures"] else None
             found = rows(cell, seed) if status == "ok" else ()
-            write_run(root / "runs", cell, seed, found, status, arrays)
-    collect(chosen, root / "runs", root / "out", tier)
-    return load(root / "out")
+            runs.append((cell, seed, made_run(cell, seed, found, status, arrays)))
+    return collected(root, chosen, runs, tier)
 
 
 @pytest.fixture(scope="module")

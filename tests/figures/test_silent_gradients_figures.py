@@ -15,11 +15,10 @@ from matplotlib.figure import Figure
 from paper_repro import grid
 from paper_repro.cell import Cell
 from paper_repro.drawing import draw, style
-from paper_repro.results.collect import collect
-from paper_repro.results.frames import Results, load
+from paper_repro.results.frames import Results
 from paper_repro.rows import Row
 from tests.figures.reading import bars, line, texts
-from tests.results.made_runs import write_run
+from tests.results.made_runs import collected, made_run
 from tests.studies.silent_gradients.silent_runs import CEILING, EMPTY, STUDY, arrays, rows
 
 FIGURES = draw.figures_of(STUDY)
@@ -71,6 +70,7 @@ def shaped(cell: Cell, seed: int, row: Row) -> Row | None:
 
 def made(root: Path, change: Change = shaped, tier: str = "paper") -> Results:
     """Results in which `change` alters a row, drops it, or ends its run by returning a status."""
+    runs = []
     for cell in cells(tier):
         for seed in cell.seeds:
             changed = [change(cell, seed, row) for row in rows(cell, seed)]
@@ -79,9 +79,8 @@ def made(root: Path, change: Change = shaped, tier: str = "paper") -> Results:
                 continue
             ended = [row for row in changed if isinstance(row, Row)] if status == "ok" else ()
             saved = arrays(cell, seed) if status == "ok" else None
-            write_run(root / "runs", cell, seed, ended, status, saved)
-    collect(cells(tier), root / "runs", root / "out", tier)
-    return load(root / "out")
+            runs.append((cell, seed, made_run(cell, seed, ended, status, saved)))
+    return collected(root, cells(tier), runs, tier)
 
 
 def values(cell: Cell, metric: str, split: str, at: str, mark: float = 1.0) -> np.ndarray:

@@ -16,7 +16,7 @@ from paper_repro.errors import UserError
 from paper_repro.results.collect import collect, concatenate, merge, thin
 from paper_repro.results.files import COLUMNS, NAMES, read_tables
 from paper_repro.rows import Row
-from tests.results.made_runs import cell, write_run
+from tests.results.made_runs import cell, collected, made_run, write_run
 
 
 def rows(value=1.0, curve=3):
@@ -65,6 +65,24 @@ def test_numbers_pass_through_digit_by_digit(tmp_path):
     write_run(tmp_path / "runs", one, 0, rows(value))
     collect([one], tmp_path / "runs", tmp_path / "out", "paper")
     assert set(read(tmp_path / "out", "metrics")["value"]) == {repr(value)}
+
+
+def test_made_runs_that_are_handed_over_are_those_that_are_read(tmp_path):
+    """Tests of claims and figures collect the former."""
+    one = cell(estimator="path", lr=0.3, seeds=3)
+    pictures = {"pictures": np.arange(6.0)}
+    runs = [
+        (one, 0, made_run(one, 0, rows(), arrays=pictures)),
+        (one, 1, made_run(one, 1, (), "diverged")),
+    ]
+    handed = collected(tmp_path / "handed", [one], runs, "paper")
+    write_run(tmp_path / "read", one, 0, rows(), arrays=pictures)
+    write_run(tmp_path / "read", one, 1, (), "diverged")
+    collect([one], tmp_path / "read", tmp_path / "out", "paper")
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) > len(COLUMNS)
+    for path in files:
+        assert path.read_bytes() == (handed.root / path.relative_to(tmp_path / "out")).read_bytes()
 
 
 def test_missing_and_stale_and_diverged_runs_are_visible(tmp_path):

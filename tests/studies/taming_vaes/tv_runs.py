@@ -17,11 +17,10 @@ import numpy as np
 
 from paper_repro import grid
 from paper_repro.cell import Cell
-from paper_repro.results.collect import collect
-from paper_repro.results.frames import Results, load
+from paper_repro.results.frames import Results
 from paper_repro.rows import Row, coordinates
 from tests.results.made_runs import cell as made_cell
-from tests.results.made_runs import noise, write_run
+from tests.results.made_runs import collected, made_run, noise
 
 STUDY = "taming_vaes"
 MINE = (
@@ -185,6 +184,8 @@ def results(
     """Results of these cells; `lost` names the fate of seeds of an experiment, `change` alters a
     row, or drops it by returning None."""
     chosen = [cell for cell in cells(tier, seeds) if cell.experiment in only]
+    bounds = bound_cells(tier)
+    runs = [(cell, 0, made_run(cell, 0, bound_rows(cell))) for cell in bounds]
     for cell in chosen:
         for seed in cell.seeds:
             status = (lost or {}).get((cell.experiment, seed), "ok")
@@ -193,9 +194,5 @@ def results(
             found = [change(row, cell, seed) for row in rows(cell, seed)] if status == "ok" else []
             shown = arrays(cell, seed) if cell.params["pictures"] else None
             kept = [row for row in found if row is not None]
-            write_run(root / "runs", cell, seed, kept, status, shown)
-    bounds = bound_cells(tier)
-    for cell in bounds:
-        write_run(root / "runs", cell, 0, bound_rows(cell))
-    collect([*chosen, *bounds], root / "runs", root / "out", tier)
-    return load(root / "out")
+            runs.append((cell, seed, made_run(cell, seed, kept, status, shown)))
+    return collected(root, [*chosen, *bounds], runs, tier)
