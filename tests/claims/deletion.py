@@ -120,8 +120,8 @@ def subsets(results: Results, rng: np.random.Generator, many: int) -> Iterator[L
         runs: tuple[tuple[str, int], ...] = ()
         if i % 3 == 2:  # whole runs
             picked = [rows[:0] for rows in picked]
-            chosen = rng.choice(len(keys), int(rng.integers(1, 1 + min(4, len(keys)))), False)
-            runs = tuple(keys[j] for j in chosen)
+            many_runs = int(rng.integers(1, 5))  # as many as there are
+            runs = tuple(keys[j] for j in rng.permutation(len(keys))[:many_runs])
         yield Lost(f"random set {i}", picked[0], picked[1], runs)
 
 

@@ -17,7 +17,7 @@ from paper_repro.results.frames import load
 from paper_repro.results.registrations import digest
 from paper_repro.rows import Row
 from paper_repro.training import run
-from tests.results.made_runs import cell, results, write_run
+from tests.results.made_runs import cell, collected, made_run
 
 WORDS = {"statement": "It is less.", "source": "us", "by": "ours", "figure": "fig"}
 PLAIN = {
@@ -264,12 +264,12 @@ def test_a_claim_stood_before_its_runs_only_if_all_of_them_carry_its_present_has
     elsewhere = {"theirs": {"made-A1": present["made"]["made-A1"]}}
     registered = [present, present, other, {}, without, elsewhere]
     one = cell("fit", "c", seeds=len(registered) + 1)
-    for seed, carried in enumerate(registered):
-        rows = [Row("kl", 1.0, "nats")]
-        write_run(
-            tmp_path / "runs", one, seed, rows, **({"registered": carried} if carried else {})
-        )
-    found = results(tmp_path, [one], lambda cell, seed: None)
+    rows = [Row("kl", 1.0, "nats")]
+    runs = [
+        (one, seed, made_run(one, seed, rows, **({"registered": carried} if carried else {})))
+        for seed, carried in enumerate(registered)
+    ]
+    found = collected(tmp_path, [one], runs, one.tier)
     assert list(found.runs["registered"]) == [*map(digest, registered), ""]
     never = len(registered)
 

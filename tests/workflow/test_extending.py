@@ -46,10 +46,11 @@ def test_a_new_estimator_is_listed_trained_and_alone_in_need_of_training(extende
     assert "half" in python(extended, "-m", "paper_repro", "list")
     grid = extended.folder / "paper_repro/studies/sticking_the_landing/grid.yaml"
     before = extended.planned("--config", "tier=smoke", "studies=sticking_the_landing")
-    line = "            - {estimator: total, optimizer: adam}\n"
+    line = "axes: {method: [*total, *path, *exact_kl, *half]}"  # of tier smoke
     text = grid.read_text(encoding="utf-8")
-    assert text.count(line) == 1  # the axis of tier smoke, indented deeper than the others
-    grid.write_text(text.replace(line, line + line.replace("total", "half")), encoding="utf-8")
+    assert text.count(line) == 1
+    more = line.replace("*half]", "*half, {estimator: half, optimizer: adam}]")
+    grid.write_text(text.replace(line, more), encoding="utf-8")
     after = extended.planned("--config", "tier=smoke", "studies=sticking_the_landing")
     assert after - before == {"gaussian_fit-half-adam"}
     target = "results/smoke/runs/sticking_the_landing/gaussian_fit-half-adam"
